@@ -1,0 +1,1 @@
+"""ONNX models: the only room with onnxruntime."""

@@ -1,0 +1,188 @@
+"""What was found in one exam: the values every output (SEG, SR, overlay, report, JSON) is made from.
+
+All masks and maps are in the contrast pane's pixel coordinates on the reference frame.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dicomnode.errors import Reason
+
+__all__ = [
+    "PALETTE",
+    "UNRELIABLE",
+    "Check",
+    "Contribution",
+    "Curve",
+    "Diagnosis",
+    "Findings",
+    "Lesion",
+    "ModelUse",
+    "Quality",
+    "Spread",
+    "SubRegion",
+]
+
+UNRELIABLE = 255
+"""Label of lesion pixels whose fit is too poor to say anything."""
+
+PALETTE: Mapping[int, tuple[int, int, int]] = {
+    1: (68, 68, 68),
+    2: (0, 114, 178),
+    3: (0, 158, 115),
+    4: (230, 159, 0),
+    5: (213, 94, 0),
+    6: (204, 121, 167),
+    UNRELIABLE: (187, 187, 187),
+}
+"""sRGB of each sub-region number, the same in every output (Okabe and Ito's colour-blind-safe set)."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Spread:
+    """Median and quartiles of a quantity over a region, in ``unit`` (UCUM)."""
+
+    median: float
+    q1: float
+    q3: float
+    unit: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Lesion:
+    """Size of the lesion on the reference frame."""
+
+    area_mm2: float
+    long_axis_mm: float
+    short_axis_mm: float
+    enlargement_ratio: float | None
+    outlines: tuple[NDArray[np.float64], ...]
+    """Closed polygons, each (N, 2) as (row, column) pixel centres, the largest first."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class SubRegion:
+    """One perfusion sub-region of the lesion."""
+
+    number: int
+    name: str
+    fraction: float
+    area_mm2: float
+    parameters: Mapping[str, Spread]
+    """Kinetic parameters by the names of :data:`dicomnode.science.kinetics.PARAMETERS`."""
+
+    @property
+    def rgb(self) -> tuple[int, int, int]:
+        """Display colour, sRGB 0-255."""
+        return PALETTE[self.number]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Curve:
+    """Mean time-intensity curve of a region in linear echo power, arbitrary units."""
+
+    name: str
+    number: int | None
+    """Sub-region number, or None for lesion and reference tissue."""
+    power: NDArray[np.float64]
+    """Shape (T,), NaN where a frame was left out."""
+    fitted: NDArray[np.float64]
+    """Shape (T,), the fitted model at the same times; all NaN where no fit was possible."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Contribution:
+    """What one feature added to the log-odds of malignancy, against the training mean."""
+
+    feature: str
+    value: float
+    contribution: float
+    words: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Diagnosis:
+    """The classifier's answer; ``indeterminate`` is a respectable one."""
+
+    malignant_probability: float | None
+    """None where the classifier refused to answer (out of distribution)."""
+    interval: tuple[float, float] | None
+    decision: Literal["malignant", "benign", "indeterminate"]
+    coverage: float
+    contributions: tuple[Contribution, ...]
+    reasons: tuple[Reason, ...] = ()
+    """Why the answer is indeterminate, if it is."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Check:
+    """One quality check: passed or not, against a stated limit."""
+
+    name: str
+    value: float | None
+    limit: float
+    unit: str
+    passed: bool
+    refuses: bool
+    """Whether failing it refuses the exam rather than lowering its grade."""
+    words: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Quality:
+    """All quality checks of an exam and the grade they add up to."""
+
+    grade: Literal["A", "B", "C", "D"]
+    checks: tuple[Check, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelUse:
+    """A model bundle that had a part in a result."""
+
+    name: str
+    version: str
+    task: str
+    sha256: str
+    trained_on: str
+    """The training data in a few words, e.g. "simulated exams"; shown beside every result."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Findings:
+    """Everything measured in one exam. Shapes: T frames, R rows, C columns of the contrast pane."""
+
+    times_s: NDArray[np.float64]
+    spacing_mm: tuple[float, float]
+    reference_frame: int
+    dynamic_range_db: float
+    dynamic_range_source: str
+    shift_px: NDArray[np.float64]
+    """(T, 2): row and column by which the tissue of a frame lies off the reference frame."""
+    kept: NDArray[np.bool_]
+    """(T,): frames used; the others were out of plane."""
+    bmode_image: NDArray[np.uint8] | None
+    """(R, C) B-mode on the reference frame."""
+    contrast_image: NDArray[np.uint8]
+    """(R, C) contrast pane on the reference frame, grey level."""
+    contrast_peak: NDArray[np.uint8]
+    """(R, C) motion-compensated mean of the frames around peak enhancement, grey level."""
+    lesion_mask: NDArray[np.bool_]
+    ring_mask: NDArray[np.bool_]
+    tissue_mask: NDArray[np.bool_]
+    """(R, C) reference tissue."""
+    subregion_map: NDArray[np.uint8]
+    """(R, C) 0 outside the lesion, 1..K sub-region number, UNRELIABLE."""
+    maps: Mapping[str, NDArray[np.float32]]
+    """Parameter name to (R, C), NaN outside lesion and ring."""
+    curves: tuple[Curve, ...]
+    lesion: Lesion
+    subregions: tuple[SubRegion, ...]
+    features: Mapping[str, float]
+    diagnosis: Diagnosis
+    quality: Quality
+    models: tuple[ModelUse, ...]

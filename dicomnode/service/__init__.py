@@ -1,0 +1,1 @@
+"""Wiring: intake, start, drain, housekeeping."""

@@ -1,0 +1,1 @@
+"""CEUS exams with known truth."""

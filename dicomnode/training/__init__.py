@@ -1,0 +1,1 @@
+"""How the committed models were made, and how a site makes its own."""
