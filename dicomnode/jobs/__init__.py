@@ -1,1 +1,1 @@
-"""The only room that knows the durable engine."""
+"""What must be done, and is done once: analyses and deliveries on the durable engine."""

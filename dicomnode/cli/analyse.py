@@ -1,0 +1,66 @@
+"""``dicomnode analyse``: the node's pipeline on files."""
+
+import sys
+from pathlib import Path
+
+import click
+
+from dicomnode.cli.present import busy, console, show_document
+from dicomnode.config import default_models_dir, load_settings
+from dicomnode.errors import SettingsError
+from dicomnode.outputs import Outcome, Request, process
+from dicomnode.outputs.document import Document
+
+__all__ = ["analyse"]
+
+
+def files_below(paths: tuple[Path, ...]) -> list[Path]:
+    """Every file named or lying below a named folder, in a stable order."""
+    found: list[Path] = []
+    for path in paths:
+        found.extend(
+            sorted(p for p in path.rglob("*") if p.is_file()) if path.is_dir() else [path]
+        )
+    if not found:
+        raise SettingsError(f"no files in {', '.join(map(str, paths))}")
+    return found
+
+
+def _request(settings_file: Path | None, models: Path | None, *, maps: bool) -> Request:
+    if settings_file is None:
+        return Request(models_dir=models or default_models_dir(), maps=maps)
+    settings = load_settings(settings_file)
+    return Request(
+        models_dir=models or settings.models.directory, recipe=settings.recipe, maps=maps
+    )
+
+
+def _show(outcome: Outcome) -> None:
+    out = console()
+    described = next(output.path for output in outcome.outputs if output.kind == "result")
+    show_document(out, Document.model_validate_json(described.read_text()))
+    for output in outcome.outputs:
+        out.print(f"  {output.kind:<9} {output.path}", highlight=False, soft_wrap=True)
+
+
+@click.command()
+@click.argument("paths", nargs=-1, required=True, type=click.Path(exists=True, path_type=Path))
+@click.option("-o", "--output", required=True, type=click.Path(path_type=Path, file_okay=False))
+@click.option("-c", "--config", type=click.Path(exists=True, path_type=Path, dir_okay=False))
+@click.option("--models", type=click.Path(exists=True, path_type=Path, file_okay=False))
+@click.option("--maps", is_flag=True, help="Also write the parameter maps as maps.npz.")
+def analyse(
+    paths: tuple[Path, ...], output: Path, config: Path | None, models: Path | None, *, maps: bool
+) -> None:
+    """Analyse the CEUS exam in PATHS (files or folders) and write its results to OUTPUT.
+
+    Exit status 3 where every exam was refused; the reasons are in result.json.
+    """
+    request = _request(config, models, maps=maps)
+    files = files_below(paths)
+    with busy(f"analysing {len(files)} files"):
+        outcomes = process(files, output, request)
+    for outcome in outcomes:
+        _show(outcome)
+    if all(outcome.status == "refused" for outcome in outcomes):
+        sys.exit(3)

@@ -1,0 +1,181 @@
+"""Coded concepts of every output: public ones by name, private ones in one declared scheme.
+
+Public codes were checked against PS3.16 as pydicom ships it. What no public terminology names
+(peak enhancement, perfusion sub-region, ...) is coded in the scheme 99DICOMNODE, which each object
+that uses it declares in Coding Scheme Identification Sequence (0008,0110).
+"""
+
+import hashlib
+from collections.abc import Mapping
+
+from pydicom.dataset import Dataset
+from pydicom.sr.coding import Code
+
+from dicomnode.science.kinetics import PARAMETERS
+
+__all__ = [
+    "ACQUISITION_EQUIPMENT",
+    "AREA",
+    "AREA_FRACTION",
+    "ARTIFICIAL_INTELLIGENCE",
+    "BREAST",
+    "CERTAINTY",
+    "CLUSTER_ANALYSIS",
+    "COMMENT",
+    "DECISIONS",
+    "DECISION_NAME",
+    "DYNAMIC_RANGE",
+    "ENLARGEMENT",
+    "IMAGE_QUALITY",
+    "IMAGING_PROCEDURE",
+    "LATERALITY",
+    "LESION",
+    "LOG_ODDS",
+    "LONG_AXIS",
+    "LOWER_QUARTILE",
+    "MEDIAN",
+    "MORPHOLOGICALLY_ABNORMAL",
+    "PRIVATE_SCHEME",
+    "PROBABILITY_LOWER",
+    "PROBABILITY_OF_CANCER",
+    "PROBABILITY_UPPER",
+    "REFUSED",
+    "RING",
+    "SEGMENTATION",
+    "SELECTED_REGION",
+    "SHORT_AXIS",
+    "SOURCE_IMAGE",
+    "STATUS",
+    "SUBREGION",
+    "ULTRASOUND",
+    "UNRELIABLE_REGION",
+    "UPPER_QUARTILE",
+    "code_item",
+    "grade",
+    "parameter",
+    "plain",
+    "private",
+    "private_scheme",
+    "unit",
+]
+
+PRIVATE_SCHEME = "99DICOMNODE"
+
+BREAST = Code("76752008", "SCT", "Breast")
+LESION = Code("52988006", "SCT", "Lesion")
+MORPHOLOGICALLY_ABNORMAL = Code("49755003", "SCT", "Morphologically Abnormal Structure")
+ULTRASOUND = Code("US", "DCM", "Ultrasound")
+IMAGING_PROCEDURE = Code("363679005", "SCT", "Imaging procedure")
+ACQUISITION_EQUIPMENT = Code("109101", "DCM", "Acquisition Equipment")
+ARTIFICIAL_INTELLIGENCE = Code("123110", "DCM", "Artificial Intelligence")
+CLUSTER_ANALYSIS = Code("123107", "DCM", "Cluster Analysis")
+SELECTED_REGION = Code("111099", "DCM", "Selected region")
+SOURCE_IMAGE = Code("121322", "DCM", "Source Image for Image Processing Operation")
+SEGMENTATION = Code("113076", "DCM", "Segmentation")
+COMMENT = Code("121106", "DCM", "Comment")
+IMAGE_QUALITY = Code("111101", "DCM", "Image Quality")
+CERTAINTY = Code("111012", "DCM", "Certainty of Finding")
+PROBABILITY_OF_CANCER = Code("111047", "DCM", "Probability of cancer")
+AREA = Code("42798000", "SCT", "Area")
+LONG_AXIS = Code("103339001", "SCT", "Long Axis")
+SHORT_AXIS = Code("103340004", "SCT", "Short Axis")
+MEDIAN = Code("373099004", "SCT", "Median")
+
+LATERALITY: Mapping[str, Code] = {  # CID 244
+    "L": Code("7771000", "SCT", "Left"),
+    "R": Code("24028007", "SCT", "Right"),
+}
+DECISIONS: Mapping[str, Code] = {  # CID 6063
+    "malignant": Code("21594007", "SCT", "Malignant"),
+    "benign": Code("30807003", "SCT", "Benign"),
+    "indeterminate": Code("280416009", "SCT", "Indeterminate result"),
+}
+UNITS: Mapping[str, str] = {
+    "1": "no units",
+    "%": "Percent",
+    "s": "second",
+    "mm": "millimeter",
+    "mm2": "square millimeter",
+    "dB": "decibel",
+    "Hz": "Hertz",
+    "/s": "per second",
+    "1/s": "per second",
+    "{a.u.}": "arbitrary unit",
+    "{a.u.}/s": "arbitrary unit per second",
+    "{a.u.}.s": "arbitrary unit second",
+    "{pixel}": "pixel",
+    "{frame}": "frame",
+}
+
+_TRANSLITERATION = str.maketrans(
+    {"−": "-", "–": "-", "—": "-", "×": "x", "·": "-", "µ": "u", "μ": "u", "σ": "sigma", "Δ": "d"}
+    | {"≤": "<=", "≥": ">=", "±": "+/-", "²": "2", "°": " deg", "…": "...", "≈": "~"}
+    | {"“": '"', "”": '"', "’": "'", "‘": "'", "\\": "/"}
+)
+
+
+def plain(text: str, length: int | None = None) -> str:
+    """Return ``text`` in ASCII, which every Specific Character Set (PS3.5, 6.1) can hold."""
+    ascii_text = text.translate(_TRANSLITERATION).encode("ascii", "replace").decode("ascii")
+    if length is None or len(ascii_text) <= length:
+        return ascii_text
+    return ascii_text[: length - 3] + "..."
+
+
+def private(name: str, meaning: str) -> Code:
+    """Return a code of our own scheme; a name too long for a Code Value (16) gets a stable short form."""
+    value = plain(name)
+    if len(value) > 16:
+        value = f"{value[:9]}-{hashlib.sha256(name.encode()).hexdigest()[:6]}"
+    return Code(value, PRIVATE_SCHEME, plain(meaning, 64))
+
+
+SUBREGION = private("SUBREGION", "Perfusion sub-region")
+UNRELIABLE_REGION = private("UNRELIABLE", "Perfusion could not be measured reliably")
+RING = private("RING", "Tissue around the lesion")
+AREA_FRACTION = private("AREAFRACTION", "Fraction of the lesion's area")
+ENLARGEMENT = private("ENLARGEMENT", "Contrast area / B-mode area")
+DECISION_NAME = private("CEUSCLASS", "CEUS classification")
+PROBABILITY_LOWER = private("PROBLOWER", "Probability of cancer, lower limit")
+PROBABILITY_UPPER = private("PROBUPPER", "Probability of cancer, upper limit")
+LOWER_QUARTILE = private("Q1", "Lower quartile")
+UPPER_QUARTILE = private("Q3", "Upper quartile")
+LOG_ODDS = private("LOGODDS", "Contribution to the log-odds of malignancy")
+DYNAMIC_RANGE = private("DYNAMICRANGE", "Log-compression dynamic range")
+STATUS = private("STATUS", "Status of the CEUS analysis")
+REFUSED = private("REFUSED", "Exam refused, not analysed")
+
+_PARAMETER_CODES: Mapping[str, Code] = {item.name: Code(*item.code) for item in PARAMETERS}
+
+
+def parameter(name: str) -> Code:
+    """Return the code of a kinetic parameter by its name in the table of science.kinetics."""
+    return _PARAMETER_CODES.get(name) or private(name, name)
+
+
+def unit(symbol: str) -> Code:
+    """Return a UCUM unit with its meaning in words."""
+    return Code(symbol, "UCUM", UNITS.get(symbol, symbol))
+
+
+def grade(letter: str) -> Code:
+    """Return the code of an overall quality grade, A (best) to D."""
+    return private(f"GRADE-{letter}", f"Quality grade {letter} (A best, D worst)")
+
+
+def code_item(code: Code) -> Dataset:
+    """Return the code as an item of a code sequence (PS3.3, 8.8)."""
+    item = Dataset()
+    item.CodeValue = code.value
+    item.CodingSchemeDesignator = code.scheme_designator
+    item.CodeMeaning = code.meaning
+    return item
+
+
+def private_scheme() -> Dataset:
+    """Return the item that declares our scheme in Coding Scheme Identification (0008,0110)."""
+    item = Dataset()
+    item.CodingSchemeDesignator = PRIVATE_SCHEME
+    item.CodingSchemeName = "Codes of dicomnode for contrast-enhanced ultrasound"
+    item.CodingSchemeResponsibleOrganization = "dicomnode"
+    return item

@@ -1,0 +1,319 @@
+"""What every result object shares: patient and study copied, UIDs derived, equipment, series."""
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from copy import deepcopy
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal
+
+from pydicom.dataset import Dataset, FileMetaDataset
+from pydicom.uid import UID, ExplicitVRLittleEndian
+
+from dicomnode import __version__
+from dicomnode.dicom.codes import ACQUISITION_EQUIPMENT, code_item
+from dicomnode.dicom.exam import Exam
+from dicomnode.errors import OutputError
+from dicomnode.science.findings import ModelUse
+
+__all__ = [
+    "RESEARCH_USE",
+    "Context",
+    "Equipment",
+    "Kind",
+    "derived_uid",
+    "exam_context",
+    "laterality",
+    "reference",
+    "stamp",
+    "study_context",
+]
+
+Kind = Literal["seg", "sr", "overlay", "keyframe", "report"]
+
+RESEARCH_USE = "AI result. Research use only, not a medical device. Not for measurement."
+
+PATIENT_AND_STUDY = (
+    # PS3.3 C.7.1.1 Patient
+    ("PatientName", "PatientID", "IssuerOfPatientID", "IssuerOfPatientIDQualifiersSequence")
+    + ("TypeOfPatientID", "PatientBirthDate", "PatientBirthTime", "PatientSex", "OtherPatientIDs")
+    + ("OtherPatientIDsSequence", "OtherPatientNames", "EthnicGroup", "PatientComments")
+    + ("ReferencedPatientSequence", "QualityControlSubject", "PatientSpeciesDescription")
+    + ("PatientSpeciesCodeSequence", "PatientBreedDescription", "PatientBreedCodeSequence")
+    + ("BreedRegistrationSequence", "ResponsiblePerson", "ResponsiblePersonRole")
+    + ("ResponsibleOrganization", "PatientIdentityRemoved", "DeidentificationMethod")
+    + ("DeidentificationMethodCodeSequence",)
+    # PS3.3 C.7.2.1 General Study
+    + ("StudyInstanceUID", "StudyDate", "StudyTime", "StudyID", "StudyDescription")
+    + ("AccessionNumber", "IssuerOfAccessionNumberSequence", "ReferringPhysicianName")
+    + ("ReferringPhysicianIdentificationSequence", "ConsultingPhysicianName")
+    + ("PhysiciansOfRecord", "PhysiciansOfRecordIdentificationSequence")
+    + ("NameOfPhysiciansReadingStudy", "PhysiciansReadingStudyIdentificationSequence")
+    + ("RequestingService", "ReferencedStudySequence", "ProcedureCodeSequence")
+    + ("ReasonForPerformedProcedureCodeSequence",)
+    # PS3.3 C.7.2.2 Patient Study
+    + ("AdmittingDiagnosesDescription", "AdmittingDiagnosesCodeSequence", "PatientAge")
+    + ("PatientSize", "PatientWeight", "MedicalAlerts", "Allergies", "PregnancyStatus")
+    + ("LastMenstrualDate", "Occupation", "SmokingStatus", "AdditionalPatientHistory")
+    + ("AdmissionID", "IssuerOfAdmissionIDSequence", "PatientSexNeutered", "PatientState")
+    # PS3.3 C.7.1.3 and C.7.2.3 Clinical Trial Subject and Study
+    + ("ClinicalTrialSponsorName", "ClinicalTrialProtocolID", "ClinicalTrialProtocolName")
+    + ("ClinicalTrialSiteID", "ClinicalTrialSiteName", "ClinicalTrialSubjectID")
+    + ("ClinicalTrialSubjectReadingID", "ClinicalTrialTimePointID")
+    + ("ClinicalTrialTimePointDescription", "ClinicalTrialProtocolEthicsCommitteeName")
+    + ("ClinicalTrialProtocolEthicsCommitteeApprovalNumber", "ConsentForClinicalTrialUseSequence")
+    # PS3.3 C.12.1 SOP Common: how all of the above is to be read
+    + ("SpecificCharacterSet", "TimezoneOffsetFromUTC")
+)
+"""Copied unchanged from the source, so that a result files under its own patient and study."""
+
+TYPE_2 = (
+    ("PatientName", "PatientID", "PatientBirthDate", "PatientSex", "StudyDate", "StudyTime")
+    + ("StudyID", "AccessionNumber", "ReferringPhysicianName")
+)
+"""Of these, the ones that must be present even when the source lacks them."""
+
+ACQUISITION = (
+    ("Manufacturer", "InstitutionName", "InstitutionAddress", "StationName")
+    + ("InstitutionalDepartmentName", "ManufacturerModelName", "DeviceSerialNumber")
+    + ("SoftwareVersions",)
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Series:
+    """The series an output kind goes into: one series per kind and injection."""
+
+    offset: int
+    modality: str
+    description: str
+
+
+SERIES: Mapping[Kind, Series] = {
+    "seg": Series(offset=1, modality="SEG", description="AI perfusion sub-regions (research use)"),
+    "sr": Series(offset=2, modality="SR", description="AI measurements (research use)"),
+    "overlay": Series(offset=3, modality="US", description="AI overlay loop (research use)"),
+    "keyframe": Series(offset=4, modality="OT", description="AI key frame (research use)"),
+    "report": Series(offset=5, modality="OT", description="AI report page (research use)"),
+}
+
+
+def derived_uid(*parts: object) -> UID:
+    """Return the UID that these parts always give: ``2.25.`` and 128 bits of their SHA-256.
+
+    The version and variant bits of an RFC 4122 name-based UUID are set, as PS3.5 B.2 asks.
+    """
+    text = "\x1f".join(str(part) for part in parts)
+    number = int.from_bytes(hashlib.sha256(text.encode()).digest()[:16], "big")
+    number = number & ~(0xF << 76) | 0x8 << 76
+    number = number & ~(0x3 << 62) | 0x2 << 62
+    return UID(f"2.25.{number}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Equipment:
+    """What made the result (PS3.3 C.7.5.1 and C.7.5.2)."""
+
+    manufacturer: str = "dicomnode"
+    model: str = "dicomnode CEUS"
+    software_version: str = __version__
+    station: str = ""
+    """Name of this node, e.g. its AE title; the serial number is derived from it."""
+
+    @property
+    def serial(self) -> str:
+        """Serial number: the same for the same node and software."""
+        parts = (self.manufacturer, self.model, self.software_version, self.station)
+        return hashlib.sha256("\x1f".join(parts).encode()).hexdigest()[:16]
+
+    @property
+    def uid(self) -> UID:
+        """Device UID of this node and software."""
+        return derived_uid("device", self.serial)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Context:
+    """What the builders of all result objects of one exam share.
+
+    Attributes
+    ----------
+    sources : tuple of Dataset
+        Headers of the instances the result was made from; patient and study are the first one's.
+    injection : int
+        Which injection of the study, from 1.
+    identity : str
+        Digest of what decides the result (sources, models, recipe, software): every UID follows
+        from it, none from the clock.
+    when : datetime
+        When the exam was analysed, written as content date and time.
+    """
+
+    sources: tuple[Dataset, ...]
+    injection: int
+    identity: str
+    when: datetime
+    equipment: Equipment = Equipment()
+
+    def __post_init__(self) -> None:
+        if not self.sources:
+            raise OutputError("a result object: expected at least one source instance, got none")
+
+    @property
+    def header(self) -> Dataset:
+        """The source that patient and study are copied from."""
+        return self.sources[0]
+
+    def uid(self, *parts: object) -> UID:
+        """Return the UID of a part of this result."""
+        return derived_uid(self.identity, *parts)
+
+    def instance_uid(self, kind: Kind) -> UID:
+        """SOP Instance UID of the output of this kind."""
+        return self.uid("instance", kind)
+
+    def series_uid(self, kind: Kind) -> UID:
+        """Series Instance UID of the output of this kind."""
+        return self.uid("series", kind)
+
+
+def exam_context(
+    exam: Exam,
+    *,
+    models: Sequence[ModelUse],
+    recipe: str,
+    when: datetime,
+    equipment: Equipment | None = None,
+) -> Context:
+    """Return the context of an exam's results; ``recipe`` is any text that identifies the recipe."""
+    headers = [clip.header for clip in exam.clips]
+    used = [f"{model.name} {model.version} {model.sha256}" for model in models]
+    return study_context(
+        headers,
+        injection=exam.injection,
+        recipe="\x1f".join([*used, recipe]),
+        when=when,
+        equipment=equipment,
+    )
+
+
+def study_context(
+    headers: Sequence[Dataset],
+    *,
+    recipe: str,
+    when: datetime,
+    injection: int = 1,
+    equipment: Equipment | None = None,
+) -> Context:
+    """Return the context of a result about these instances where there is no exam (a refusal)."""
+    equipment = equipment or Equipment()
+    instances = sorted(str(header.SOPInstanceUID) for header in headers)
+    parts = (injection, *instances, recipe, equipment.software_version)
+    identity = hashlib.sha256("\x1f".join(str(part) for part in parts).encode()).hexdigest()
+    return Context(
+        sources=tuple(headers),
+        injection=injection,
+        identity=identity,
+        when=when,
+        equipment=equipment,
+    )
+
+
+def laterality(header: Dataset) -> Literal["L", "R"] | None:
+    """Return the side that the source states, or None: a side is never guessed."""
+    for keyword in ("ImageLaterality", "Laterality", "FrameLaterality"):
+        side = str(header.get(keyword) or "")
+        if side == "L" or side == "R":
+            return "L" if side == "L" else "R"
+    for region in header.get("AnatomicRegionSequence") or ():
+        for modifier in region.get("AnatomicRegionModifierSequence") or ():
+            meaning = str(modifier.get("CodeMeaning", "")).lower()
+            if meaning in ("left", "right"):
+                return "L" if meaning == "left" else "R"
+    return None
+
+
+def stamp(dataset: Dataset, context: Context, kind: Kind, sop_class_uid: str) -> None:
+    """Write patient, study, series, equipment, SOP common and file meta into a result object."""
+    _copy_patient_and_study(dataset, context)
+    _describe_series(dataset, context, kind)
+    _describe_equipment(dataset, context)
+    dataset.SOPClassUID = UID(sop_class_uid)
+    dataset.SOPInstanceUID = context.instance_uid(kind)
+    dataset.InstanceNumber = 1
+    local = _local(context)
+    for name in ("InstanceCreation", "Content"):
+        setattr(dataset, f"{name}Date", local.strftime("%Y%m%d"))
+        setattr(dataset, f"{name}Time", local.strftime("%H%M%S"))
+    _describe_file(dataset)
+
+
+def reference(header: Dataset, frame: int | None = None) -> Dataset:
+    """Return an item that references an instance, or one 1-based frame of it (PS3.3, 10.3)."""
+    item = Dataset()
+    item.ReferencedSOPClassUID = header.SOPClassUID
+    item.ReferencedSOPInstanceUID = header.SOPInstanceUID
+    if frame is not None:
+        item.ReferencedFrameNumber = frame
+    return item
+
+
+def _copy_patient_and_study(dataset: Dataset, context: Context) -> None:
+    for keyword in PATIENT_AND_STUDY:
+        if keyword in context.header:
+            dataset[keyword] = deepcopy(context.header[keyword])
+        elif keyword in dataset:
+            del dataset[keyword]
+    for keyword in TYPE_2:
+        if keyword not in dataset:
+            setattr(dataset, keyword, None)
+
+
+def _describe_series(dataset: Dataset, context: Context, kind: Kind) -> None:
+    series, local = SERIES[kind], _local(context)
+    dataset.Modality = series.modality
+    dataset.SeriesInstanceUID = context.series_uid(kind)
+    dataset.SeriesNumber = 9000 + 10 * context.injection + series.offset
+    dataset.SeriesDescription = series.description
+    dataset.SeriesDate = local.strftime("%Y%m%d")
+    dataset.SeriesTime = local.strftime("%H%M%S")
+    if "RequestAttributesSequence" in context.header and kind != "sr":
+        dataset["RequestAttributesSequence"] = deepcopy(context.header["RequestAttributesSequence"])
+
+
+def _describe_equipment(dataset: Dataset, context: Context) -> None:
+    equipment = context.equipment
+    dataset.Manufacturer = equipment.manufacturer
+    dataset.ManufacturerModelName = equipment.model
+    dataset.DeviceSerialNumber = equipment.serial
+    dataset.SoftwareVersions = equipment.software_version
+    if equipment.station:
+        dataset.StationName = equipment.station
+    scanner = Dataset()
+    for keyword in ACQUISITION:
+        if context.header.get(keyword):
+            scanner[keyword] = deepcopy(context.header[keyword])
+    if "Manufacturer" in scanner:  # type 1 in PS3.3 C.12.1.1.5
+        scanner.PurposeOfReferenceCodeSequence = [code_item(ACQUISITION_EQUIPMENT)]
+        dataset.ContributingEquipmentSequence = [scanner]
+    elif "ContributingEquipmentSequence" in dataset:
+        del dataset.ContributingEquipmentSequence
+
+
+def _describe_file(dataset: Dataset) -> None:
+    meta = FileMetaDataset()
+    meta.MediaStorageSOPClassUID = dataset.SOPClassUID
+    meta.MediaStorageSOPInstanceUID = dataset.SOPInstanceUID
+    meta.TransferSyntaxUID = ExplicitVRLittleEndian
+    meta.ImplementationClassUID = derived_uid("dicomnode", "implementation")
+    meta.ImplementationVersionName = f"DICOMNODE {__version__}"[:16]
+    dataset.file_meta = meta
+    dataset.preamble = b"\0" * 128
+
+
+def _local(context: Context) -> datetime:
+    """Return the analysis time on the clock of the source, where the source states its zone."""
+    offset = str(context.header.get("TimezoneOffsetFromUTC") or "")
+    if not offset or context.when.tzinfo is None:
+        return context.when
+    return context.when.astimezone(datetime.strptime(offset, "%z").tzinfo)

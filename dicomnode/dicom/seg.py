@@ -1,0 +1,179 @@
+"""Segmentation of lesion and sub-regions on one frame of an ultrasound clip (PS3.3 A.51)."""
+
+from copy import deepcopy
+from typing import Literal
+
+import numpy as np
+from highdicom.color import CIELabColor
+from highdicom.content import AlgorithmIdentificationSequence
+from highdicom.seg import (
+    SegmentAlgorithmTypeValues,
+    Segmentation,
+    SegmentationTypeValues,
+    SegmentDescription,
+)
+from pydicom.datadict import tag_for_keyword
+from pydicom.dataset import Dataset
+from pydicom.uid import SegmentationStorage
+from pydicom.valuerep import format_number_as_ds
+
+from dicomnode.dicom import codes
+from dicomnode.dicom.context import Context, laterality, reference, stamp
+from dicomnode.dicom.exam import Exam
+from dicomnode.dicom.segments import Segment, algorithm, full_image, segments
+from dicomnode.science.findings import Findings
+
+__all__ = ["Geometry", "segmentation"]
+
+Geometry = Literal["orientation", "full"]
+"""How much of a patient geometry, which ultrasound does not have, the SEG pretends to."""
+
+ORIENTATION = [1, 0, 0, 0, 1, 0]
+ORIGIN = [0, 0, 0]
+
+
+def segmentation(
+    exam: Exam,
+    findings: Findings,
+    context: Context,
+    *,
+    geometry: Geometry = "orientation",
+    ring: bool = False,
+) -> Dataset:
+    """Build a BINARY Segmentation of the reference frame, one SEG frame per segment.
+
+    Parameters
+    ----------
+    geometry : {"orientation", "full"}
+        "orientation" (plane orientation, no position) is what OHIF and Weasis show in place;
+        "full" adds a plane position per frame for 3D Slicer.
+    ring : bool
+        Whether the tissue around the lesion is a segment too.
+    """
+    clip, frame = exam.frame_of(findings.reference_frame)
+    parts = segments(findings, ring=ring)
+    rows, columns = int(clip.header.Rows), int(clip.header.Columns)
+    masks = [full_image(part.mask, exam.contrast, rows, columns) for part in parts]
+    dataset = Segmentation(
+        source_images=[_stand_in(clip.header, findings.spacing_mm)],
+        pixel_array=np.stack(masks, axis=-1)[np.newaxis].astype(np.uint8),
+        segmentation_type=SegmentationTypeValues.BINARY,
+        segment_descriptions=[_description(part, findings, context) for part in parts],
+        series_instance_uid=context.series_uid("seg"),
+        series_number=1,
+        sop_instance_uid=context.instance_uid("seg"),
+        instance_number=1,
+        manufacturer=context.equipment.manufacturer,
+        manufacturer_model_name=context.equipment.model,
+        software_versions=context.equipment.software_version,
+        device_serial_number=context.equipment.serial,
+        omit_empty_frames=False,
+        content_label="PERFUSION",
+        content_description="Perfusion sub-regions of a breast lesion, AI, research use only",
+    )
+    _describe_frames(dataset, clip.header, frame, context, geometry)
+    stamp(dataset, context, "seg", SegmentationStorage)
+    dataset.CodingSchemeIdentificationSequence = [codes.private_scheme()]
+    return dataset
+
+
+def _stand_in(header: Dataset, spacing_mm: tuple[float, float]) -> Dataset:
+    """Return a single-frame header: highdicom takes one frame of a source without geometry.
+
+    It also carries neither patient nor study; those are copied unchanged afterwards.
+    """
+    source = Dataset()
+    for keyword in ("SOPClassUID", "SOPInstanceUID", "SeriesInstanceUID", "StudyInstanceUID"):
+        source[keyword] = deepcopy(header[keyword])
+    for keyword in ("PatientName", "PatientID", "PatientBirthDate", "PatientSex"):
+        setattr(source, keyword, "")
+    for keyword in ("AccessionNumber", "StudyID", "StudyDate", "StudyTime"):
+        setattr(source, keyword, "")
+    source.Modality = "US"
+    source.Rows, source.Columns = int(header.Rows), int(header.Columns)
+    source.NumberOfFrames = 1
+    measures = Dataset()
+    measures.PixelSpacing = [format_number_as_ds(float(spacing)) for spacing in spacing_mm]
+    measures.SliceThickness = "1"
+    shared = Dataset()
+    shared.PixelMeasuresSequence = [measures]
+    source.SharedFunctionalGroupsSequence = [shared]
+    return source
+
+
+def _description(part: Segment, findings: Findings, context: Context) -> SegmentDescription:
+    used = algorithm(part.task, findings.models, context)
+    description = SegmentDescription(
+        segment_number=part.number,
+        segment_label=part.label,
+        segmented_property_category=part.category,
+        segmented_property_type=part.type,
+        algorithm_type=SegmentAlgorithmTypeValues.AUTOMATIC,
+        algorithm_identification=AlgorithmIdentificationSequence(
+            name=used.name,
+            family=used.family,
+            version=used.version,
+            source=context.equipment.manufacturer,
+            parameters=dict(used.parameters) or None,
+        ),
+        tracking_uid=part.tracking_uid(context),
+        tracking_id=part.tracking_id,
+        anatomic_regions=[codes.BREAST],
+        display_color=CIELabColor.from_rgb(*part.rgb),
+    )
+    if side := laterality(context.header):
+        region = description.AnatomicRegionSequence[0]
+        region.AnatomicRegionModifierSequence = [codes.code_item(codes.LATERALITY[side])]
+    return description
+
+
+def _describe_frames(
+    dataset: Dataset, header: Dataset, frame: int, context: Context, geometry: Geometry
+) -> None:
+    """Tie every SEG frame to the one source frame, and give them the plane viewers ask for."""
+    dataset.FrameOfReferenceUID = context.uid("frame of reference")
+    dataset.PositionReferenceIndicator = None
+    dataset.PatientOrientation = None
+    dataset.ContentCreatorName = None
+    organisation = context.uid("dimension organisation")
+    dataset.DimensionOrganizationSequence = [_item(DimensionOrganizationUID=organisation)]
+    dataset.DimensionIndexSequence = [
+        _dimension(organisation, "TemporalPositionIndex", "FrameContentSequence"),
+        _dimension(organisation, "ReferencedSegmentNumber", "SegmentIdentificationSequence"),
+    ]
+    orientation = _item(ImageOrientationPatient=ORIENTATION)
+    dataset.SharedFunctionalGroupsSequence[0].PlaneOrientationSequence = [orientation]
+    for number, group in enumerate(dataset.PerFrameFunctionalGroupsSequence, start=1):
+        content = _item(DimensionIndexValues=[1, number], TemporalPositionIndex=1)
+        group.FrameContentSequence = [content]
+        group.DerivationImageSequence = [_derivation(header, frame)]
+        if geometry == "full":
+            group.PlanePositionSequence = [_item(ImagePositionPatient=ORIGIN)]
+    series = _item(SeriesInstanceUID=header.SeriesInstanceUID)
+    series.ReferencedInstanceSequence = [reference(header)]
+    dataset.ReferencedSeriesSequence = [series]
+
+
+def _derivation(header: Dataset, frame: int) -> Dataset:
+    """Return how a frame was derived, with a single-valued source frame (PS3.3 C.7.6.16.2.6)."""
+    source = reference(header, frame)
+    source.PurposeOfReferenceCodeSequence = [codes.code_item(codes.SOURCE_IMAGE)]
+    derivation = _item(SourceImageSequence=[source])
+    derivation.DerivationCodeSequence = [codes.code_item(codes.SEGMENTATION)]
+    return derivation
+
+
+def _dimension(organisation: str, index: str, group: str) -> Dataset:
+    return _item(
+        DimensionOrganizationUID=organisation,
+        DimensionIndexPointer=tag_for_keyword(index),
+        FunctionalGroupPointer=tag_for_keyword(group),
+        DimensionDescriptionLabel=index,
+    )
+
+
+def _item(**elements: object) -> Dataset:
+    item = Dataset()
+    for keyword, value in elements.items():
+        setattr(item, keyword, value)
+    return item

@@ -1,0 +1,151 @@
+"""The regions of a result as SEG and SR both name them: lesion, sub-regions, ring."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from pydicom.sr.coding import Code
+
+from dicomnode.dicom import codes
+from dicomnode.dicom.box import Box
+from dicomnode.dicom.context import Context
+from dicomnode.errors import OutputError
+from dicomnode.science.findings import PALETTE, UNRELIABLE, Findings, ModelUse
+
+__all__ = ["Algorithm", "Segment", "algorithm", "full_image", "segments"]
+
+Task = Literal["segment", "subregion", "classify"]
+
+LESION_RGB = (240, 228, 66)
+RING_RGB = (86, 180, 233)
+
+TASK_WORDS: dict[Task, tuple[str, ...]] = {
+    "segment": ("segment",),
+    "subregion": ("codebook", "subregion", "sub-region", "cluster"),
+    "classify": ("classif", "diagnos"),
+}
+FAMILIES: dict[Task, Code] = {
+    "segment": codes.ARTIFICIAL_INTELLIGENCE,
+    "subregion": codes.CLUSTER_ANALYSIS,
+    "classify": codes.ARTIFICIAL_INTELLIGENCE,
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Algorithm:
+    """What found a region or gave an answer (TID 4019, PS3.3 10.16)."""
+
+    name: str
+    version: str
+    family: Code
+    parameters: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Segment:
+    """One region: its number and frame in the SEG, its mask in pane coordinates, its names."""
+
+    number: int
+    subregion: int | None
+    label: str
+    mask: NDArray[np.bool_]
+    rgb: tuple[int, int, int]
+    category: Code
+    type: Code
+    tracking_id: str
+    task: Task
+
+    def tracking_uid(self, context: Context) -> str:
+        """UID that ties the SEG's segment to the SR's measurement group."""
+        return str(context.uid("tracking", self.tracking_id))
+
+
+def segments(findings: Findings, *, ring: bool = False) -> tuple[Segment, ...]:
+    """Return the segments of a result in order: lesion, sub-regions, unreliable, ring."""
+    if not findings.lesion_mask.any():
+        raise OutputError("segments: expected a lesion of at least one pixel, got an empty mask")
+    parts = [_lesion(findings), *_subregions(findings)]
+    if ring and findings.ring_mask.any():
+        parts.append(_part("Ring", findings.ring_mask, RING_RGB, codes.RING, "segment"))
+    return tuple(_numbered(parts))
+
+
+def algorithm(task: Task, models: Sequence[ModelUse], context: Context) -> Algorithm:
+    """Return what did this task: the model bundle, or this software where no bundle had a part."""
+    for model in models:
+        if any(word in model.task.lower() for word in TASK_WORDS[task]):
+            parameters = (("sha256", model.sha256), ("trained on", codes.plain(model.trained_on)))
+            return Algorithm(
+                name=codes.plain(model.name, 64),
+                version=codes.plain(model.version, 64),
+                family=FAMILIES[task],
+                parameters=parameters,
+            )
+    return Algorithm(
+        name=context.equipment.model,
+        version=context.equipment.software_version,
+        family=FAMILIES[task],
+        parameters=(),
+    )
+
+
+def full_image(
+    pane: NDArray[np.bool_], box: Box, rows: int, columns: int
+) -> NDArray[np.bool_]:
+    """Place a mask of a pane where the pane lies in the whole image."""
+    if pane.shape != (box.rows, box.columns):
+        raise OutputError(
+            f"mask: expected the pane's shape {(box.rows, box.columns)}, got {pane.shape}"
+        )
+    if box.row + box.rows > rows or box.column + box.columns > columns:
+        raise OutputError(f"pane {box}: expected it within an image of {rows}x{columns} pixels")
+    whole = np.zeros((rows, columns), np.bool_)
+    whole[box.slices] = pane
+    return whole
+
+
+def _lesion(findings: Findings) -> Segment:
+    return _part("Lesion", findings.lesion_mask, LESION_RGB, codes.LESION, "segment")
+
+
+def _subregions(findings: Findings) -> Iterator[Segment]:
+    labels = findings.subregion_map
+    for region in findings.subregions:
+        mask = labels == region.number
+        if mask.any():
+            label = f"{region.number} {region.name}"
+            yield _part(label, mask, region.rgb, codes.SUBREGION, "subregion", region.number)
+    if (unreliable := labels == UNRELIABLE).any() and UNRELIABLE not in {
+        region.number for region in findings.subregions
+    }:
+        rgb, code = PALETTE[UNRELIABLE], codes.UNRELIABLE_REGION
+        yield _part("Unreliable", unreliable, rgb, code, "subregion", UNRELIABLE)
+
+
+def _part(
+    label: str,
+    mask: NDArray[np.bool_],
+    rgb: tuple[int, int, int],
+    code: Code,
+    task: Task,
+    subregion: int | None = None,
+) -> Segment:
+    named = label if subregion is None or subregion == UNRELIABLE else f"Sub-region {subregion}"
+    return Segment(
+        number=0,
+        subregion=subregion,
+        label=codes.plain(label, 64),
+        mask=mask,
+        rgb=rgb,
+        category=codes.MORPHOLOGICALLY_ABNORMAL,
+        type=code,
+        tracking_id=named,
+        task=task,
+    )
+
+
+def _numbered(parts: Sequence[Segment]) -> Iterator[Segment]:
+    for number, part in enumerate(parts, start=1):
+        yield Segment(**{**vars(part), "number": number})

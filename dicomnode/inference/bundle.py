@@ -1,0 +1,269 @@
+"""A model bundle: manifest, digest and shapes are checked before a model may answer anything.
+
+::
+
+    models/<name>/manifest.toml     what the model is, what it wants, what it was trained on
+                  model.onnx        or the file that the manifest names
+                  card.md           the same for people
+"""
+
+import hashlib
+import tomllib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import onnxruntime
+from onnxruntime.capi.onnxruntime_pybind11_state import (
+    Fail,
+    InvalidArgument,
+    InvalidGraph,
+    InvalidProtobuf,
+    RuntimeException,
+)
+from onnxruntime.capi.onnxruntime_pybind11_state import NotImplemented as NotImplementedOperator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from dicomnode.errors import BundleError
+from dicomnode.science.findings import ModelUse
+
+__all__ = [
+    "Bundle",
+    "Calibration",
+    "Channel",
+    "Distribution",
+    "Figure",
+    "Linear",
+    "Manifest",
+    "Source",
+    "Task",
+    "Tensor",
+    "Tensors",
+    "load",
+]
+
+Task = Literal["segmentation", "sub-regions", "classification"]
+
+ANY = -1
+"""A dimension that the model leaves open, the batch."""
+
+THREADS = 2
+
+UNUSABLE = (
+    Fail,
+    InvalidArgument,
+    InvalidGraph,
+    InvalidProtobuf,
+    NotImplementedOperator,
+    RuntimeException,
+)
+"""What onnxruntime raises for a file that is not a model it can run; they share no base class."""
+
+onnxruntime.disable_telemetry_events()
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Channel(_Part):
+    """One input of the model: an image channel or a feature."""
+
+    name: str
+    meaning: str
+    normalisation: str
+
+
+class Tensor(_Part):
+    """Name and shape of a model's input or output; -1 leaves a dimension open."""
+
+    name: str
+    shape: tuple[int, ...]
+
+
+class Tensors(_Part):
+    """What goes in and what comes out."""
+
+    input: Tensor
+    output: Tensor
+
+
+class Source(_Part):
+    """One body of training data."""
+
+    name: str
+    licence: str
+    citation: str
+
+
+class Figure(_Part):
+    """One measured figure and the conditions under which it was printed."""
+
+    name: str
+    value: float
+    conditions: str
+
+
+class Linear(_Part):
+    """A calibrated logistic regression, feature by feature, so that contributions are exact."""
+
+    mean: tuple[float, ...]
+    scale: tuple[float, ...]
+    coefficients: tuple[float, ...]
+    intercept: float
+
+
+class Calibration(_Part):
+    """Out-of-fold answers of the training cohort: what conformal sets and intervals rest on.
+
+    ``benign`` and ``malignant`` are the largest non-conformity (one minus the class's
+    probability) at which that class still belongs to the prediction set.
+    """
+
+    coverage: float = Field(gt=0.5, lt=1.0)
+    benign: float
+    malignant: float
+    log_odds: tuple[float, ...]
+    is_malignant: tuple[bool, ...]
+
+
+class Distribution(_Part):
+    """Where the training cohort lies: precision of the scaled features, and how far is too far."""
+
+    precision: tuple[tuple[float, ...], ...]
+    limit: float
+
+
+class Manifest(_Part):
+    """The checked content of ``manifest.toml``."""
+
+    name: str
+    version: str
+    task: Task
+    file: str
+    sha256: str = Field(pattern="^[0-9a-f]{64}$")
+    trained_on: str
+    licence: str
+    intended_use: str
+    inputs: tuple[Channel, ...]
+    output: str
+    tensors: Tensors | None = None
+    training_data: tuple[Source, ...] = ()
+    figures: tuple[Figure, ...] = ()
+    linear: Linear | None = None
+    calibration: Calibration | None = None
+    distribution: Distribution | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Bundle:
+    """A bundle whose digest and shapes were found to be what its manifest says."""
+
+    name: str
+    version: str
+    task: Task
+    manifest: Manifest
+    path: Path
+    sha256: str
+    content: bytes
+    """The model file as it was hashed, so that nothing is read twice."""
+    session: onnxruntime.InferenceSession | None
+    """None where the model is not an ONNX file."""
+
+    @property
+    def use(self) -> ModelUse:
+        """What a result says about this bundle."""
+        return ModelUse(
+            name=self.name,
+            version=self.version,
+            task=self.task,
+            sha256=self.sha256,
+            trained_on=self.manifest.trained_on,
+        )
+
+
+def load(directory: Path) -> Bundle:
+    """Read a bundle and refuse, by name, one that is not what its manifest says.
+
+    Raises
+    ------
+    BundleError
+        Manifest missing or malformed, digest or shapes different.
+    """
+    manifest = _manifest(directory)
+    path = directory / manifest.file
+    content = _content(manifest, path)
+    return Bundle(
+        name=manifest.name,
+        version=manifest.version,
+        task=manifest.task,
+        manifest=manifest,
+        path=path,
+        sha256=manifest.sha256,
+        content=content,
+        session=_session(manifest, content) if path.suffix == ".onnx" else None,
+    )
+
+
+def _manifest(directory: Path) -> Manifest:
+    path = directory / "manifest.toml"
+    try:
+        return Manifest.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
+    except OSError as error:
+        raise BundleError(
+            f"bundle {directory.name}: expected a readable {path}, got {error.strerror}"
+        ) from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise BundleError(f"bundle {directory.name}: {path} is not TOML: {error}") from error
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise BundleError(f"bundle {directory.name}: {path}: {where}: {first['msg']}") from error
+
+
+def _content(manifest: Manifest, path: Path) -> bytes:
+    if Path(manifest.file).name != manifest.file:
+        raise BundleError(
+            f"bundle {manifest.name}: file: expected a plain file name, got {manifest.file!r}"
+        )
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise BundleError(
+            f"bundle {manifest.name}: expected a readable {path}, got {error.strerror}"
+        ) from error
+    found = hashlib.sha256(content).hexdigest()
+    if found != manifest.sha256:
+        raise BundleError(
+            f"bundle {manifest.name}: {path}: expected sha256 {manifest.sha256}, got {found}",
+            hint="the file was changed after its manifest was written: install the bundle again",
+        )
+    return content
+
+
+def _session(manifest: Manifest, content: bytes) -> onnxruntime.InferenceSession:
+    if manifest.tensors is None:
+        raise BundleError(f"bundle {manifest.name}: manifest: expected [tensors] for an ONNX model")
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = THREADS
+    options.inter_op_num_threads = 1
+    options.log_severity_level = 3
+    try:
+        session = onnxruntime.InferenceSession(content, options, ["CPUExecutionProvider"])
+    except UNUSABLE as error:
+        raise BundleError(f"bundle {manifest.name}: not a model that runs here: {error}") from error
+    _same_shape(manifest.name, "input", manifest.tensors.input, session.get_inputs())
+    _same_shape(manifest.name, "output", manifest.tensors.output, session.get_outputs())
+    return session
+
+
+def _same_shape(name: str, side: str, expected: Tensor, nodes: list[onnxruntime.NodeArg]) -> None:
+    found = {
+        node.name: tuple(size if isinstance(size, int) else ANY for size in node.shape)
+        for node in nodes
+    }
+    if found.get(expected.name) != expected.shape:
+        raise BundleError(
+            f"bundle {name}: {side}: expected {expected.name} {expected.shape} as in the manifest, "
+            f"the model has {found}"
+        )

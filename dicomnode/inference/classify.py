@@ -1,0 +1,188 @@
+"""Benign or malignant: a calibrated linear model that may abstain and explains itself."""
+
+from collections.abc import Mapping
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.optimize import isotonic_regression
+
+from dicomnode.errors import BundleError, Reason
+from dicomnode.inference.bundle import Bundle, Calibration, Distribution, Linear
+from dicomnode.science.findings import Contribution, Diagnosis
+
+__all__ = ["Classifier"]
+
+Vector = NDArray[np.float64]
+
+AGREEMENT = 1e-3
+"""Largest difference of probability between the ONNX model and the manifest's own coefficients."""
+
+
+class Classifier:
+    """A classification bundle, ready to answer.
+
+    Parameters
+    ----------
+    bundle : Bundle
+        A bundle of task "classification" with [linear], [calibration] and [distribution].
+    """
+
+    def __init__(self, bundle: Bundle) -> None:
+        manifest = bundle.manifest
+        if bundle.task != "classification" or bundle.session is None:
+            raise BundleError(
+                f"bundle {bundle.name}: expected an ONNX model for classification, "
+                f"got {bundle.task}"
+            )
+        if manifest.linear is None or manifest.calibration is None or manifest.distribution is None:
+            raise BundleError(
+                f"bundle {bundle.name}: manifest: expected [linear], [calibration] and "
+                "[distribution]"
+            )
+        self.use = bundle.use
+        self._name = bundle.name
+        self._session = bundle.session
+        self._features = manifest.inputs
+        self._linear = manifest.linear
+        self._calibration = manifest.calibration
+        self._distribution = manifest.distribution
+        _check_sizes(bundle.name, len(manifest.inputs), self._linear, self._distribution)
+
+    @property
+    def features(self) -> tuple[str, ...]:
+        """Names of the features it reads, in order."""
+        return tuple(feature.name for feature in self._features)
+
+    def classify(self, features: Mapping[str, float]) -> Diagnosis:
+        """Answer from lesion features; abstain where the evidence or the training does not reach.
+
+        The contributions and the mean patient's log-odds (the intercept) sum to the log-odds of
+        the probability. The interval is Venn–Abers' (Vovk and Petej 2014, arXiv:1211.0025) on the
+        training cohort's out-of-fold answers, widened to hold the probability itself; the decision
+        is a class-conditional split-conformal set (Vovk 2012, doi:10.1007/s10994-013-5355-6).
+        """
+        values = self._values(features)
+        scaled = (values - np.array(self._linear.mean)) / np.array(self._linear.scale)
+        contributions = self._contributions(values, scaled)
+        distance = _distance(scaled, self._distribution)
+        if distance > self._distribution.limit:
+            return self._beyond(contributions, distance)
+        probability = self._probability(values, scaled)
+        return self._decide(probability, contributions)
+
+    def _values(self, features: Mapping[str, float]) -> Vector:
+        missing = [name for name in self.features if name not in features]
+        if missing:
+            raise ValueError(f"features: expected {self._name}'s {missing}, got {sorted(features)}")
+        values = np.array([features[name] for name in self.features], np.float64)
+        if not np.isfinite(values).all():
+            raise ValueError(f"features: expected finite values, got {dict(features)}")
+        return values
+
+    def _contributions(self, values: Vector, scaled: Vector) -> tuple[Contribution, ...]:
+        parts = scaled * np.array(self._linear.coefficients)
+        found = [
+            Contribution(
+                feature=feature.name,
+                value=float(value),
+                contribution=float(part),
+                words=feature.meaning,
+            )
+            for feature, value, part in zip(self._features, values, parts, strict=True)
+        ]
+        return tuple(sorted(found, key=lambda each: -abs(each.contribution)))
+
+    def _probability(self, values: Vector, scaled: Vector) -> float:
+        log_odds = float(scaled @ np.array(self._linear.coefficients)) + self._linear.intercept
+        probability = 1 / (1 + float(np.exp(-log_odds)))
+        feed = {self._session.get_inputs()[0].name: values[None].astype(np.float32)}
+        answered = float(self._session.run(["probabilities"], feed)[0][0, 1])
+        if abs(answered - probability) > AGREEMENT:
+            raise BundleError(
+                f"bundle {self._name}: the model answers {answered:.4f} where its manifest's "
+                f"coefficients give {probability:.4f}"
+            )
+        return probability
+
+    def _beyond(self, contributions: tuple[Contribution, ...], distance: float) -> Diagnosis:
+        limit = self._distribution.limit
+        return Diagnosis(
+            malignant_probability=None,
+            interval=None,
+            decision="indeterminate",
+            coverage=self._calibration.coverage,
+            contributions=contributions,
+            reasons=(
+                Reason(
+                    "out-of-distribution",
+                    f"this lesion's features lie {distance:.1f} standard distances from the "
+                    f"training exams, at most {limit:.1f} expected: the model does not know "
+                    "such lesions",
+                ),
+            ),
+        )
+
+    def _decide(self, probability: float, contributions: tuple[Contribution, ...]) -> Diagnosis:
+        calibration = self._calibration
+        benign = probability <= calibration.benign
+        malignant = 1 - probability <= calibration.malignant
+        return Diagnosis(
+            malignant_probability=probability,
+            interval=_interval(probability, calibration),
+            decision=_DECISIONS[benign, malignant],
+            coverage=calibration.coverage,
+            contributions=contributions,
+            reasons=_REASONS[benign, malignant],
+        )
+
+
+_DECISIONS: Mapping[tuple[bool, bool], Literal["benign", "malignant", "indeterminate"]] = {
+    (True, False): "benign",
+    (False, True): "malignant",
+    (True, True): "indeterminate",
+    (False, False): "indeterminate",
+}
+_REASONS: Mapping[tuple[bool, bool], tuple[Reason, ...]] = {
+    (True, False): (),
+    (False, True): (),
+    (True, True): (
+        Reason("both-possible", "at the stated coverage neither benign nor malignant is excluded"),
+    ),
+    (False, False): (
+        Reason("neither-typical", "at the stated coverage neither benign nor malignant is typical"),
+    ),
+}
+
+
+def _check_sizes(name: str, count: int, linear: Linear, distribution: Distribution) -> None:
+    sizes = {
+        "mean": len(linear.mean),
+        "scale": len(linear.scale),
+        "coefficients": len(linear.coefficients),
+        "precision": len(distribution.precision),
+    }
+    wrong = {part: size for part, size in sizes.items() if size != count}
+    if wrong or any(len(row) != count for row in distribution.precision):
+        raise BundleError(f"bundle {name}: expected {count} values, one per input, got {sizes}")
+
+
+def _distance(scaled: Vector, distribution: Distribution) -> float:
+    """Mahalanobis distance per square root of the number of features."""
+    precision = np.array(distribution.precision)
+    return float(np.sqrt(max(0.0, scaled @ precision @ scaled) / len(scaled)))
+
+
+def _interval(probability: float, calibration: Calibration) -> tuple[float, float]:
+    log_odds = float(np.log(probability / (1 - probability))) if 0 < probability < 1 else 0.0
+    low, high = (_isotonic_at(log_odds, label, calibration) for label in (0.0, 1.0))
+    return min(low, probability), max(high, probability)
+
+
+def _isotonic_at(log_odds: float, label: float, calibration: Calibration) -> float:
+    """Isotonic probability at ``log_odds`` if this exam itself had ``label``."""
+    scores = np.array([*calibration.log_odds, log_odds])
+    labels = np.array([*calibration.is_malignant, label], np.float64)
+    order = np.argsort(scores, kind="stable")
+    fitted = isotonic_regression(labels[order]).x
+    return float(fitted[np.flatnonzero(order == len(scores) - 1)[0]])

@@ -1,0 +1,63 @@
+"""The bundles that one analysis needs, loaded and checked together."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+from dicomnode.errors import BundleError
+from dicomnode.inference.bundle import Bundle, Task, load
+from dicomnode.inference.classify import Classifier
+from dicomnode.inference.segment import Segmenter
+from dicomnode.science.findings import ModelUse
+from dicomnode.science.subregions import Codebook
+
+__all__ = ["Models", "load_models", "read_codebook"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Models:
+    """Segmenter, sub-region codebook and classifier."""
+
+    segmenter: Segmenter
+    codebook: Codebook
+    codebook_use: ModelUse
+    classifier: Classifier
+
+    @property
+    def uses(self) -> tuple[ModelUse, ...]:
+        """Every bundle that has a part in a result."""
+        return self.segmenter.use, self.codebook_use, self.classifier.use
+
+
+def load_models(directory: Path) -> Models:
+    """Load ``segmenter``, ``codebook`` and ``classifier`` below ``directory``.
+
+    Raises
+    ------
+    BundleError
+        One of them is missing, tampered with or for another task.
+    """
+    segmenter = _of_task(directory / "segmenter", "segmentation")
+    codebook = _of_task(directory / "codebook", "sub-regions")
+    classifier = _of_task(directory / "classifier", "classification")
+    return Models(
+        segmenter=Segmenter(segmenter),
+        codebook=read_codebook(codebook),
+        codebook_use=codebook.use,
+        classifier=Classifier(classifier),
+    )
+
+
+def read_codebook(bundle: Bundle) -> Codebook:
+    """Parse the codebook of a bundle of task "sub-regions"."""
+    try:
+        return Codebook.from_json(bundle.content.decode("utf-8"))
+    except (json.JSONDecodeError, UnicodeDecodeError, KeyError, TypeError, ValueError) as error:
+        raise BundleError(f"bundle {bundle.name}: not a codebook: {error}") from error
+
+
+def _of_task(directory: Path, task: Task) -> Bundle:
+    bundle = load(directory)
+    if bundle.task != task:
+        raise BundleError(f"bundle {bundle.name}: expected task {task!r}, got {bundle.task!r}")
+    return bundle

@@ -1,0 +1,201 @@
+"""Where the lesion is: a small network on the B-mode and contrast summary images of a loop."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from dicomnode.errors import BundleError
+from dicomnode.inference.bundle import Bundle
+
+__all__ = ["NORMALISATIONS", "Segmentation", "Segmenter"]
+
+Image = NDArray[np.float32]
+
+PRESENT = 0.5
+"""Lesion probability from which a mask is given at all."""
+
+SMALLEST_PX = 48
+"""The smallest lesion, in pixels of the network's image, that the lesion probability rests on."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Segmentation:
+    """The answer on the pane's own pixels.
+
+    Attributes
+    ----------
+    probability : ndarray of float32, shape (R, C)
+        Probability of lesion, mean over mirrored views.
+    mask : ndarray of bool, shape (R, C)
+        One connected region without holes; empty where no lesion was found.
+    lesion_probability : float
+        Mean probability of the most likely pixels: whether there is a lesion at all.
+    uncertainty : float
+        Mean binary entropy (bits, 0 to 1) over the mask and its border; 1 where the mask is empty.
+    """
+
+    probability: Image
+    mask: NDArray[np.bool_]
+    lesion_probability: float
+    uncertainty: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Box:
+    """Where a pane lies inside the network's image: scaled without distortion, then centred."""
+
+    rows: slice
+    columns: slice
+
+    @classmethod
+    def of(cls, height_mm: float, width_mm: float, size: tuple[int, int]) -> Self:
+        """Fit a pane of that extent into an image of ``size`` pixels."""
+        scale = min(size[0] / height_mm, size[1] / width_mm)
+        rows = min(size[0], max(1, round(height_mm * scale)))
+        columns = min(size[1], max(1, round(width_mm * scale)))
+        top, left = (size[0] - rows) // 2, (size[1] - columns) // 2
+        return cls(rows=slice(top, top + rows), columns=slice(left, left + columns))
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        return self.rows.stop - self.rows.start, self.columns.stop - self.columns.start
+
+
+def _resize(image: Image, shape: tuple[int, int]) -> Image:
+    """Bilinear with pixel centres aligned; blurred first where pixels become fewer."""
+    steps = np.array(image.shape) / np.array(shape)
+    smooth = ndimage.gaussian_filter(image, np.maximum(0.0, (steps - 1) / 2), mode="nearest")
+    rows, columns = (
+        (np.arange(count) + 0.5) * step - 0.5 for count, step in zip(shape, steps, strict=True)
+    )
+    grid = np.meshgrid(rows, columns, indexing="ij")
+    resized: Image = ndimage.map_coordinates(
+        smooth, grid, order=1, mode="nearest", output=np.float32
+    )
+    return resized
+
+
+def _z_score(image: Image) -> Image:
+    scaled: Image = (image - image.mean()) / max(float(image.std()), 1e-3)
+    return scaled
+
+
+NORMALISATIONS: Mapping[str, Callable[[Image], Image]] = {"z-score": _z_score}
+"""How a channel is scaled over the pane at the network's resolution, by the manifest's word for it.
+
+A missing channel is zero everywhere, as is the border around the pane."""
+
+
+class Segmenter:
+    """A segmentation bundle, ready to answer.
+
+    Parameters
+    ----------
+    bundle : Bundle
+        A bundle of task "segmentation".
+    """
+
+    def __init__(self, bundle: Bundle) -> None:
+        if bundle.task != "segmentation" or bundle.session is None:
+            raise BundleError(
+                f"bundle {bundle.name}: expected an ONNX model for segmentation, got {bundle.task}"
+            )
+        unknown = {channel.normalisation for channel in bundle.manifest.inputs}.difference(
+            NORMALISATIONS
+        )
+        if unknown:
+            raise BundleError(
+                f"bundle {bundle.name}: normalisation: expected one of "
+                f"{sorted(NORMALISATIONS)}, got {sorted(unknown)}"
+            )
+        self.use = bundle.use
+        self._session = bundle.session
+        self._channels = bundle.manifest.inputs
+        shape = bundle.session.get_inputs()[0].shape
+        if shape[1] != len(self._channels):
+            raise BundleError(
+                f"bundle {bundle.name}: expected {shape[1]} input channels as in the model, "
+                f"the manifest names {len(self._channels)}"
+            )
+        self._size = (int(shape[2]), int(shape[3]))
+
+    def segment(
+        self,
+        images: Mapping[str, Image],
+        spacing_mm: tuple[float, float],
+    ) -> Segmentation:
+        """Find the lesion on summary images of one shape; any of the known channels may be missing.
+
+        ``spacing_mm`` keeps the pane's true aspect ratio; its size in millimetres plays no part.
+        """
+        shape = self._shape(images)
+        box = _Box.of(shape[0] * spacing_mm[0], shape[1] * spacing_mm[1], self._size)
+        boxed = self._stack(images, box)
+        views = np.stack([boxed, boxed[:, :, ::-1]])
+        (logits,) = self._session.run(None, {self._session.get_inputs()[0].name: views})
+        mirrored = _sigmoid(logits[:, 0])
+        inner = ((mirrored[0] + mirrored[1][:, ::-1]) / 2)[box.rows, box.columns]
+        return _answer(_resize(inner, shape), _lesion_probability(inner))
+
+    def _shape(self, images: Mapping[str, Image]) -> tuple[int, int]:
+        known = [images[c.name].shape for c in self._channels if c.name in images]
+        if not known or any(shape != known[0] for shape in known):
+            names = [channel.name for channel in self._channels]
+            raise ValueError(
+                f"images: expected one shape for any of {names}, got "
+                f"{ {name: image.shape for name, image in images.items()} }"
+            )
+        return known[0][0], known[0][1]
+
+    def _stack(self, images: Mapping[str, Image], box: _Box) -> Image:
+        boxed = np.zeros((len(self._channels), *self._size), np.float32)
+        for index, channel in enumerate(self._channels):
+            if channel.name in images:
+                small = _resize(images[channel.name], box.shape)
+                boxed[index, box.rows, box.columns] = NORMALISATIONS[channel.normalisation](small)
+        return boxed
+
+
+def _sigmoid(logits: Image) -> Image:
+    return (1 / (1 + np.exp(-np.clip(logits, -30, 30)))).astype(np.float32)
+
+
+def _lesion_probability(boxed: Image) -> float:
+    return float(np.sort(boxed, axis=None)[-SMALLEST_PX:].mean())
+
+
+def _answer(probability: Image, lesion_probability: float) -> Segmentation:
+    mask = (
+        _main_region(probability)
+        if lesion_probability >= PRESENT
+        else np.zeros(probability.shape, np.bool_)
+    )
+    return Segmentation(
+        probability=probability,
+        mask=mask,
+        lesion_probability=lesion_probability,
+        uncertainty=_uncertainty(probability, mask),
+    )
+
+
+def _main_region(probability: Image) -> NDArray[np.bool_]:
+    """Keep the connected region with most probability in it and fill its holes."""
+    labels, count = ndimage.label(probability >= PRESENT)
+    if count == 0:
+        return np.zeros(probability.shape, np.bool_)
+    mass = ndimage.sum_labels(probability, labels, np.arange(1, count + 1))
+    region: NDArray[np.bool_] = ndimage.binary_fill_holes(labels == 1 + int(np.argmax(mass)))
+    return region
+
+
+def _uncertainty(probability: Image, mask: NDArray[np.bool_]) -> float:
+    if not mask.any():
+        return 1.0
+    width = max(1, round(0.15 * float(np.sqrt(mask.sum()))))
+    near = ndimage.binary_dilation(mask, iterations=width)
+    p = np.clip(probability[near].astype(np.float64), 1e-6, 1 - 1e-6)
+    return float(np.mean(-p * np.log2(p) - (1 - p) * np.log2(1 - p)))

@@ -1,0 +1,156 @@
+"""Logs: one line per event, as JSON or for a terminal, without patient data.
+
+UIDs of exams and instances are bound with :func:`structlog.contextvars.bound_contextvars`
+where the work begins. Whatever could hold a patient's data is withheld here, at the one place
+every line passes: elements by name, datasets, the texts of foreign exceptions and of warnings.
+"""
+
+import logging
+import sys
+import traceback
+import warnings
+from collections.abc import Mapping
+from typing import Any, Literal, TextIO
+
+import structlog
+from pydantic import BaseModel
+from pydicom.dataset import Dataset
+from structlog.typing import EventDict, Processor, WrappedLogger
+
+from dicomnode.errors import DicomnodeError
+
+__all__ = ["LogOptions", "configure"]
+
+
+class LogOptions(BaseModel, frozen=True, extra="forbid"):
+    """How much is logged, and for whom."""
+
+    level: Literal["debug", "info", "warning", "error"] = "info"
+    format: Literal["json", "console"] = "json"
+
+
+_PATIENT_DATA = frozenset(
+    "".join(name.split("_")).lower()
+    for name in (
+        "patient patient_name patient_id other_patient_ids issuer_of_patient_id patient_birth_date "
+        "patient_birth_time patient_birth_name patient_sex patient_age patient_size "
+        "patient_weight patient_address patient_comments patient_telephone_numbers "
+        "patient_mother_birth_name ethnic_group occupation additional_patient_history "
+        "accession_number study_id study_description series_description image_comments "
+        "study_date study_time referring_physician_name performing_physician_name "
+        "name_of_physicians_reading_study operators_name requesting_physician "
+        "institution_name institution_address dataset ds"
+    ).split()
+)
+"""DICOM keywords of PS3.15 Table E.1-1 that name or describe a person, in lower case."""
+
+_LIBRARIES = {
+    "dbos": logging.WARNING,
+    "matplotlib": logging.WARNING,
+    "numba": logging.WARNING,
+    "pydicom": logging.ERROR,  # its warnings quote values
+    "pynetdicom": logging.ERROR,  # its debug lines dump data sets
+    "sqlalchemy": logging.WARNING,
+    "uvicorn": logging.WARNING,
+}
+
+
+def configure(options: LogOptions, stream: TextIO | None = None) -> None:
+    """Send every log line of this process, libraries' included, to ``stream`` (or stderr)."""
+    shared = _processors()
+    structlog.configure(
+        processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
+        wrapper_class=structlog.stdlib.BoundLogger,
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        cache_logger_on_first_use=False,
+    )
+    handler = logging.StreamHandler(stream or sys.stderr)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=shared,
+            processors=[
+                structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+                _renderer(options),
+            ],
+        )
+    )
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    root.setLevel(options.level.upper())
+    _route_libraries()
+
+
+def _processors() -> list[Processor]:
+    return [
+        structlog.contextvars.merge_contextvars,
+        structlog.stdlib.add_logger_name,
+        structlog.stdlib.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        _place_of_exception,
+        _withhold_patient_data,
+    ]
+
+
+def _renderer(options: LogOptions) -> Processor:
+    if options.format == "console":
+        return structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
+    return structlog.processors.JSONRenderer(sort_keys=True, default=str)
+
+
+def _route_libraries() -> None:
+    """Let libraries log through the root handler, and only what is safe and wanted."""
+    for name, level in _LIBRARIES.items():
+        logger = logging.getLogger(name)
+        logger.handlers[:] = [logging.NullHandler()]  # dbos adds its own when it finds none
+        logger.propagate = True
+        logger.setLevel(level)
+    warnings.showwarning = _log_warning
+
+
+def _log_warning(
+    message: Warning | str,  # noqa: ARG001 - the text may quote a patient's data
+    category: type[Warning],
+    filename: str,
+    lineno: int,
+    file: TextIO | None = None,  # noqa: ARG001
+    line: str | None = None,  # noqa: ARG001
+) -> None:
+    structlog.get_logger("warnings").debug(
+        "warning.raised", category=category.__name__, place=f"{filename}:{lineno}"
+    )
+
+
+def _withhold_patient_data(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+    """Drop what could name a patient, and say that it was dropped."""
+    withheld = [key for key, value in event.items() if _is_patient_data(key, value)]
+    kept = {key: value for key, value in event.items() if key not in withheld}
+    return kept | {"withheld": withheld} if withheld else kept
+
+
+def _is_patient_data(key: str, value: object) -> bool:
+    if isinstance(value, Mapping):
+        return any(_is_patient_data(str(name), inner) for name, inner in value.items())
+    return key.replace("_", "").lower() in _PATIENT_DATA or isinstance(value, Dataset)
+
+
+def _place_of_exception(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+    """Write an exception as its kind and place; its text only where the text is ours."""
+    raised = event.pop("exc_info", None)
+    if not raised:
+        return event
+    error = raised if isinstance(raised, BaseException) else _current(raised)
+    if error is not None:
+        event["error"] = type(error).__name__
+        event["at"] = _places(error)
+        if isinstance(error, DicomnodeError):
+            event["reason"] = str(error)
+    return event
+
+
+def _current(raised: Any) -> BaseException | None:
+    return raised[1] if isinstance(raised, tuple) else sys.exc_info()[1]
+
+
+def _places(error: BaseException) -> list[str]:
+    frames = traceback.extract_tb(error.__traceback__)[-5:]
+    return [f"{frame.filename}:{frame.lineno} {frame.name}" for frame in frames]

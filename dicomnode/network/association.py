@@ -1,0 +1,85 @@
+"""Associations that this node requests."""
+
+import socket
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+from pynetdicom import AE, evt
+from pynetdicom.association import Association
+from pynetdicom.events import Event, EventHandlerType
+from pynetdicom.presentation import PresentationContext
+
+from dicomnode.errors import RejectedError, UnreachableError
+from dicomnode.network.peers import Peer
+from dicomnode.network.quiet import set_up_pynetdicom
+
+__all__ = ["associate"]
+
+_CONNECT_TIMEOUT_S = 10.0
+_ACSE_TIMEOUT_S = 30.0
+_RESPONSE_TIMEOUT_S = 300.0  # a PACS may write a large object to slow disks before it answers
+_REJECTED_PERMANENT = 1  # PS3.8 Table 9-21
+
+
+@contextmanager
+def associate(
+    peer: Peer,
+    calling_ae: str,
+    contexts: Sequence[PresentationContext],
+    handlers: Sequence[EventHandlerType] = (),
+) -> Iterator[Association]:
+    """Open an association and release it at the end.
+
+    Raises
+    ------
+    UnreachableError
+        No connection, no answer, or rejected for now.
+    RejectedError
+        Rejected for good: a person has to change an AE title or an allow-list.
+    """
+    set_up_pynetdicom()
+    ae = AE(ae_title=calling_ae)
+    ae.connection_timeout = _CONNECT_TIMEOUT_S
+    ae.acse_timeout = _ACSE_TIMEOUT_S
+    ae.dimse_timeout = _RESPONSE_TIMEOUT_S
+    ae.network_timeout = _RESPONSE_TIMEOUT_S
+    assoc = ae.associate(
+        peer.host,
+        peer.port,
+        contexts=list(contexts),
+        ae_title=peer.ae_title,
+        tls_args=None if peer.tls is None else (peer.tls, peer.host),
+        evt_handlers=[(evt.EVT_CONN_OPEN, _send_at_once), *handlers],
+    )
+    _expect_established(assoc, peer, calling_ae)
+    try:
+        yield assoc
+    finally:
+        if assoc.is_established:
+            assoc.release()
+
+
+def _send_at_once(event: Event) -> None:
+    """Switch Nagle's algorithm off; waiting for the peer's delayed ACK costs 40 ms a time."""
+    transport = event.assoc.dul.socket
+    if transport is not None and transport.socket is not None:
+        transport.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+
+
+def _expect_established(assoc: Association, peer: Peer, calling_ae: str) -> None:
+    if assoc.is_established:
+        return
+    if assoc.rejected_contexts and not assoc.accepted_contexts:
+        raise RejectedError(
+            f"{peer} accepts none of the offered SOP classes and transfer syntaxes",
+            hint="leave this kind of output out for this destination, or allow it at the peer",
+        )
+    if not assoc.is_rejected:
+        what = "aborted or refused every context" if assoc.is_aborted else "did not answer"
+        raise UnreachableError(f"expected an association with {peer} as {calling_ae}: {what}")
+    answer = assoc.acceptor.primitive
+    assert answer is not None, "a rejection is an answer"
+    words = f"{peer} rejected the association of {calling_ae}: {answer.reason_str}"
+    if answer.result == _REJECTED_PERMANENT:
+        raise RejectedError(words, hint="enter this node's AE title and address at the peer")
+    raise UnreachableError(words)

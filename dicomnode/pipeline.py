@@ -1,0 +1,271 @@
+"""The method on one page: what is done to an exam, in order.
+
+:func:`analyse` is the whole of it; :func:`measure` is the same from arrays on, which is what
+training uses, so that a model meets in the node what it met when it was made.
+"""
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dicomnode.dicom.exam import Exam, load_loop
+from dicomnode.errors import Reason, RefusedError
+from dicomnode.inference.models import Models
+from dicomnode.inference.segment import Segmenter
+from dicomnode.science import quality
+from dicomnode.science.codebook import Codebook
+from dicomnode.science.describe import describe_curves, describe_lesion, describe_subregions
+from dicomnode.science.features import lesion_features
+from dicomnode.science.findings import Findings, Quality
+from dicomnode.science.loop import Loop, static_bright, summary_images
+from dicomnode.science.motion import register
+from dicomnode.science.perfusion import Perfusion, Regions, measure_perfusion
+from dicomnode.science.regions import enhanced_region, enlargement_ratio, reference_tissue, ring
+from dicomnode.science.sampling import Motion, align_whole
+from dicomnode.science.subregions import assign, feature_covariance, pixel_features, unreliable
+
+__all__ = [
+    "SCHEMA_VERSION",
+    "Measured",
+    "Recipe",
+    "Result",
+    "Timing",
+    "analyse",
+    "divide",
+    "measure",
+    "measure_lesion",
+]
+
+SCHEMA_VERSION = "1"
+"""Changes whenever the same input would give another result; part of every derived UID."""
+
+Mask = NDArray[np.bool_]
+Images = dict[str, NDArray[np.float32]]
+
+_PEAK_FRAMES = 7
+"""Frames of the picture at peak enhancement."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recipe:
+    """What a site may choose about the method. The same recipe gives the same result."""
+
+    dynamic_range_db: float | None = None
+    """Log-compression range of the contrast pane where the site knows it better than the file."""
+    ring_mm: float = 3.0
+    """Width of the ring around the lesion that is measured with it."""
+    time_bins: int = 75
+    """Time bins of the fit, finer during wash-in."""
+    smoothing_px: float = 1.0
+    """Gaussian smoothing before the fit, at the scale of the point spread function."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Result:
+    """An exam after analysis: findings, or the reasons why there are none."""
+
+    exam: Exam
+    loop: Loop | None
+    findings: Findings | None
+    reasons: tuple[Reason, ...] = ()
+    timing_s: dict[str, float] = field(default_factory=dict)
+
+
+class Timing(dict[str, float]):
+    """Seconds spent by name of step."""
+
+    @contextmanager
+    def step(self, name: str) -> Iterator[None]:
+        """Add the time spent inside to a step."""
+        start = time.perf_counter()
+        try:
+            yield
+        finally:
+            self[name] = round(self.get(name, 0.0) + time.perf_counter() - start, 3)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Measured:
+    """A lesion's perfusion, before any sub-region or diagnosis."""
+
+    motion: Motion
+    perfusion: Perfusion
+    enlargement_ratio: float | None
+
+
+def analyse(exam: Exam, models: Models, recipe: Recipe) -> Result:
+    """Analyse one exam. A refusal is a result, too; only a fault of ours raises."""
+    timing = Timing()
+    loop = None
+    try:
+        with timing.step("decode"):
+            loop = load_loop(exam)
+        findings = measure(loop, models, recipe, timing)
+    except RefusedError as refused:
+        return Result(
+            exam=exam, loop=loop, findings=None, reasons=refused.reasons, timing_s=dict(timing)
+        )
+    return Result(exam=exam, loop=loop, findings=findings, timing_s=dict(timing))
+
+
+def measure(
+    loop: Loop, models: Models, recipe: Recipe, timing: Timing | None = None
+) -> Findings:
+    """Measure, divide and judge the lesion in a loop.
+
+    Raises
+    ------
+    RefusedError
+        There is no bolus, no lesion, or too little that can be measured.
+    """
+    timing = Timing() if timing is None else timing
+    _refuse(quality.early(loop))
+    with timing.step("motion"):
+        motion = register(loop)
+        images = summary_images(loop, motion)
+    with timing.step("segment"):
+        lesion = _find_lesion(models.segmenter, images, loop)
+    with timing.step("perfusion"):
+        measured = measure_lesion(loop, lesion, images, motion, recipe)
+        perfusion = measured.perfusion
+        grades = quality.assess(loop, measured.motion, perfusion.mean_curve(lesion), lesion)
+        _refuse(grades)
+    with timing.step("sub-regions"):
+        subregion_map = divide(perfusion, models.codebook, loop.spacing_mm)
+    with timing.step("diagnosis"):
+        features = _features(measured, subregion_map, models.codebook, loop.spacing_mm)
+        diagnosis = models.classifier.classify(features)
+    subregions = describe_subregions(
+        subregion_map, models.codebook.names, perfusion, loop.spacing_mm
+    )
+    return Findings(
+        times_s=loop.times_s,
+        spacing_mm=loop.spacing_mm,
+        reference_frame=measured.motion.reference,
+        dynamic_range_db=loop.dynamic_range_db,
+        dynamic_range_source=loop.dynamic_range_source,
+        shift_px=measured.motion.shift_px,
+        kept=measured.motion.kept,
+        bmode_image=None if loop.bmode is None else loop.bmode[measured.motion.reference],
+        contrast_image=loop.contrast[measured.motion.reference],
+        contrast_peak=_peak_picture(loop, measured.motion, perfusion.mean_curve(lesion)),
+        lesion_mask=lesion,
+        ring_mask=perfusion.regions.ring,
+        tissue_mask=perfusion.regions.tissue,
+        subregion_map=subregion_map,
+        maps=perfusion.maps(),
+        curves=describe_curves(perfusion, subregions, subregion_map),
+        lesion=describe_lesion(lesion, loop.spacing_mm, measured.enlargement_ratio),
+        subregions=subregions,
+        features=features,
+        diagnosis=diagnosis,
+        quality=grades,
+        models=models.uses,
+    )
+
+
+def measure_lesion(
+    loop: Loop, lesion: Mask, images: Images, motion: Motion, recipe: Recipe
+) -> Measured:
+    """Measure a lesion's perfusion, given where it is.
+
+    Parameters
+    ----------
+    loop : Loop
+    lesion : ndarray of bool, shape (R, C)
+        On the reference frame, at least one pixel.
+    images : dict of name to ndarray
+        Of :func:`dicomnode.science.loop.summary_images`.
+    motion : Motion
+        Of the whole pane; frames are registered once more around the lesion.
+    recipe : Recipe
+    """
+    excluded = loop.graphics | static_bright(loop.contrast)
+    tissue = reference_tissue(images, lesion, excluded, loop.spacing_mm)
+    around = ring(lesion, loop.spacing_mm, recipe.ring_mm) & ~loop.graphics & ~tissue
+    motion = register(loop, lesion, reference=motion.reference)
+    perfusion = measure_perfusion(
+        loop,
+        motion,
+        Regions(lesion=lesion, ring=around, tissue=tissue),
+        smoothing_px=recipe.smoothing_px,
+        bins=recipe.time_bins,
+    )
+    enhanced = enhanced_region(images, lesion, tissue, loop.spacing_mm)
+    return Measured(
+        motion=motion,
+        perfusion=perfusion,
+        enlargement_ratio=enlargement_ratio(enhanced, lesion),
+    )
+
+
+def divide(
+    perfusion: Perfusion, codebook: Codebook, spacing_mm: tuple[float, float]
+) -> NDArray[np.uint8]:
+    """Label every lesion pixel with its sub-region (R, C); 0 outside."""
+    lesion = perfusion.regions.lesion
+    inside = lesion[perfusion.fitted]
+    features = pixel_features(perfusion.within(lesion), perfusion.within(perfusion.regions.tissue))
+    return assign(
+        codebook,
+        features,
+        feature_covariance(perfusion.fit)[inside],
+        lesion,
+        unreliable(codebook, perfusion.fit)[inside],
+        spacing_mm,
+    )
+
+
+def _refuse(grades: Quality) -> None:
+    reasons = quality.refusals(grades)
+    if reasons:
+        raise RefusedError(*reasons)
+
+
+def _find_lesion(segmenter: Segmenter, images: Images, loop: Loop) -> Mask:
+    found = segmenter.segment(images, loop.spacing_mm)
+    if not found.mask.any():
+        raise RefusedError(
+            Reason(
+                "no-lesion",
+                "expected a lesion in the panes, the segmenter found none "
+                f"(lesion probability {found.lesion_probability:.2f})",
+            )
+        )
+    return found.mask & ~loop.graphics
+
+
+def _features(
+    measured: Measured,
+    subregion_map: NDArray[np.uint8],
+    codebook: Codebook,
+    spacing_mm: tuple[float, float],
+) -> dict[str, float]:
+    perfusion = measured.perfusion
+    return lesion_features(
+        subregion_map=subregion_map,
+        names=codebook.names,
+        maps=perfusion.maps(),
+        lesion=perfusion.regions.lesion,
+        ring=perfusion.regions.ring,
+        tissue=perfusion.within(perfusion.regions.tissue),
+        spacing_mm=spacing_mm,
+        enlargement_ratio=measured.enlargement_ratio,
+    )
+
+
+def _peak_picture(
+    loop: Loop, motion: Motion, curve: NDArray[np.float64]
+) -> NDArray[np.uint8]:
+    """Mean of the kept frames around the peak of the lesion's curve, each moved onto the reference."""
+    kept = np.flatnonzero(motion.kept)
+    peak = int(np.argmin(np.abs(kept - np.nanargmax(curve))))
+    chosen = kept[max(0, peak - _PEAK_FRAMES // 2) : peak + _PEAK_FRAMES // 2 + 1]
+    total = np.zeros(loop.shape, np.float32)
+    for index in chosen:
+        total += align_whole(loop.contrast[index], motion.shift_px[index])
+    return np.rint(total / len(chosen)).astype(np.uint8)

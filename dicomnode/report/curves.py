@@ -1,0 +1,54 @@
+"""Time-intensity curves: measured points and fitted model, one colour per region."""
+
+import numpy as np
+from matplotlib.axes import Axes
+
+from dicomnode.report.style import FAINT, INK, MUTED, SIZES, heading, rgb
+from dicomnode.science.findings import PALETTE, Curve, Findings
+
+__all__ = ["draw_curves"]
+
+OTHERS = {"lesion": (INK, "--"), "reference tissue": (MUTED, ":")}
+
+
+def draw_curves(axes: Axes, findings: Findings) -> None:
+    """Draw the mean curve of every region: dots as measured, lines as fitted."""
+    heading(axes, "Time-intensity curves", "dots measured · lines fitted")
+    axes.set_xlabel("seconds", fontsize=SIZES["small"], color=MUTED)
+    axes.set_ylabel("echo power (a.u.)", fontsize=SIZES["small"], color=MUTED)
+    axes.tick_params(labelsize=SIZES["small"], colors=MUTED, length=0)
+    axes.grid(color=FAINT, linewidth=0.6)
+    axes.set_axisbelow(True)
+    for name, spine in axes.spines.items():
+        spine.set_visible(name == "bottom")
+        spine.set_color(FAINT)
+    for curve in findings.curves:
+        _draw(axes, findings, curve)
+    _frame(axes, findings)
+
+
+def _draw(axes: Axes, findings: Findings, curve: Curve) -> None:
+    if curve.number is None:
+        colour, line = OTHERS.get(curve.name, (MUTED, "-."))
+        label, width = curve.name, 1.4
+    else:
+        colour, line = rgb(PALETTE.get(curve.number, (0, 0, 0))), "-"
+        label, width = "", 2.0
+    axes.plot(findings.times_s, curve.power, ".", color=colour, markersize=3, alpha=0.45)
+    if np.isfinite(curve.fitted).any():
+        axes.plot(findings.times_s, curve.fitted, line, color=colour, linewidth=width, label=label)
+    elif label:
+        axes.plot([], [], ".", color=colour, label=f"{label} (no fit)")
+
+
+def _frame(axes: Axes, findings: Findings) -> None:
+    axes.set_xlim(float(findings.times_s[0]), float(findings.times_s[-1]))
+    values = [curve.power[np.isfinite(curve.power)] for curve in findings.curves]
+    values += [curve.fitted[np.isfinite(curve.fitted)] for curve in findings.curves]
+    together = np.concatenate([*values, [0.0]])
+    top = float(np.percentile(together, 99.8)) if together.size > 1 else 0.0
+    axes.set_ylim(0, 1.08 * top if top > 0 else 1.0)
+    if axes.get_legend_handles_labels()[1]:
+        axes.legend(
+            loc="upper right", fontsize=SIZES["small"], frameon=False, labelcolor=INK, ncols=2
+        )

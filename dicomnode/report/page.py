@@ -1,0 +1,86 @@
+"""The report page: one page a radiologist reads in ten seconds."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+from dicomnode.report.curves import draw_curves
+from dicomnode.report.maps import MAPS, draw_bmode, draw_contrast, draw_map
+from dicomnode.report.notice import NOTICE, training_notice
+from dicomnode.report.style import BACKGROUND, DPI, INK, MUTED, SIZES, blank, picture
+from dicomnode.report.tables import (
+    draw_answer,
+    draw_contributions,
+    draw_models,
+    draw_quality,
+    draw_subregions,
+)
+from dicomnode.science.findings import Findings
+
+__all__ = ["ReportHeader", "page"]
+
+WIDTH_PX, HEIGHT_PX = 1600, 1200
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReportHeader:
+    """What the page says about the exam besides the findings. No names: pixels cannot be edited.
+
+    Attributes
+    ----------
+    facts : str
+        A few words, e.g. "left breast · injection 1 · 2025-01-02".
+    software : str
+        Name and version of what made the page.
+    """
+
+    facts: str = ""
+    software: str = ""
+
+
+def page(findings: Findings, header: ReportHeader) -> NDArray[np.uint8]:
+    """Render the report page, shape (1200, 1600, 3)."""
+    figure = Figure(figsize=(WIDTH_PX / DPI, HEIGHT_PX / DPI), dpi=DPI, facecolor=BACKGROUND)
+    draw_answer(_axes(figure, 0, 0, 1600, 104), findings, header.facts)
+    draw_bmode(_axes(figure, 24, 142, 372, 470), findings)
+    draw_contrast(_axes(figure, 412, 142, 372, 470), findings)
+    for column, name in enumerate(MAPS):
+        draw_map(_axes(figure, 820 + column * 260, 142, 196, 270), findings, name)
+    draw_subregions(_axes(figure, 24, 660, 760, 280), findings)
+    draw_curves(_axes(figure, 872, 462, 704, 430), findings)
+    draw_contributions(_axes(figure, 24, 980, 500, 164), findings)
+    draw_quality(_axes(figure, 560, 980, 500, 164), findings)
+    draw_models(_axes(figure, 1096, 980, 480, 164), findings)
+    _footer(_axes(figure, 0, 1160, 1600, 40), findings, header)
+    return picture(figure)
+
+
+def _axes(figure: Figure, left: float, top: float, width: float, height: float) -> Axes:
+    """Add axes at a place given in pixels from the top left."""
+    bottom = HEIGHT_PX - top - height
+    return figure.add_axes(
+        (left / WIDTH_PX, bottom / HEIGHT_PX, width / WIDTH_PX, height / HEIGHT_PX)
+    )
+
+
+def _footer(axes: Axes, findings: Findings, header: ReportHeader) -> None:
+    blank(axes, face="#eef1f4")
+    texts = [text for text in (NOTICE, training_notice(findings)) if text]
+    axes.text(
+        *(0.015, 0.5, " · ".join(texts)),
+        fontsize=SIZES["text"],
+        color=INK,
+        fontweight="bold",
+        va="center",
+    )
+    axes.text(
+        *(0.985, 0.5, header.software),
+        fontsize=SIZES["small"],
+        color=MUTED,
+        ha="right",
+        va="center",
+        parse_math=False,
+    )

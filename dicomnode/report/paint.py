@@ -1,0 +1,165 @@
+"""Sub-regions painted over an image: colours on pixels, nothing else."""
+
+from pathlib import Path
+
+import matplotlib as mpl
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageDraw, ImageFont
+from scipy.ndimage import binary_dilation, binary_erosion
+
+from dicomnode.report.notice import SHORT_NOTICE, training_notice
+from dicomnode.science.findings import PALETTE, UNRELIABLE, Findings
+
+__all__ = ["LoopPainter", "layer"]
+
+Picture = NDArray[np.uint8]
+Cut = tuple[NDArray[np.float32], NDArray[np.int64]]
+"""A transparent picture and where its corner lies in the pane."""
+
+FILL = 0.38
+EDGE = 0.95
+LUMA = np.array([0.299, 0.587, 0.114], np.float32)
+OUTLINE_RGB = (255, 255, 255)
+BANNER_RGB = (20, 24, 28)
+TEXT_RGB = (236, 239, 241)
+FONT = Path(mpl.get_data_path(), "fonts", "ttf", "DejaVuSans.ttf")
+
+
+def layer(findings: Findings, *, fill: float = FILL) -> NDArray[np.float32]:
+    """Return the sub-regions as a transparent picture.
+
+    Returns
+    -------
+    ndarray of float32, shape (R, C, 4)
+        sRGB multiplied by alpha, and alpha, all 0 to 1: filled sub-regions with firm edges.
+    """
+    labels = findings.subregion_map
+    picture = np.zeros((*labels.shape, 4), np.float32)
+    for number, rgb in PALETTE.items():
+        mask = labels == number
+        if mask.any():
+            alpha = np.where(mask & ~binary_erosion(mask, border_value=1), EDGE, fill)
+            colour = np.array([*rgb, 255], np.float32) / 255
+            picture[mask] = (alpha[..., None] * colour)[mask]
+    return picture
+
+
+def outline(mask: NDArray[np.bool_]) -> NDArray[np.float32]:
+    """Return the line just outside a mask as a transparent picture like :func:`layer`'s."""
+    line = binary_dilation(mask) & ~mask
+    return line[..., None] * np.array([*OUTLINE_RGB, 255], np.float32) / 255
+
+
+class LoopPainter:
+    """Paints findings over the frames of their loop, moved with the tissue, in place.
+
+    Frames that were left out as out of plane stay unpainted: where the lesion lies in them is not
+    known.
+    """
+
+    def __init__(self, findings: Findings) -> None:
+        self._findings = findings
+        line = outline(findings.lesion_mask)
+        inside = layer(findings)
+        self._contrast = _cut(np.where(line[..., 3:] > 0, line, inside))
+        self._bmode = _cut(line)
+
+    def contrast(self, pane: Picture, frame: int) -> None:
+        """Turn the contrast pane (R, C, 3) grey, so that colours are ours, and paint sub-regions."""
+        pane[...] = (pane @ LUMA)[..., None].astype(np.uint8)
+        self._blend(pane, self._contrast, frame)
+
+    def bmode(self, pane: Picture, frame: int) -> None:
+        """Paint the outline over the B-mode pane (R, C, 3) of a frame."""
+        self._blend(pane, self._bmode, frame)
+
+    def banner(self, width: int) -> Picture:
+        """Return a strip of this width with the legend and what the picture is."""
+        return banner(self._findings, width)
+
+    def _blend(self, pane: Picture, cut: Cut, frame: int) -> None:
+        if not self._findings.kept[frame]:
+            return
+        shift = self._findings.shift_px[frame]
+        whole = np.floor(shift).astype(int)
+        part, corner = cut
+        moved = _between(part, *(shift - whole))
+        row, column = corner + whole
+        _over(pane, moved, int(row), int(column))
+
+
+def banner(findings: Findings, width: int) -> Picture:
+    """Return a strip (H, width, 3): a legend of the sub-regions above the notice."""
+    size = 18 if width >= 1200 else 13 if width >= 480 else 10
+    font = ImageFont.truetype(str(FONT), size)
+    entries = [(f"{region.number} {region.name}", region.rgb) for region in findings.subregions]
+    if (findings.subregion_map == UNRELIABLE).any():
+        entries.append(("unreliable", PALETTE[UNRELIABLE]))
+    notices = [text for text in (SHORT_NOTICE, training_notice(findings)) if text]
+    line = size + 6
+    rows = _wrapped([(text, size + 8 + font.getlength(text) + 14) for text, _ in entries], width)
+    texts = _fitted(notices, font, width)
+    strip = Image.new("RGB", (width, line * (len(rows) + len(texts)) + 6), BANNER_RGB)
+    draw = ImageDraw.Draw(strip)
+    for number, row in enumerate(rows):
+        for index, x in row:
+            text, rgb = entries[index]
+            top = 4 + number * line
+            draw.rectangle((x, top + 2, x + size, top + 2 + size - 2), fill=rgb)
+            draw.text((x + size + 6, top), text, font=font, fill=TEXT_RGB)
+    for number, text in enumerate(texts, start=len(rows)):
+        draw.text((6, 4 + number * line), text, font=font, fill=TEXT_RGB)
+    return np.asarray(strip)
+
+
+def _wrapped(entries: list[tuple[str, float]], width: int) -> list[list[tuple[int, float]]]:
+    """Break legend entries into rows: for each row, (entry, x) pairs."""
+    rows: list[list[tuple[int, float]]] = []
+    x = float(width)
+    for index, (_, length) in enumerate(entries):
+        if x + length > width:
+            rows.append([])
+            x = 6.0
+        rows[-1].append((index, x))
+        x += length
+    return rows
+
+
+def _fitted(notices: list[str], font: ImageFont.FreeTypeFont, width: int) -> list[str]:
+    joined = " · ".join(notices)
+    return [joined] if font.getlength(joined) < width - 12 else notices
+
+
+def _cut(picture: NDArray[np.float32]) -> Cut:
+    """Cut a transparent picture to what is painted and a pixel around it; return its corner too."""
+    padded = np.pad(picture, ((1, 2), (1, 2), (0, 0)))
+    rows, columns = (np.flatnonzero(padded[..., 3].any(axis=axis)) for axis in (1, 0))
+    if rows.size == 0:
+        return padded[:1, :1], np.zeros(2, np.int64)
+    top, left = rows[0] - 1, columns[0] - 1
+    part = padded[top : rows[-1] + 3, left : columns[-1] + 3]
+    return np.ascontiguousarray(part), np.array([top - 1, left - 1])
+
+
+def _between(part: NDArray[np.float32], rows: float, columns: float) -> NDArray[np.float32]:
+    """Move a picture, empty at its rim, by a part of a pixel down and to the right."""
+    moved = part.copy()
+    moved *= 1 - rows
+    moved[1:] += rows * part[:-1]
+    result = moved * (1 - columns)
+    result[:, 1:] += columns * moved[:, :-1]
+    return result
+
+
+def _over(pane: Picture, part: NDArray[np.float32], row: int, column: int) -> None:
+    """Blend a transparent picture into the pane with its corner at (row, column), clipped."""
+    top, left = max(row, 0), max(column, 0)
+    bottom = min(row + part.shape[0], pane.shape[0])
+    right = min(column + part.shape[1], pane.shape[1])
+    if top >= bottom or left >= right:
+        return
+    part = part[top - row : bottom - row, left - column : right - column]
+    below = pane[top:bottom, left:right]
+    blended = below * (1 - part[..., 3:]) + 255 * part[..., :3]
+    below[...] = (blended + 0.5).astype(np.uint8)

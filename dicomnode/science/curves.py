@@ -1,0 +1,217 @@
+"""Time-intensity curves: smoothing within a mask, mean curves and binning in time."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.ndimage import gaussian_filter, gaussian_filter1d
+
+__all__ = [
+    "Bins",
+    "bin_power",
+    "bin_times",
+    "mean_curve",
+    "smooth_masked",
+    "smooth_samples",
+    "wash_in",
+]
+
+Floats = NDArray[np.float64]
+
+_WASH_IN_DENSITY = 3.0
+"""Bins per frame during wash-in against elsewhere."""
+_GAP = 3.0
+"""A step of this many median frame intervals is a gap that no bin may bridge."""
+_SMOOTHING_FRAMES = 60
+"""Onset and peak are looked for on the curve smoothed over 1/60 of its length."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Bins:
+    """Frames grouped in time.
+
+    Attributes
+    ----------
+    frames : ndarray of int64, shape (M,)
+        The frames used, in order.
+    starts : ndarray of int64, shape (K,)
+        Where each bin starts within ``frames``.
+    times_s : ndarray of float64, shape (K,)
+        Mean time of each bin's frames.
+    counts : ndarray of int64, shape (K,)
+        Frames per bin.
+    """
+
+    frames: NDArray[np.int64]
+    starts: NDArray[np.int64]
+    times_s: Floats
+    counts: NDArray[np.int64]
+
+
+def wash_in(curve: Floats, times_s: Floats) -> tuple[float, float]:
+    """Onset (10 % of the rise) and peak of a mean curve, in seconds.
+
+    Parameters
+    ----------
+    curve : ndarray of float64, shape (T,)
+        Echo power; NaN where a frame was left out.
+    times_s : ndarray of float64, shape (T,)
+        Seconds.
+    """
+    known = np.isfinite(curve)
+    if not known.any():
+        return float(times_s[0]), float(times_s[-1])
+    values, times = curve[known], times_s[known]
+    smooth = gaussian_filter1d(values, max(1.0, values.size / _SMOOTHING_FRAMES), mode="nearest")
+    peak = int(np.argmax(smooth))
+    lowest = smooth[: peak + 1].min()
+    below = np.flatnonzero(smooth[: peak + 1] <= lowest + 0.1 * (smooth[peak] - lowest))
+    return float(times[below[-1]]), float(times[peak])
+
+
+def bin_times(
+    times_s: Floats,
+    n: int,
+    *,
+    kept: NDArray[np.bool_] | None = None,
+    wash_in_s: tuple[float, float] | None = None,
+) -> Bins:
+    """Group frames into about ``n`` bins, three times finer during wash-in, none across a gap.
+
+    Parameters
+    ----------
+    times_s : ndarray of float64, shape (T,)
+        Strictly increasing seconds.
+    n : int
+        Bins wanted; with fewer frames each frame is a bin.
+    kept : ndarray of bool, shape (T,), optional
+        Frames to use; all by default.
+    wash_in_s : (float, float), optional
+        Onset and peak, e.g. from :func:`wash_in`.
+    """
+    frames = np.arange(times_s.size) if kept is None else np.flatnonzero(kept)
+    times = times_s[frames]
+    density = np.ones(frames.size)
+    if wash_in_s is not None:
+        density[(times >= wash_in_s[0]) & (times <= wash_in_s[1])] = _WASH_IN_DENSITY
+    density = np.minimum(density * n / max(density.sum(), 1.0), 1.0) if frames.size > n else density
+    number = np.floor(np.cumsum(density) - density / 2).astype(np.int64)
+    number = number if frames.size > n else np.arange(frames.size)
+    step = np.diff(times)
+    after_gap = step > _GAP * np.median(step) if step.size else step.astype(bool)
+    first = np.concatenate([[True], (np.diff(number) > 0) | after_gap])[: frames.size]
+    starts = np.flatnonzero(first)
+    counts = np.diff(np.append(starts, frames.size))
+    centres = np.add.reduceat(times, starts) / counts if starts.size else times
+    return Bins(frames=frames, starts=starts, times_s=centres, counts=counts)
+
+
+def bin_power(
+    power: NDArray[np.floating], bins: Bins, *, uncensored: NDArray[np.floating] | None = None
+) -> tuple[Floats, Floats]:
+    """Sum echo power and count samples in each bin.
+
+    A sample that is negative, NaN or infinite counts as absent. A saturated sample adds its
+    (too low) power but does not count as a sample: for single-look speckle, whose power is
+    exponentially distributed, sum over count is then exactly the censored likelihood's sufficient
+    statistic; for smoother data it is an approximation.
+
+    Parameters
+    ----------
+    power : ndarray, shape (T, N)
+        Echo power of each frame and pixel.
+    bins : Bins
+        From :func:`bin_times`.
+    uncensored : ndarray, shape (T, N), optional
+        Share of each sample that was not saturated, 0 to 1.
+
+    Returns
+    -------
+    total, count : ndarray of float64, shape (N, K)
+        Sum of power, and number of uncensored samples.
+    """
+    samples = power if bins.frames.size == power.shape[0] else power[bins.frames]
+    usable = np.isfinite(samples) & (samples >= 0)
+    all_usable = bool(usable.all())
+    if not all_usable:
+        samples = np.where(usable, samples, 0)
+    total = np.add.reduceat(samples, bins.starts, axis=0)
+    if uncensored is None and all_usable:
+        count = np.broadcast_to(bins.counts[:, None], total.shape)
+    else:
+        weight = usable.astype(np.float32)
+        if uncensored is not None:
+            weight *= uncensored[bins.frames]
+        count = np.add.reduceat(weight, bins.starts, axis=0)
+    return (
+        np.ascontiguousarray(total.T, dtype=np.float64),
+        np.ascontiguousarray(count.T, dtype=np.float64),
+    )
+
+
+def smooth_masked(
+    images: NDArray[np.floating], mask: NDArray[np.bool_], sigma_px: float = 1.0
+) -> NDArray[np.float32]:
+    """Gaussian mean over the pixels of a mask only: nothing leaks in from outside it.
+
+    Parameters
+    ----------
+    images : ndarray, shape (T, R, C) or (R, C)
+        Echo power.
+    mask : ndarray of bool, shape (R, C)
+        Pixels that count; the rest of the result is 0.
+    sigma_px : float
+        Standard deviation of the Gaussian, about that of the point spread function.
+    """
+    axes = (images.ndim - 2, images.ndim - 1)
+    inside = mask.astype(np.float32)
+    weight = gaussian_filter(inside, sigma_px, mode="constant")
+    blurred = gaussian_filter(
+        np.where(mask, images, 0).astype(np.float32), sigma_px, mode="constant", axes=axes
+    )
+    return np.asarray(np.where(mask, blurred / np.maximum(weight, 1e-6), 0), np.float32)
+
+
+def mean_curve(power: NDArray[np.floating], mask: NDArray[np.bool_]) -> Floats:
+    """Mean over a mask of each frame, ignoring NaN.
+
+    Parameters
+    ----------
+    power : ndarray, shape (T, R, C)
+        Echo power.
+    mask : ndarray of bool, shape (R, C)
+        The region.
+
+    Returns
+    -------
+    ndarray of float64, shape (T,)
+        NaN in frames without any usable pixel, and everywhere for an empty mask.
+    """
+    samples = power[:, mask].astype(np.float64)
+    known = np.isfinite(samples)
+    count = known.sum(axis=1)
+    total = np.where(known, samples, 0).sum(axis=1)
+    return np.asarray(np.where(count > 0, total / np.maximum(count, 1), np.nan))
+
+
+def smooth_samples(
+    samples: NDArray[np.floating], mask: NDArray[np.bool_], sigma_px: float = 1.0
+) -> NDArray[np.float32]:
+    """As :func:`smooth_masked`, for samples gathered from a mask's pixels in row-major order.
+
+    Parameters
+    ----------
+    samples : ndarray, shape (T, N)
+        Echo power of the N pixels of ``mask``.
+    mask : ndarray of bool, shape (R, C)
+        The region.
+    sigma_px : float
+        As in :func:`smooth_masked`.
+    """
+    if not mask.any():
+        return np.zeros(samples.shape, np.float32)
+    rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
+    box = mask[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+    images = np.zeros((samples.shape[0], *box.shape), np.float32)
+    images[:, box] = samples
+    return smooth_masked(images, box, sigma_px)[:, box]

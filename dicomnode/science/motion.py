@@ -1,0 +1,218 @@
+"""Register a loop: whole pane, then a region of interest, both to a fraction of a pixel.
+
+Two tiers after Ta et al. 2014 (PMC4184933): a coarse search over the whole pane finds where the
+probe went, a fine one over the region of interest finds where the tissue of interest went, and
+frames that resemble the others least are left out.
+"""
+
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from dicomnode.science.loop import Loop, static_bright
+from dicomnode.science.matching import Matcher, Polisher, crop, shrink
+from dicomnode.science.sampling import Motion, align, align_whole, gather
+
+__all__ = ["Motion", "align", "align_whole", "gather", "register"]
+
+_SEARCH_MM = 6.0
+"""Farthest a pane is looked for from the reference frame."""
+_COARSE_PIXELS = 128
+"""Longer side of the shrunken pane of the first tier."""
+_REGION_PIXELS = 256
+"""Longest side of the region of the second tier."""
+_CLUELESS_NCC = 0.15
+"""Below this a match says nothing: the shift is taken from the neighbours in time."""
+_OUT_OF_PLANE = 0.5
+"""B-mode frames below this share of the usual correlation are left out, whatever comes next."""
+
+
+def register(loop: Loop, region: NDArray[np.bool_] | None = None) -> Motion:
+    """Register all frames of a loop to one reference frame near peak contrast.
+
+    The B-mode pane is registered where there is one: its tissue does not change with the bolus.
+    A single-pane exam is registered on the contrast pane itself, on its persistent pattern of
+    enhancement; where that is too weak (before arrival), the shift is interpolated in time.
+
+    Parameters
+    ----------
+    loop : Loop
+    region : ndarray of bool, shape (R, C), optional
+        Where the second tier looks; the central half of the pane where not given.
+
+    Returns
+    -------
+    Motion
+        Translation only: rotation, strain and motion out of plane remain, the last as frames
+        that are not kept.
+    """
+    frames = loop.contrast if loop.bmode is None else loop.bmode
+    source: Literal["bmode", "contrast"] = "contrast" if loop.bmode is None else "bmode"
+    weight = _weight(loop, source)
+    if region is not None and (region.shape != loop.shape or not region.any()):
+        raise ValueError(
+            f"region: expected pixels in a mask of shape {loop.shape}, "
+            f"got {int(region.sum())} in shape {region.shape}"
+        )
+    if len(frames) == 1 or not weight.any():
+        return _still(len(frames), source)
+    start = _peak_frame(loop)
+    shift, ncc = _coarse(frames, weight, start, _search_px(loop))
+    shift = _plausible(shift, ncc)
+    shift, ncc = _fine(frames, weight, _region_box(loop, region), shift, ncc)
+    shift = _plausible(shift, ncc)
+    kept = _kept(ncc)
+    if source == "bmode":
+        kept &= ncc >= _OUT_OF_PLANE * np.median(ncc)
+    return _motion(shift, ncc, kept, start, source)
+
+
+def _still(frames: int, source: Literal["bmode", "contrast"]) -> Motion:
+    return Motion(
+        shift_px=np.zeros((frames, 2)),
+        ncc=np.ones(frames),
+        kept=np.ones(frames, np.bool_),
+        reference=0,
+        source=source,
+    )
+
+
+def _weight(loop: Loop, source: str) -> NDArray[np.float32]:
+    """Weigh what may be looked at: no graphics, nothing that stays with the probe."""
+    blocked = ndimage.binary_dilation(loop.graphics, iterations=3)
+    if source == "contrast":
+        blocked |= static_bright(loop.contrast)
+    weight = np.asarray(~blocked, np.float32)
+    weight[: round(0.08 * weight.shape[0])] = 0
+    return weight
+
+
+def _peak_frame(loop: Loop) -> int:
+    """Index of the frame at which the pane as a whole is brightest, smoothed over time."""
+    sparse = loop.contrast[:, ::4, ::4]
+    curve = np.array([frame.mean() for frame in sparse])
+    return int(np.argmax(ndimage.uniform_filter1d(curve, max(1, len(curve) // 20))))
+
+
+def _search_px(loop: Loop) -> tuple[int, int]:
+    up, across = (
+        max(2, min(round(_SEARCH_MM / spacing), round(0.15 * size)))
+        for spacing, size in zip(loop.spacing_mm, loop.shape, strict=True)
+    )
+    return up, across
+
+
+def _coarse(
+    frames: NDArray[np.uint8], weight: NDArray[np.float32], start: int, search: tuple[int, int]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """First tier: the shrunken pane against the start frame, then against the aligned mean."""
+    factor = max(1, round(max(weight.shape) / _COARSE_PIXELS))
+    small = np.stack([shrink(frame, factor) for frame in frames])
+    counted = shrink((weight * 255).astype(np.uint8), factor) > 200
+    reach = (max(1, search[0] // factor), max(1, search[1] // factor))
+    around = small[max(0, start - 1) : start + 2]
+    template = around.mean(axis=0, dtype=np.float32)
+    for _ in range(2):
+        shift, ncc = _match_all(Matcher(template, counted.astype(np.float32), reach), small)
+        template = _mean_of_best(small, shift, ncc)
+    return shift * factor, ncc
+
+
+def _match_all(
+    matcher: Matcher, frames: NDArray[np.uint8]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    found = [matcher.match(frame) for frame in frames]
+    return np.stack([shift for shift, _ in found]), np.array([ncc for _, ncc in found])
+
+
+def _mean_of_best(
+    frames: NDArray[np.uint8], shift: NDArray[np.float64], ncc: NDArray[np.float64]
+) -> NDArray[np.float32]:
+    best = np.flatnonzero(ncc >= np.median(ncc))
+    moved = [align(frames[t], shift[t]) for t in best]
+    mean: NDArray[np.float32] = np.mean(moved, axis=0, dtype=np.float32)
+    return mean
+
+
+def _region_box(
+    loop: Loop, region: NDArray[np.bool_] | None
+) -> tuple[tuple[int, int], tuple[int, int]]:
+    """First pixel and size of the second tier's rectangle."""
+    if region is None:
+        spans = [(size // 4, size // 2) for size in loop.shape]
+    else:
+        spans = [_span(np.any(region, axis=1 - axis)) for axis in (0, 1)]
+    cut = [_cut(first, size) for first, size in spans]
+    return (cut[0][0], cut[1][0]), (cut[0][1], cut[1][1])
+
+
+def _span(line: NDArray[np.bool_]) -> tuple[int, int]:
+    """First pixel and size of what a mask covers, with as much again around it as half of it."""
+    where = np.flatnonzero(line)
+    margin = max(8, len(where) // 2)
+    first = max(0, int(where[0]) - margin)
+    return first, min(len(line), int(where[-1]) + 1 + margin) - first
+
+
+def _cut(first: int, size: int) -> tuple[int, int]:
+    surplus = max(0, size - _REGION_PIXELS)
+    return first + surplus // 2, size - surplus
+
+
+def _fine(
+    frames: NDArray[np.uint8],
+    weight: NDArray[np.float32],
+    box: tuple[tuple[int, int], tuple[int, int]],
+    shift: NDArray[np.float64],
+    ncc: NDArray[np.float64],
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Second tier: polish every shift on the region against the region's aligned mean."""
+    corner, size = box
+    counted = weight[corner[0] : corner[0] + size[0], corner[1] : corner[1] + size[1]]
+    for _ in range(2):
+        best = np.argsort(-ncc, kind="stable")[: max(4, min(40, len(ncc) // 2))]
+        moved = [crop(frames[t], corner, size, shift[t]) for t in best]
+        template: NDArray[np.float32] = np.mean(moved, axis=0, dtype=np.float32)
+        polisher = Polisher(template, counted, corner)
+        found = [polisher.polish(frame, s) for frame, s in zip(frames, shift, strict=True)]
+        shift, ncc = np.stack([s for s, _ in found]), np.array([n for _, n in found])
+    return shift, ncc
+
+
+def _plausible(shift: NDArray[np.float64], ncc: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Replace the shifts of frames that matched nothing by those of their neighbours."""
+    sure = ncc >= _CLUELESS_NCC
+    if not sure.any():
+        return np.zeros_like(shift)
+    times = np.arange(len(ncc))
+    filled = [np.interp(times, times[sure], shift[sure, axis]) for axis in (0, 1)]
+    return np.stack(filled, axis=1)
+
+
+def _kept(ncc: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """Keep the frames that resemble the mean about as well as their neighbours in time do."""
+    window = int(np.clip(len(ncc) // 5, 5, 31))
+    loss = ndimage.median_filter(ncc, size=window, mode="nearest") - ncc
+    spread = 1.4826 * float(np.median(np.abs(loss)))
+    kept: NDArray[np.bool_] = loss <= max(3.0 * spread, 0.05)
+    return kept
+
+
+def _motion(
+    shift: NDArray[np.float64],
+    ncc: NDArray[np.float64],
+    kept: NDArray[np.bool_],
+    start: int,
+    source: Literal["bmode", "contrast"],
+) -> Motion:
+    near = np.abs(np.arange(len(ncc)) - start) <= max(2, len(ncc) // 10)
+    reference = int(np.argmax(np.where(kept & near, ncc, -2 + 0.1 * kept)))
+    return Motion(
+        shift_px=shift - shift[reference],
+        ncc=ncc,
+        kept=kept,
+        reference=reference,
+        source=source,
+    )

@@ -1,0 +1,145 @@
+"""The table of kinetic parameters: name, unit, definition, equation, source and DICOM code."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+__all__ = ["PARAMETERS", "Parameter"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Parameter:
+    """One kinetic parameter: what it is, how it is computed and how DICOM calls it."""
+
+    name: str
+    unit: str
+    """UCUM."""
+    definition: str
+    equation: str
+    """In the lognormal's A, μ, σ and x = t − t0."""
+    source: str
+    code: tuple[str, str, str]
+    """Code value, coding scheme designator, code meaning."""
+    relation: Literal["ratio", "difference", "none"] = "ratio"
+    """How it is set against reference tissue: "ratio", "difference" or "none"."""
+
+
+_VUEBOX = "parameter set in use for CEUS quantification; closed form of the lognormal"
+_TEXTBOOK = "Strouthos et al. 2010, doi:10.1109/TUFFC.2010.1550"
+_PRIVATE = "99DICOMNODE"
+
+PARAMETERS: tuple[Parameter, ...] = (
+    Parameter(
+        name="PE",
+        unit="{a.u.}",
+        definition="Peak enhancement: highest echo power above baseline",
+        equation="A exp(σ²/2 − μ) / (√(2π) σ)",
+        source=_VUEBOX,
+        code=("PE", _PRIVATE, "Peak Enhancement"),
+    ),
+    Parameter(
+        name="TTP",
+        unit="s",
+        definition="Time to peak: from the arrival of the bolus to peak enhancement",
+        equation="tp = exp(μ − σ²)",
+        source=_TEXTBOOK,
+        code=("113069", "DCM", "Time To Peak"),
+        relation="difference",
+    ),
+    Parameter(
+        name="mTT",
+        unit="s",
+        definition="Local mean transit time: from the arrival of the bolus to its centre of mass",
+        equation="exp(μ + σ²/2)",
+        source=_TEXTBOOK,
+        code=("113052", "DCM", "Mean Transit Time"),
+        relation="difference",
+    ),
+    Parameter(
+        name="WiAUC",
+        unit="{a.u.}.s",
+        definition="Wash-in area: under the curve from tI, where the steepest rising tangent "
+        "leaves the baseline, to the peak",
+        equation="A [Φ((ln tp − μ)/σ) − Φ((ln tI − μ)/σ)]",
+        source=_VUEBOX,
+        code=("WIAUC", _PRIVATE, "Wash-in Area Under Curve"),
+    ),
+    Parameter(
+        name="RT",
+        unit="s",
+        definition="Rise time: from tI to the peak",
+        equation="tp − tI, tI = x₋ (1 + 1/w₋)",
+        source=_VUEBOX,
+        code=("RT", _PRIVATE, "Rise Time"),
+        relation="difference",
+    ),
+    Parameter(
+        name="WiR",
+        unit="{a.u.}/s",
+        definition="Wash-in rate: steepest rise",
+        equation="−w₋ f(x₋)/x₋, w₋ = (−1 − √(1 + 4/σ²))/2, x₋ = exp(μ + σ²(w₋ − 1))",
+        source=_VUEBOX,
+        code=("WIR", _PRIVATE, "Wash-in Rate"),
+    ),
+    Parameter(
+        name="WiPI",
+        unit="{a.u.}",
+        definition="Wash-in perfusion index: mean enhancement during the rise",
+        equation="WiAUC / RT",
+        source=_VUEBOX,
+        code=("WIPI", _PRIVATE, "Wash-in Perfusion Index"),
+    ),
+    Parameter(
+        name="WoAUC",
+        unit="{a.u.}.s",
+        definition="Wash-out area: under the curve from the peak to tO, where the steepest "
+        "falling tangent reaches the baseline",
+        equation="A [Φ((ln tO − μ)/σ) − Φ((ln tp − μ)/σ)]",
+        source=_VUEBOX,
+        code=("WOAUC", _PRIVATE, "Wash-out Area Under Curve"),
+    ),
+    Parameter(
+        name="WiWoAUC",
+        unit="{a.u.}.s",
+        definition="Wash-in and wash-out area",
+        equation="WiAUC + WoAUC",
+        source=_VUEBOX,
+        code=("WIWOAUC", _PRIVATE, "Wash-in and Wash-out AUC"),
+    ),
+    Parameter(
+        name="FT",
+        unit="s",
+        definition="Fall time: from the peak to tO",
+        equation="tO − tp, tO = x₊ (1 + 1/w₊)",
+        source=_VUEBOX,
+        code=("FT", _PRIVATE, "Fall Time"),
+        relation="difference",
+    ),
+    Parameter(
+        name="WoR",
+        unit="{a.u.}/s",
+        definition="Wash-out rate: steepest fall, as a positive number",
+        equation="w₊ f(x₊)/x₊, w₊ = (−1 + √(1 + 4/σ²))/2, x₊ = exp(μ + σ²(w₊ − 1))",
+        source=_VUEBOX,
+        code=("WOR", _PRIVATE, "Wash-out Rate"),
+    ),
+    Parameter(
+        name="QOF",
+        unit="1",
+        definition="Quality of fit: the region's typical residual variance over this pixel's, "
+        "at most 1; 0 where no fit was possible",
+        equation="min(1, φ_region / φ_pixel), φ = Σ w (y/m − 1)² / (K − 5)",
+        source="this project",
+        code=("QOF", _PRIVATE, "Quality of Fit"),
+        relation="none",
+    ),
+    Parameter(
+        name="arrival",
+        unit="s",
+        definition="Arrival of the bolus on the loop's clock",
+        equation="t0",
+        source=_TEXTBOOK,
+        code=("126371", "DCM", "Bolus Arrival Time"),
+        relation="difference",
+    ),
+)
+"""Every kinetic parameter this package computes, in the order in which they are shown."""

@@ -1,0 +1,111 @@
+"""Curves of contrast agent over time: one patient's bolus in every kind of tissue."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dicomnode.science import kinetics
+from dicomnode.simulate.habitats import HABITATS, TISSUES, Supply
+from dicomnode.simulate.recipe import Bolus
+
+__all__ = ["STEP_S", "Perfusion", "perfuse", "shape"]
+
+STEP_S = 0.05
+"""Time step of the curve table."""
+
+Curve = NDArray[np.float64]
+
+
+def _lognormal(t_s: Curve, sigma: float) -> Curve:
+    return np.asarray(kinetics.lognormal(t_s, 1.0, sigma**2, sigma, 0.0))
+
+
+def _gamma_variate(t_s: Curve, sigma: float) -> Curve:
+    return np.asarray(kinetics.gamma_variate(t_s, 1.0, 1 / sigma**2, sigma**2, 0.0))
+
+
+def _ldrw(t_s: Curve, sigma: float) -> Curve:
+    return np.asarray(kinetics.ldrw(t_s, 1.0, 1.0, np.sqrt(sigma**-4 - 0.25), 0.0))
+
+
+def _fpt(t_s: Curve, sigma: float) -> Curve:
+    return np.asarray(kinetics.fpt(t_s, 1.0, 1.0, np.sqrt(max(sigma**-4 - 2.25, 0.09)), 0.0))
+
+
+MODELS: Mapping[str, Callable[[Curve, float], Curve]] = {
+    "lognormal": _lognormal,
+    "gamma_variate": _gamma_variate,
+    "ldrw": _ldrw,
+    "fpt": _fpt,
+}
+"""Each with the curvature in log time that a lognormal of that sigma has at its peak."""
+
+
+def shape(t_s: Curve, model: str, *, ttp_s: float, sigma: float) -> Curve:
+    """First pass of unit height that peaks ``ttp_s`` after arrival at t = 0."""
+    curve = MODELS[model]
+    scan = np.geomspace(0.02, 50.0, 4000)
+    values = curve(scan, sigma)
+    peak = int(np.argmax(values))
+    out = np.zeros_like(t_s)
+    after = t_s > 0
+    out[after] = curve(t_s[after] * (scan[peak] / ttp_s), sigma) / values[peak]
+    return out
+
+
+@dataclass(frozen=True, kw_only=True)
+class Perfusion:
+    """Curves of one patient, in units of habitat 3's usual peak.
+
+    Attributes
+    ----------
+    table : ndarray of float32, shape (K, N)
+        Curves of tissue numbers 0 (none) to K-1, every ``STEP_S`` from the bolus's arrival minus
+        ``lead_s``.
+    lead_s : float
+        How long before the arrival the table starts.
+    arrival_s : float
+        Arrival of the bolus on the exam's clock.
+    """
+
+    table: NDArray[np.float32]
+    lead_s: float
+    arrival_s: float
+
+    def at(self, times_s: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Curves on the exam's clock, shape (K, T)."""
+        position = (times_s - self.arrival_s + self.lead_s) / STEP_S
+        grid = np.arange(self.table.shape[1])
+        return np.array([np.interp(position, grid, curve, left=0.0) for curve in self.table])
+
+
+def perfuse(
+    bolus: Bolus, *, duration_s: float, lesion_gain: float = 1.0, contrast_agent: bool = True
+) -> Perfusion:
+    """Curve of every habitat and tissue for one patient's bolus."""
+    lead_s = 8.0
+    t_s = np.arange(-lead_s, duration_s + lead_s, STEP_S)
+    rows = [np.zeros_like(t_s)]
+    rows += [lesion_gain * _supplied(t_s, supply, bolus) for supply in HABITATS]
+    rows += [_supplied(t_s, supply, bolus) for supply in TISSUES]
+    table = np.asarray(rows, np.float32) * (bolus.dose if contrast_agent else 0.0)
+    return Perfusion(
+        table=np.ascontiguousarray(table, np.float32), lead_s=lead_s, arrival_s=bolus.arrival_s
+    )
+
+
+def _supplied(t_s: Curve, supply: Supply, bolus: Bolus) -> Curve:
+    """First pass, its recirculation, and the slow destruction of bubbles by the beam."""
+    own_s = t_s - supply.lag_s
+    ttp_s = supply.ttp_s * bolus.time_scale
+    first = shape(own_s, bolus.model, ttp_s=ttp_s, sigma=supply.sigma)
+    second = shape(
+        own_s - bolus.recirculation_delay_s * bolus.time_scale,
+        bolus.model,
+        ttp_s=2.5 * ttp_s,
+        sigma=supply.sigma,
+    )
+    lost = np.exp(-bolus.destruction_per_s * np.maximum(own_s, 0.0))
+    return supply.peak * (first + bolus.recirculation * second) * lost

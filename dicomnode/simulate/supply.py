@@ -1,0 +1,50 @@
+"""What every pixel of the tissue grid is supplied with."""
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dicomnode.simulate import anatomy
+from dicomnode.simulate.anatomy import Anatomy, Grid
+from dicomnode.simulate.chance import stream
+from dicomnode.simulate.habitats import enlarge, lay_out, smooth_field
+from dicomnode.simulate.perfusion import STEP_S, Perfusion, perfuse
+from dicomnode.simulate.recipe import ExamRecipe
+from dicomnode.simulate.vessels import feed
+
+__all__ = ["Supply", "supplied"]
+
+
+class Supply(NamedTuple):
+    """Which curve every pixel of the grid follows, how late and how strongly."""
+
+    perfusion: Perfusion
+    numbers: NDArray[np.uint8]
+    enhanced: NDArray[np.bool_]
+    delay_steps: NDArray[np.float32]
+    gain: NDArray[np.float32]
+
+
+def supplied(recipe: ExamRecipe, grid: Grid, body: Anatomy, times_s: NDArray[np.float64]) -> Supply:
+    """Lay habitats, tissues and vessels out and give every pixel its lag and strength."""
+    rng = stream(recipe, "supply")
+    spacing_mm = grid.spacing_mm
+    enhanced = enlarge(body.lesion, recipe.lesion.enlargement)
+    habitats = lay_out(rng, enhanced, recipe.lesion, spacing_mm)
+    numbers = np.where(enhanced, habitats, body.tissue)
+    vessels = feed(rng, enhanced, spacing_mm, recipe.lesion.feeding_vessels)
+    numbers[vessels & ~enhanced] = anatomy.VESSEL
+    numbers[grid.position_mm()[0] < anatomy.SKIN_MM] = 0
+    delay_s = 0.5 * smooth_field(rng, grid.shape, 2.0 / spacing_mm)
+    fine = smooth_field(rng, grid.shape, (0.22 / spacing_mm, 0.4 / spacing_mm))
+    coarse = smooth_field(rng, grid.shape, 2.5 / spacing_mm)
+    spread = recipe.echo.shimmer
+    gain = np.exp(spread * fine - spread**2 / 2 + 0.15 * coarse - 0.15**2 / 2)
+    perfusion = perfuse(
+        recipe.bolus,
+        duration_s=float(times_s[-1]),
+        lesion_gain=recipe.lesion.gain,
+        contrast_agent=recipe.contrast_agent,
+    )
+    return Supply(perfusion, numbers.astype(np.uint8), enhanced, delay_s / np.float32(STEP_S), gain)

@@ -1,0 +1,115 @@
+"""One way into SQLite or PostgreSQL, with the durability an acknowledgement needs."""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+from sqlalchemy import Connection, Engine, Table, create_engine, event, insert, select
+from sqlalchemy.engine.interfaces import DBAPIConnection
+from sqlalchemy.exc import DBAPIError, IntegrityError
+from sqlalchemy.pool import ConnectionPoolEntry
+
+from dicomnode.errors import StoreError
+from dicomnode.store.schema import SCHEMA_VERSION, metadata, schema_version
+
+__all__ = ["CollisionError", "Database", "NotFoundError", "insert_row"]
+
+_BUSY_TIMEOUT_MS = 10_000
+
+_PRAGMAS = (
+    "PRAGMA journal_mode = WAL",  # readers never wait for the writer
+    "PRAGMA synchronous = FULL",  # a commit survives a power cut, not only a crash
+    "PRAGMA foreign_keys = ON",
+    f"PRAGMA busy_timeout = {_BUSY_TIMEOUT_MS}",
+)
+
+
+class CollisionError(StoreError):
+    """Two writers wanted the same row; the later one should look again."""
+
+
+class NotFoundError(StoreError):
+    """A number that no row has."""
+
+    retryable = False
+
+
+class Database:
+    """Holds the connection pool. The ledger's parts inherit ``_reading`` and ``_writing``.
+
+    Parameters
+    ----------
+    url : str
+        An SQLAlchemy URL: ``sqlite:////var/lib/dicomnode/ledger.sqlite`` or
+        ``postgresql+psycopg://user@host/name``.
+    """
+
+    def __init__(self, url: str) -> None:
+        self._engine = create_engine(url, pool_pre_ping=not url.startswith("sqlite"))
+        if self._engine.dialect.name == "sqlite":
+            _make_durable(self._engine)
+        self._writer = self._engine.execution_options(writes=True)
+        with self._writing() as connection:
+            metadata.create_all(connection)
+            _check_version(connection)
+
+    def close(self) -> None:
+        """Give the connections back."""
+        self._engine.dispose()
+
+    @contextmanager
+    def _reading(self) -> Iterator[Connection]:
+        with _named_errors(), self._engine.begin() as connection:
+            yield connection
+
+    @contextmanager
+    def _writing(self) -> Iterator[Connection]:
+        with _named_errors(), self._writer.begin() as connection:
+            yield connection
+
+
+def insert_row(connection: Connection, table: Table, values: Mapping[str, Any]) -> int:
+    """Insert one row and give its number."""
+    key = connection.execute(insert(table).values(dict(values))).inserted_primary_key
+    assert key is not None, f"{table.name} numbers its rows"
+    return int(key[0])
+
+
+@contextmanager
+def _named_errors() -> Iterator[None]:
+    try:
+        yield
+    except IntegrityError as error:
+        raise CollisionError(f"the ledger already holds such a row: {error.orig}") from error
+    except DBAPIError as error:
+        raise StoreError(
+            f"the ledger did not take a transaction: {error.orig}",
+            hint="check the disk, and that the database answers",
+        ) from error
+
+
+def _make_durable(engine: Engine) -> None:
+    @event.listens_for(engine, "connect")
+    def set_pragmas(connection: DBAPIConnection, _record: ConnectionPoolEntry) -> None:
+        connection.isolation_level = None  # BEGIN is ours, below
+        cursor = connection.cursor()
+        for pragma in _PRAGMAS:
+            cursor.execute(pragma)
+        cursor.close()
+
+    @event.listens_for(engine, "begin")
+    def begin(connection: Connection) -> None:
+        """Take the write lock first: a read that turns into a write cannot wait its turn."""
+        writes = connection.get_execution_options().get("writes", False)
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+
+def _check_version(connection: Connection) -> None:
+    found = connection.scalar(select(schema_version.c.version))
+    if found is None:
+        connection.execute(insert(schema_version).values(version=SCHEMA_VERSION))
+    elif found != SCHEMA_VERSION:
+        raise StoreError(
+            f"the ledger has schema version {found}, this program writes {SCHEMA_VERSION}",
+            hint="use the program that wrote it, or move the data directory away",
+        )

@@ -1,0 +1,264 @@
+"""Outputs and their deliveries: what must reach which destination, and what came of it."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import PurePosixPath
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, RowMapping, func, select, update
+
+from dicomnode.errors import TransitionError
+from dicomnode.store.database import Database, NotFoundError, insert_row
+from dicomnode.store.rows import DeliveryRow, Destinations, Output, OutputRow
+from dicomnode.store.schema import associations, deliveries, outputs
+from dicomnode.store.states import (
+    DeliveryEvent,
+    DeliveryState,
+    after_delivery,
+    before_delivery,
+)
+
+__all__ = ["Outbox", "record_outputs"]
+
+_DUE = (DeliveryState.PENDING, DeliveryState.RETRY)
+
+
+class Outbox(Database):
+    """The part of the ledger that the sender writes."""
+
+    def due_deliveries(self, *, now: float, limit: int = 100) -> tuple[DeliveryRow, ...]:
+        """List deliveries that may be tried now, oldest first."""
+        return self._deliveries(
+            deliveries.c.state.in_(_DUE), deliveries.c.next_attempt_at <= now, limit=limit
+        )
+
+    def claim(self, delivery_ids: Sequence[int], *, now: float) -> tuple[DeliveryRow, ...]:
+        """Take deliveries for sending; those another process took first are left out."""
+        with self._writing() as connection:
+            taken = [one for one in delivery_ids if _claim(connection, one, now)]
+            return _select(connection, deliveries.c.id.in_(taken))
+
+    def sent(
+        self,
+        delivery_id: int,
+        *,
+        status: int,
+        note: str = "",
+        transaction_uid: str | None = None,
+        now: float,
+    ) -> DeliveryRow:
+        """Write that the destination stored it; a warning is noted with it."""
+        values = {"status": status, "error": note, "transaction_uid": transaction_uid}
+        return self._change(delivery_id, DeliveryEvent.SENT, now, values)
+
+    def retry_later(
+        self, delivery_id: int, *, at: float, status: int | None, error: str, now: float
+    ) -> DeliveryRow:
+        """Write that the attempt failed in a way that may pass, and when to try again."""
+        values = {"status": status, "error": error, "next_attempt_at": at}
+        return self._change(delivery_id, DeliveryEvent.RETRY_LATER, now, values)
+
+    def park(self, delivery_id: int, *, status: int | None, error: str, now: float) -> DeliveryRow:
+        """Write that the destination will not take it: stop until a person asks again."""
+        values = {"status": status, "error": error}
+        return self._change(delivery_id, DeliveryEvent.PARK, now, values)
+
+    def commitment_asked(
+        self, delivery_ids: Sequence[int], *, transaction_uid: str, now: float
+    ) -> None:
+        """Remember under which transaction a destination was asked to keep what it has."""
+        with self._writing() as connection:
+            connection.execute(
+                update(deliveries)
+                .where(deliveries.c.id.in_(delivery_ids), deliveries.c.state == DeliveryState.SENT)
+                .values(transaction_uid=transaction_uid, changed_at=now)
+            )
+
+    def commitment_answered(
+        self,
+        transaction_uid: str,
+        *,
+        committed: Sequence[str],
+        failed: Mapping[str, str],
+        now: float,
+    ) -> tuple[DeliveryRow, ...]:
+        """Write what a destination took responsibility for, and what it lost.
+
+        Parameters
+        ----------
+        committed : sequence of str
+            SOP Instance UIDs.
+        failed : mapping
+            SOP Instance UID to the reason in words.
+        """
+        with self._writing() as connection:
+            asked = _select(
+                connection,
+                deliveries.c.transaction_uid == transaction_uid,
+                deliveries.c.state == DeliveryState.SENT,
+            )
+            for row in asked:
+                uid = row.output.sop_instance_uid
+                if uid in committed:
+                    _change(connection, row.id, DeliveryEvent.COMMIT, now)
+                elif uid in failed:
+                    _change(connection, row.id, DeliveryEvent.LOST, now, {"error": failed[uid]})
+            return _select(connection, deliveries.c.id.in_([row.id for row in asked]))
+
+    def release(self, delivery_id: int, *, now: float) -> DeliveryRow:
+        """Try a parked or waiting delivery again, because a person asked for it."""
+        values = {"next_attempt_at": now, "attempts": 0}
+        return self._change(delivery_id, DeliveryEvent.RELEASE, now, values)
+
+    def resend(self, exam_id: int, *, now: float) -> int:
+        """Send all of an exam's outputs again, the same bytes; returns how many."""
+        with self._writing() as connection:
+            changed = connection.execute(
+                update(deliveries)
+                .where(
+                    deliveries.c.exam_id == exam_id,
+                    deliveries.c.state.in_(before_delivery(DeliveryEvent.RESEND)),
+                )
+                .values(
+                    state=DeliveryState.PENDING, attempts=0, next_attempt_at=now, changed_at=now
+                )
+            )
+            return int(changed.rowcount)
+
+    def recover(self, *, now: float) -> None:
+        """Put right what a process that was killed left behind; call it once, at start.
+
+        Deliveries that were being sent are pending again: the same bytes with the same UID
+        may arrive twice, and never not at all. Associations that were open are closed. Exams
+        under analysis stay so, because their job resumes.
+        """
+        with self._writing() as connection:
+            connection.execute(
+                update(deliveries)
+                .where(deliveries.c.state == DeliveryState.SENDING)
+                .values(state=DeliveryState.PENDING, next_attempt_at=now, changed_at=now)
+            )
+            connection.execute(
+                update(associations).where(associations.c.closed_at.is_(None)).values(closed_at=now)
+            )
+
+    def outputs(self, exam_id: int) -> tuple[OutputRow, ...]:
+        """List the result objects of an exam."""
+        query = select(outputs).where(outputs.c.exam_id == exam_id).order_by(outputs.c.id)
+        with self._reading() as connection:
+            return tuple(map(_output_row, connection.execute(query).mappings()))
+
+    def deliveries(self, exam_id: int) -> tuple[DeliveryRow, ...]:
+        """List the deliveries of an exam."""
+        return self._deliveries(deliveries.c.exam_id == exam_id)
+
+    def parked(self, *, limit: int = 200) -> tuple[DeliveryRow, ...]:
+        """List deliveries that wait for a person."""
+        return self._deliveries(deliveries.c.state == DeliveryState.PARKED, limit=limit)
+
+    def delivery_counts(self) -> dict[DeliveryState, int]:
+        """Count the deliveries in each state."""
+        query = select(deliveries.c.state, func.count()).group_by(deliveries.c.state)
+        with self._reading() as connection:
+            found = {DeliveryState(state): count for state, count in connection.execute(query)}
+        return {state: found.get(state, 0) for state in DeliveryState}
+
+    def _deliveries(
+        self, *where: ColumnElement[bool], limit: int | None = None
+    ) -> tuple[DeliveryRow, ...]:
+        with self._reading() as connection:
+            return _select(connection, *where, limit=limit)
+
+    def _change(
+        self, delivery_id: int, event: DeliveryEvent, now: float, values: Mapping[str, Any]
+    ) -> DeliveryRow:
+        with self._writing() as connection:
+            return _change(connection, delivery_id, event, now, values)
+
+
+def record_outputs(
+    connection: Connection,
+    exam_id: int,
+    items: Sequence[Output],
+    destinations: Destinations,
+    now: float,
+) -> None:
+    """Write outputs and their deliveries into the caller's transaction."""
+    for item in items:
+        values = vars(item) | {"path": str(item.path), "exam_id": exam_id, "created_at": now}
+        number = insert_row(connection, outputs, values)
+        wanted_by = [name for name, kinds in destinations.items() if item.kind in kinds]
+        for name in wanted_by:
+            insert_row(
+                connection,
+                deliveries,
+                {
+                    "output_id": number,
+                    "exam_id": exam_id,
+                    "destination": name,
+                    "state": DeliveryState.PENDING,
+                    "attempts": 0,
+                    "next_attempt_at": now,
+                    "error": "",
+                    "changed_at": now,
+                },
+            )
+
+
+def _claim(connection: Connection, delivery_id: int, now: float) -> bool:
+    changed = connection.execute(
+        update(deliveries)
+        .where(deliveries.c.id == delivery_id, deliveries.c.state.in_(_DUE))
+        .values(state=DeliveryState.SENDING, attempts=deliveries.c.attempts + 1, changed_at=now)
+    )
+    return bool(changed.rowcount == 1)
+
+
+def _change(
+    connection: Connection,
+    delivery_id: int,
+    event: DeliveryEvent,
+    now: float,
+    values: Mapping[str, Any] | None = None,
+) -> DeliveryRow:
+    """Move one delivery along the table of states, or raise and write nothing."""
+    before = _one(connection, delivery_id)
+    state = after_delivery(before.state, event)
+    changed = connection.execute(
+        update(deliveries)
+        .where(deliveries.c.id == delivery_id, deliveries.c.state == before.state)
+        .values({"state": state, "changed_at": now} | dict(values or {}))
+    )
+    if changed.rowcount != 1:
+        raise TransitionError(
+            f"delivery {delivery_id} was expected to be {before.state}; another process came first"
+        )
+    return _one(connection, delivery_id)
+
+
+def _one(connection: Connection, delivery_id: int) -> DeliveryRow:
+    found = _select(connection, deliveries.c.id == delivery_id)
+    if not found:
+        raise NotFoundError(f"expected a delivery with number {delivery_id}, there is none")
+    return found[0]
+
+
+def _select(
+    connection: Connection, *where: ColumnElement[bool], limit: int | None = None
+) -> tuple[DeliveryRow, ...]:
+    chosen = (
+        connection.execute(select(deliveries).where(*where).order_by(deliveries.c.id).limit(limit))
+        .mappings()
+        .all()
+    )
+    query = select(outputs).where(outputs.c.id.in_({row["output_id"] for row in chosen}))
+    by_id = {row["id"]: _output_row(row) for row in connection.execute(query).mappings()}
+    return tuple(_delivery_row(row, by_id[row["output_id"]]) for row in chosen)
+
+
+def _output_row(row: RowMapping) -> OutputRow:
+    return OutputRow(**dict(row) | {"path": PurePosixPath(row["path"])})
+
+
+def _delivery_row(row: RowMapping, output: OutputRow) -> DeliveryRow:
+    values = {key: value for key, value in row.items() if key != "output_id"}
+    return DeliveryRow(**values | {"state": DeliveryState(row["state"]), "output": output})

@@ -1,0 +1,189 @@
+"""Files that survive a power cut: what was received, and what is to be delivered."""
+
+import hashlib
+import os
+import re
+import shutil
+import struct
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from dicomnode.errors import InputError, StoreError
+
+__all__ = ["Spool", "StoredFile"]
+
+_UID = re.compile(r"[0-9]+(\.[0-9]+)*")  # PS3.5 9.1, and nothing that means anything in a path
+_UID_LENGTH = 64
+_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
+_CHUNK_BYTES = 1 << 20
+
+
+@dataclass(frozen=True, kw_only=True)
+class StoredFile:
+    """A file whose bytes and name are on the disk.
+
+    ``path`` is relative to the spool's root; ``sha256`` is that of the dataset without the
+    file meta information, which each sender and receiver writes differently.
+    """
+
+    path: PurePosixPath
+    sha256: str
+    size_bytes: int
+
+
+class Spool:
+    """A directory tree on one file system.
+
+    ``incoming/`` holds what is being received, ``objects/`` what was kept, ``outputs/`` the
+    results, ``work/`` what an analysis writes on the way.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self.root = root.absolute()
+        self.incoming = self.root / "incoming"
+        self.objects = self.root / "objects"
+        self.results = self.root / "outputs"
+        self.work = self.root / "work"
+        for directory in (self.incoming, self.objects, self.results, self.work):
+            _make_directory(directory)
+
+    def keep(self, received: Path, *, study_uid: str, sop_instance_uid: str) -> StoredFile:
+        """Make a received file durable and give it its name. File first, then the row.
+
+        The name contains the content's hash: the same bytes give the same name however often
+        they come, different bytes never overwrite each other.
+
+        Raises
+        ------
+        InputError
+            When a UID is not one (it becomes part of a path), or the file is not DICOM.
+        """
+        _expect_uid("StudyInstanceUID (0020,000D)", study_uid)
+        _expect_uid("SOPInstanceUID (0008,0018)", sop_instance_uid)
+        sha256 = dataset_sha256(received)
+        directory = self.objects / _shard(study_uid) / study_uid
+        target = directory / f"{sop_instance_uid}-{sha256[:16]}.dcm"
+        size_bytes = received.stat().st_size
+        _make_directory(directory)
+        _place(received, target)
+        return StoredFile(path=self._relative(target), sha256=sha256, size_bytes=size_bytes)
+
+    def publish(self, exam: str, files: Mapping[str, Path]) -> dict[str, StoredFile]:
+        """Make an exam's result files durable, so that their rows may be written.
+
+        Parameters
+        ----------
+        exam : str
+            Names the exam's folder, like "17-1" for its number and attempt.
+        files : mapping
+            Kind of output to a file in ``work/``; it is moved.
+        """
+        directory = self.results / _shard(_expect_name(exam)) / exam
+        _make_directory(directory)
+        stored = {}
+        for kind, path in files.items():
+            target = directory / f"{_expect_name(kind)}.dcm"
+            sha256, size_bytes = dataset_sha256(path), path.stat().st_size
+            _place(path, target)
+            stored[kind] = StoredFile(
+                path=self._relative(target), sha256=sha256, size_bytes=size_bytes
+            )
+        return stored
+
+    def absolute(self, path: PurePosixPath) -> Path:
+        """Say where a recorded path lies now."""
+        return self.root / path
+
+    def workspace(self, name: str) -> Path:
+        """Make an empty directory for one piece of work; what a killed one left is removed."""
+        directory = self.work / _expect_name(name)
+        shutil.rmtree(directory, ignore_errors=True)
+        _make_directory(directory)
+        return directory
+
+    def sweep(self) -> int:
+        """Remove what receiving left unfinished. Only at start, when nothing is received."""
+        left = [path for path in self.incoming.iterdir() if path.is_file()]
+        for path in left:
+            path.unlink(missing_ok=True)
+        return len(left)
+
+    def free_bytes(self) -> int:
+        """Measure the room left on the spool's file system."""
+        return shutil.disk_usage(self.root).free
+
+    def _relative(self, path: Path) -> PurePosixPath:
+        return PurePosixPath(path.relative_to(self.root))
+
+
+def dataset_sha256(path: Path) -> str:
+    """Hash a DICOM file's dataset (SHA-256, hexadecimal), without its file meta information."""
+    digest = hashlib.sha256()
+    for chunk in _dataset(path):
+        digest.update(chunk)
+    return digest.hexdigest()
+
+
+def _dataset(path: Path) -> Iterator[bytes]:
+    """Read the bytes after the file meta information (PS3.10 7.1)."""
+    with path.open("rb") as file:
+        start = file.read(144)
+        if len(start) < 144 or start[128:140] != b"DICM\x02\x00\x00\x00UL\x04\x00":
+            raise InputError(
+                "not-dicom",
+                f"expected a DICOM file that begins with its meta information length "
+                f"(0002,0000) in {path.name}, found something else",
+            )
+        (length,) = struct.unpack("<L", start[140:144])
+        file.seek(144 + length)
+        while chunk := file.read(_CHUNK_BYTES):
+            yield chunk
+
+
+def _place(source: Path, target: Path) -> None:
+    """Move ``source`` to ``target`` and return when both bytes and name are on the disk."""
+    try:
+        _sync(source)
+        source.replace(target)
+        _sync(target.parent)
+    except OSError as error:
+        raise StoreError(
+            f"could not keep {target.name} in the spool: {error.strerror}",
+            hint="the spool must be writable, on one file system, and not full",
+        ) from error
+
+
+def _make_directory(directory: Path) -> None:
+    """Make a directory whose name survives a power cut, and its parents."""
+    missing = [one for one in (directory, *directory.parents) if not one.exists()]
+    for one in reversed(missing):
+        one.mkdir(exist_ok=True)
+        _sync(one.parent)
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _shard(name: str) -> str:
+    """Give two characters that spread folders evenly, whatever the names have in common."""
+    return hashlib.sha256(name.encode()).hexdigest()[:2]
+
+
+def _expect_uid(what: str, uid: str) -> None:
+    if len(uid) > _UID_LENGTH or not _UID.fullmatch(uid):
+        raise InputError(
+            "invalid-uid",
+            f"expected a UID of digits and dots, at most 64 characters, in {what}, found {uid!r}",
+        )
+
+
+def _expect_name(name: str) -> str:
+    if not _NAME.fullmatch(name):
+        raise StoreError(f"expected a name of small letters, digits, - and _, found {name!r}")
+    return name

@@ -1,0 +1,155 @@
+"""The states of an exam and of a delivery, as tables. No database, no clock.
+
+Everything that may happen is a row below; anything else is a :class:`TransitionError`. The
+ledger repeats the old state in its SQL, so that two processes cannot both take one row.
+"""
+
+from enum import StrEnum
+
+from dicomnode.errors import TransitionError
+
+__all__ = [
+    "DELIVERY_TRANSITIONS",
+    "EXAM_TRANSITIONS",
+    "DeliveryEvent",
+    "DeliveryState",
+    "ExamEvent",
+    "ExamState",
+    "after_delivery",
+    "after_exam",
+    "before_delivery",
+    "before_exam",
+    "settled",
+]
+
+
+class ExamState(StrEnum):
+    """Where one revision of one injection of a study stands."""
+
+    RECEIVING = "receiving"
+    QUEUED = "queued"
+    ANALYSING = "analysing"
+    ANALYSED = "analysed"
+    REFUSED = "refused"
+    FAILED = "failed"
+
+
+class ExamEvent(StrEnum):
+    """What can happen to an exam."""
+
+    QUEUE = "queue"
+    BEGIN = "begin"
+    FINISH = "finish"
+    REFUSE = "refuse"
+    FAIL = "fail"
+    RETRY = "retry"
+
+
+EXAM_TRANSITIONS: dict[tuple[ExamState, ExamEvent], ExamState] = {
+    (ExamState.RECEIVING, ExamEvent.QUEUE): ExamState.QUEUED,
+    (ExamState.QUEUED, ExamEvent.BEGIN): ExamState.ANALYSING,
+    (ExamState.ANALYSING, ExamEvent.FINISH): ExamState.ANALYSED,
+    (ExamState.ANALYSING, ExamEvent.REFUSE): ExamState.REFUSED,
+    (ExamState.ANALYSING, ExamEvent.FAIL): ExamState.FAILED,
+    (ExamState.REFUSED, ExamEvent.RETRY): ExamState.QUEUED,
+    (ExamState.FAILED, ExamEvent.RETRY): ExamState.QUEUED,
+}
+
+
+class DeliveryState(StrEnum):
+    """Where one output stands on its way to one destination."""
+
+    PENDING = "pending"
+    SENDING = "sending"
+    SENT = "sent"
+    COMMITTED = "committed"
+    RETRY = "retry"
+    PARKED = "parked"
+
+
+class DeliveryEvent(StrEnum):
+    """What can happen to a delivery."""
+
+    CLAIM = "claim"
+    SENT = "sent"
+    RETRY_LATER = "retry later"
+    PARK = "park"
+    COMMIT = "commit"
+    LOST = "lost"  # the peer reported that it does not hold what it had accepted
+    RECOVER = "recover"  # the process that was sending is gone
+    RELEASE = "release"  # a person asks for another attempt
+    RESEND = "resend"  # a person asks for the object again
+
+
+DELIVERY_TRANSITIONS: dict[tuple[DeliveryState, DeliveryEvent], DeliveryState] = {
+    (DeliveryState.PENDING, DeliveryEvent.CLAIM): DeliveryState.SENDING,
+    (DeliveryState.RETRY, DeliveryEvent.CLAIM): DeliveryState.SENDING,
+    (DeliveryState.SENDING, DeliveryEvent.SENT): DeliveryState.SENT,
+    (DeliveryState.SENDING, DeliveryEvent.RETRY_LATER): DeliveryState.RETRY,
+    (DeliveryState.SENDING, DeliveryEvent.PARK): DeliveryState.PARKED,
+    (DeliveryState.SENDING, DeliveryEvent.RECOVER): DeliveryState.PENDING,
+    (DeliveryState.SENT, DeliveryEvent.COMMIT): DeliveryState.COMMITTED,
+    (DeliveryState.SENT, DeliveryEvent.LOST): DeliveryState.PARKED,
+    (DeliveryState.PARKED, DeliveryEvent.RELEASE): DeliveryState.PENDING,
+    (DeliveryState.RETRY, DeliveryEvent.RELEASE): DeliveryState.PENDING,
+    (DeliveryState.SENT, DeliveryEvent.RESEND): DeliveryState.PENDING,
+    (DeliveryState.COMMITTED, DeliveryEvent.RESEND): DeliveryState.PENDING,
+    (DeliveryState.PARKED, DeliveryEvent.RESEND): DeliveryState.PENDING,
+    (DeliveryState.RETRY, DeliveryEvent.RESEND): DeliveryState.PENDING,
+}
+
+
+def after_exam(state: ExamState, event: ExamEvent) -> ExamState:
+    """Look up the state of an exam after an event."""
+    try:
+        return EXAM_TRANSITIONS[state, event]
+    except KeyError:
+        raise TransitionError(
+            f"an exam that is {state} cannot {event}; expected {_words(before_exam(event))}"
+        ) from None
+
+
+def before_exam(event: ExamEvent) -> tuple[ExamState, ...]:
+    """List the states in which an event may happen to an exam."""
+    return tuple(state for state, known in EXAM_TRANSITIONS if known is event)
+
+
+def after_delivery(state: DeliveryState, event: DeliveryEvent) -> DeliveryState:
+    """Look up the state of a delivery after an event."""
+    try:
+        return DELIVERY_TRANSITIONS[state, event]
+    except KeyError:
+        raise TransitionError(
+            f"a delivery that is {state} does not know {event!s}; "
+            f"expected {_words(before_delivery(event))}"
+        ) from None
+
+
+def before_delivery(event: DeliveryEvent) -> tuple[DeliveryState, ...]:
+    """List the states in which an event may happen to a delivery."""
+    return tuple(state for state, known in DELIVERY_TRANSITIONS if known is event)
+
+
+def settled(last_instance_at: float, open_associations: int, now: float, quiet_s: float) -> bool:
+    """Say whether a study is complete: nothing came for a while and nobody is still connected.
+
+    Counting instances or waiting for a stable series calls a study complete while a slow
+    sender pauses between clips; an association that sent to the study holds it open.
+
+    Parameters
+    ----------
+    last_instance_at : float
+        When the last instance was stored, or the last association that sent to this study
+        ended, whichever is later; epoch seconds.
+    open_associations : int
+        Associations still open that have sent at least one instance of this study.
+    now : float
+        Epoch seconds.
+    quiet_s : float
+        How long nothing must have happened.
+    """
+    return open_associations == 0 and now - last_instance_at >= quiet_s
+
+
+def _words(states: tuple[StrEnum, ...]) -> str:
+    return " or ".join(str(state) for state in states)

@@ -1,0 +1,135 @@
+"""Simulated cohorts: which seeds serve what, and one exam after another."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from rich.progress import track
+from scipy import ndimage
+
+from dicomnode.inference.bundle import Source
+from dicomnode.science.loop import summary_images
+from dicomnode.science.motion import register
+from dicomnode.science.sampling import Motion
+from dicomnode.simulate.cohort import recipe_for
+from dicomnode.simulate.exam import SimulatedExam, simulate
+from dicomnode.simulate.recipe import Kind
+from dicomnode.training.samples import Sample
+
+__all__ = ["SEEDS", "SIMULATED_EXAMS", "Case", "cases", "exam_samples", "on_reference"]
+
+CohortName = Literal["segmenter", "segmenter-held-out", "codebook", "classifier", "evaluation"]
+
+SEEDS: dict[CohortName, int] = {
+    "segmenter": 1_000_000,
+    "segmenter-held-out": 2_000_000,
+    "codebook": 3_000_000,
+    "classifier": 4_000_000,
+    "evaluation": 5_000_000,
+}
+"""First seed of each cohort: no two cohorts ever share an exam."""
+
+LARGEST = 10_000
+"""Exams in a cohort at most, and the distance between cohorts of successive seeds."""
+
+SIMULATED_EXAMS = Source(
+    name="Exams of this package's simulator, preset small",
+    licence="Apache-2.0",
+    citation="Kinetics, habitats and nuisance are those of `dicomnode simulate`.",
+)
+
+
+@dataclass(frozen=True)
+class Case:
+    """One simulated patient."""
+
+    kind: Kind
+    seed: int
+
+    def simulate(self) -> SimulatedExam:
+        """Make the exam; small, so that hundreds can be measured."""
+        return simulate(recipe_for(self.kind, self.seed, preset="small"))
+
+    @property
+    def is_malignant(self) -> bool:
+        """The label to learn."""
+        return self.kind == "malignant"
+
+
+def cases(cohort: CohortName, count: int, seed: int = 1) -> tuple[Case, ...]:
+    """Choose the patients of a cohort, malignant and benign in turn.
+
+    Parameters
+    ----------
+    cohort : str
+        A key of :data:`SEEDS`.
+    count : int
+        At most :data:`LARGEST`.
+    seed : int
+        1 to 100.
+    """
+    if not (0 <= count <= LARGEST and 1 <= seed <= 100):
+        raise ValueError(
+            f"cohort {cohort}: expected up to {LARGEST} exams and a seed from 1 to 100, "
+            f"got {count} and {seed}"
+        )
+    first = SEEDS[cohort] + (seed - 1) * LARGEST
+    kinds: tuple[Kind, Kind] = ("malignant", "benign")
+    return tuple(Case(kinds[i % 2], first + i) for i in range(count))
+
+
+def on_reference(mask: NDArray[np.generic], exam: SimulatedExam, motion: Motion) -> NDArray:
+    """Move a true mask or map to where the tissue lies on the reference frame."""
+    shift = exam.truth.shift_px[motion.reference]
+    moved = ndimage.shift(mask.astype(np.uint8), shift, order=0, mode="constant")
+    return moved.astype(mask.dtype)
+
+
+def exam_samples(work: Path, cohort: CohortName, count: int, seed: int) -> list[Sample]:
+    """Summary images and true lesions of a cohort, kept in ``work`` once they are made."""
+    path = work / f"{cohort}-{count}-{seed}.npz"
+    if count and not path.exists():
+        _keep(path, [_sample(case) for case in track(cases(cohort, count, seed), cohort)])
+    return _kept(path) if count else []
+
+
+def _sample(case: Case) -> Sample:
+    exam = case.simulate()
+    motion = register(exam.loop)
+    return Sample.of(
+        summary_images(exam.loop, motion),
+        on_reference(exam.truth.lesion_mask, exam, motion),
+        group=f"simulated-{case.seed}",
+        origin="simulated",
+    )
+
+
+def _keep(path: Path, samples: list[Sample]) -> None:
+    partial = path.with_suffix(".partial.npz")
+    np.savez_compressed(
+        partial,
+        images=np.stack([sample.images for sample in samples]),
+        masks=np.stack([sample.mask for sample in samples]),
+        present=np.array([sample.present for sample in samples]),
+        aspects=np.array([sample.aspect for sample in samples]),
+        groups=np.array([sample.group for sample in samples]),
+    )
+    partial.replace(path)
+
+
+def _kept(path: Path) -> list[Sample]:
+    with np.load(path) as kept:
+        columns = [kept[name] for name in ("images", "masks", "present", "aspects", "groups")]
+    return [
+        Sample(
+            images=images,
+            mask=mask,
+            present=tuple(present.tolist()),
+            aspect=float(aspect),
+            group=str(group),
+            origin="simulated",
+        )
+        for images, mask, present, aspect, group in zip(*columns, strict=True)
+    ]

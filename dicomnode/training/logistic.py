@@ -1,0 +1,173 @@
+"""An elastic-net logistic regression with honest calibration, small enough to print."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from skl2onnx import to_onnx
+from skl2onnx.common.data_types import FloatTensorType
+from sklearn.covariance import LedoitWolf
+from sklearn.linear_model import LogisticRegression, LogisticRegressionCV
+from sklearn.model_selection import StratifiedKFold
+from sklearn.pipeline import Pipeline
+from sklearn.preprocessing import StandardScaler
+
+from dicomnode.inference.bundle import Calibration, Distribution, Linear
+
+__all__ = ["Fitted", "as_onnx", "fit"]
+
+Matrix = NDArray[np.float64]
+
+STRENGTHS = tuple(np.logspace(-2, 1, 10))
+L1_SHARES = (0.1, 0.5, 0.9)
+FOLDS = 5
+FAR = 0.99
+"""Share of left-out training exams that still lie within the distribution's limit."""
+OPSET = 18
+
+
+@dataclass(frozen=True, kw_only=True)
+class Fitted:
+    """The calibrated model and what its out-of-fold answers were."""
+
+    linear: Linear
+    calibration: Calibration
+    distribution: Distribution
+    log_odds: NDArray[np.float64]
+    """(N,) calibrated answers to exams that the answering fold had not seen."""
+
+
+def fit(x: Matrix, is_malignant: NDArray[np.bool_], *, coverage: float, seed: int) -> Fitted:
+    """Fit by nested cross-validation.
+
+    The inner folds choose strength and l1 share, the outer folds give every exam an answer by a
+    model that has not seen it. Platt's two numbers are fitted to those answers and folded into
+    the coefficients, so that the model stays linear and its contributions exact. The conformal
+    thresholds and the distribution's limit rest on the outer folds too; that the final model,
+    refitted on all exams, answers as they do is an approximation (as in cross-conformal
+    prediction, Vovk 2015, doi:10.1007/s10472-013-9368-4).
+
+    Parameters
+    ----------
+    x : ndarray of float64, shape (N, features)
+        None of them constant.
+    is_malignant : ndarray of bool, shape (N,)
+    coverage : float
+        Share of exams whose true class the conformal set holds, class by class.
+    """
+    raw = np.empty(len(x))
+    far = np.empty(len(x))
+    for learn, held_out in _folds(x, is_malignant, seed):
+        model = _elastic_net(x[learn], is_malignant[learn], seed)
+        raw[held_out] = model.decision_function(x[held_out])
+        scaler = model[0]
+        precision = _precision(scaler.transform(x[learn]))
+        far[held_out] = _distances(scaler.transform(x[held_out]), precision)
+    slope, offset = _platt(raw, is_malignant)
+    log_odds = slope * raw + offset
+    final = _elastic_net(x, is_malignant, seed)
+    return Fitted(
+        linear=_linear(final, slope, offset),
+        calibration=_calibration(log_odds, is_malignant, coverage),
+        distribution=Distribution(
+            precision=_rows(_precision(final[0].transform(x))),
+            limit=_rounded(float(np.quantile(far, FAR))),
+        ),
+        log_odds=log_odds,
+    )
+
+
+def _folds(
+    x: Matrix, is_malignant: NDArray[np.bool_], seed: int
+) -> Iterator[tuple[NDArray[np.intp], NDArray[np.intp]]]:
+    folds = StratifiedKFold(FOLDS, shuffle=True, random_state=seed)
+    yield from folds.split(x, is_malignant)
+
+
+def _elastic_net(x: Matrix, is_malignant: NDArray[np.bool_], seed: int) -> Pipeline:
+    search = LogisticRegressionCV(
+        Cs=STRENGTHS,
+        l1_ratios=L1_SHARES,
+        solver="saga",
+        max_iter=20_000,
+        tol=1e-3,
+        cv=StratifiedKFold(FOLDS, shuffle=True, random_state=seed + 1),
+        scoring="neg_log_loss",
+        use_legacy_attributes=False,
+        random_state=seed,
+    )
+    return Pipeline([("scale", StandardScaler()), ("logistic", search)]).fit(x, is_malignant)
+
+
+def _platt(raw: NDArray[np.float64], is_malignant: NDArray[np.bool_]) -> tuple[float, float]:
+    """Slope and offset that calibrate log-odds (Platt 1999), without his label smoothing."""
+    model = LogisticRegression(C=1e4).fit(raw[:, None], is_malignant)
+    return float(model.coef_[0, 0]), float(model.intercept_[0])
+
+
+def _linear(model: Pipeline, slope: float, offset: float) -> Linear:
+    scaler, logistic = model[0], model[1]
+    return Linear(
+        mean=tuple(scaler.mean_.tolist()),
+        scale=tuple(scaler.scale_.tolist()),
+        coefficients=tuple((slope * logistic.coef_[0]).tolist()),
+        intercept=float(slope * logistic.intercept_[0] + offset),
+    )
+
+
+def _calibration(
+    log_odds: NDArray[np.float64], is_malignant: NDArray[np.bool_], coverage: float
+) -> Calibration:
+    probability = 1 / (1 + np.exp(-log_odds))
+    return Calibration(
+        coverage=coverage,
+        benign=_threshold(probability[~is_malignant], coverage),
+        malignant=_threshold(1 - probability[is_malignant], coverage),
+        log_odds=tuple(_rounded(value) for value in log_odds.tolist()),
+        is_malignant=tuple(is_malignant.tolist()),
+    )
+
+
+def _threshold(strangeness: NDArray[np.float64], coverage: float) -> float:
+    """Conformal quantile: the ⌈(n+1)·coverage⌉-th smallest non-conformity, 1 where n is too few."""
+    rank = int(np.ceil((len(strangeness) + 1) * coverage))
+    return float(np.sort(strangeness)[rank - 1]) if rank <= len(strangeness) else 1.0
+
+
+def _precision(scaled: Matrix) -> Matrix:
+    precision: Matrix = LedoitWolf(assume_centered=True).fit(scaled).precision_
+    return precision
+
+
+def _distances(scaled: Matrix, precision: Matrix) -> NDArray[np.float64]:
+    squared = np.einsum("ij,jk,ik->i", scaled, precision, scaled)
+    return np.sqrt(squared / scaled.shape[1])
+
+
+def _rows(matrix: Matrix) -> tuple[tuple[float, ...], ...]:
+    return tuple(tuple(_rounded(value) for value in row) for row in matrix.tolist())
+
+
+def _rounded(value: float) -> float:
+    return float(f"{value:.6g}")
+
+
+def as_onnx(linear: Linear) -> bytes:
+    """Return the same model as ONNX: features in, label and two probabilities out."""
+    count = len(linear.mean)
+    scaler = StandardScaler().fit(np.zeros((2, count)))
+    scaler.mean_, scaler.scale_ = np.array(linear.mean), np.array(linear.scale)
+    scaler.var_ = scaler.scale_**2
+    logistic = LogisticRegression().fit(np.eye(2, count), [False, True])
+    logistic.coef_ = np.array([linear.coefficients])
+    logistic.intercept_ = np.array([linear.intercept])
+    logistic.classes_ = np.array([0, 1])
+    model = to_onnx(
+        Pipeline([("scale", scaler), ("logistic", logistic)]),
+        initial_types=[("features", FloatTensorType([None, count]))],
+        options={"zipmap": False},
+        target_opset=OPSET,
+    )
+    content: bytes = model.SerializeToString()
+    return content

@@ -1,0 +1,71 @@
+"""Scores of masks, maps and answers that training and evaluation share."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.stats import norm
+
+__all__ = ["Auc", "auc", "dice", "icc"]
+
+
+def dice(found: NDArray[np.bool_], truth: NDArray[np.bool_]) -> float:
+    """Dice overlap, 2|A∩B| / (|A|+|B|); 1 where both are empty."""
+    both = int(found.sum()) + int(truth.sum())
+    return 2 * int((found & truth).sum()) / both if both else 1.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Auc:
+    """Area under the ROC curve with its 95 % confidence interval."""
+
+    value: float
+    low: float
+    high: float
+
+
+def auc(scores: NDArray[np.float64], positive: NDArray[np.bool_]) -> Auc:
+    """Area under the ROC curve and DeLong's interval.
+
+    With V10 the share of negatives that each positive beats and V01 the share of positives that
+    beat each negative (ties count one half), AUC = mean V10 and
+    var = var(V10)/m + var(V01)/n (DeLong, DeLong and Clarke-Pearson 1988, doi:10.2307/2531595).
+
+    Parameters
+    ----------
+    scores : ndarray of float64, shape (N,)
+        Higher means more likely positive.
+    positive : ndarray of bool, shape (N,)
+        At least two of either kind.
+    """
+    ours, theirs = scores[positive], scores[~positive]
+    if min(len(ours), len(theirs)) < 2:
+        raise ValueError(
+            f"positive: expected two or more of either kind, got {len(ours)} and {len(theirs)}"
+        )
+    wins = (ours[:, None] > theirs[None]) + 0.5 * (ours[:, None] == theirs[None])
+    variance = wins.mean(1).var(ddof=1) / len(ours) + wins.mean(0).var(ddof=1) / len(theirs)
+    value = float(wins.mean())
+    reach = float(norm.ppf(0.975) * np.sqrt(variance))
+    return Auc(value=value, low=max(0.0, value - reach), high=min(1.0, value + reach))
+
+
+def icc(first: NDArray[np.float64], second: NDArray[np.float64]) -> NDArray[np.float64]:
+    """One-way intraclass correlation ICC(1,1) of two measurements, feature by feature.
+
+    (B − W) / (B + W) with mean squares between (B) and within (W) subjects (Shrout and Fleiss
+    1979, doi:10.1037/0033-2909.86.2.420).
+
+    Parameters
+    ----------
+    first, second : ndarray of float64, shape (subjects, features)
+
+    Returns
+    -------
+    ndarray of float64, shape (features,)
+        0 where a feature does not vary at all.
+    """
+    between = 2 * ((first + second) / 2).var(axis=0, ddof=1)
+    within = ((first - second) ** 2 / 2).mean(axis=0)
+    total = between + within
+    return np.where(total > 0, (between - within) / np.where(total > 0, total, 1), 0.0)

@@ -1,0 +1,13 @@
+"""Where the operator page listens."""
+
+from pydantic import BaseModel, Field
+
+__all__ = ["WebOptions"]
+
+
+class WebOptions(BaseModel, frozen=True, extra="forbid"):
+    """The page has no login: it shows no patient data, and belongs on a closed network."""
+
+    enabled: bool = True
+    host: str = Field(default="127.0.0.1", min_length=1)
+    port: int = Field(default=8080, ge=1, le=65_535)

@@ -1,0 +1,123 @@
+"""The segmenter on pictures whose lesion is known, with channels missing."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from dicomnode.errors import BundleError
+from dicomnode.inference.bundle import load
+from dicomnode.inference.segment import Segmenter
+
+ROWS, COLUMNS = 90, 150
+
+
+@pytest.fixture
+def segmenter(segmenter_bundle: Path) -> Segmenter:
+    return Segmenter(load(segmenter_bundle))
+
+
+def disc(row: float, column: float, radius: float) -> np.ndarray:
+    rows, columns = np.mgrid[:ROWS, :COLUMNS]
+    return np.hypot(rows - row, columns - column) < radius
+
+
+def images(lesion: np.ndarray) -> dict[str, np.ndarray]:
+    rng = np.random.default_rng(3)
+    noise = rng.normal(0, 0.02, lesion.shape).astype(np.float32)
+    return {
+        "bmode": (0.6 - 0.5 * lesion + noise).astype(np.float32),
+        "contrast_mean": (0.2 + 0.5 * lesion + noise).astype(np.float32),
+    }
+
+
+def overlap(found: np.ndarray, truth: np.ndarray) -> float:
+    return float(2 * (found & truth).sum() / (found.sum() + truth.sum()))
+
+
+def test_it_finds_the_lesion_in_pane_coordinates(segmenter: Segmenter) -> None:
+    truth = disc(40, 100, 18)
+    answer = segmenter.segment(images(truth), (0.1, 0.1))
+    assert answer.probability.shape == answer.mask.shape == (ROWS, COLUMNS)
+    assert answer.probability.dtype == np.float32
+    assert overlap(answer.mask, truth) > 0.85
+    assert answer.lesion_probability > 0.9
+    assert 0 <= answer.uncertainty < 0.6
+
+
+@pytest.mark.parametrize("channel", ["bmode", "contrast_mean"])
+def test_either_channel_is_enough(segmenter: Segmenter, channel: str) -> None:
+    truth = disc(40, 100, 18)
+    answer = segmenter.segment({channel: images(truth)[channel]}, (0.1, 0.1))
+    assert overlap(answer.mask, truth) > 0.7
+
+
+def test_unknown_images_are_not_looked_at(segmenter: Segmenter) -> None:
+    known = images(disc(40, 100, 18))
+    more = {**known, "elastography": np.full((3, 3), np.nan, np.float32)}
+    assert np.array_equal(
+        segmenter.segment(known, (0.1, 0.1)).mask, segmenter.segment(more, (0.1, 0.1)).mask
+    )
+
+
+def test_an_empty_pane_has_no_lesion(segmenter: Segmenter) -> None:
+    answer = segmenter.segment(images(np.zeros((ROWS, COLUMNS), bool)), (0.1, 0.1))
+    assert not answer.mask.any()
+    assert answer.lesion_probability < 0.5
+    assert answer.uncertainty == 1.0
+
+
+def test_the_mask_is_one_region_without_holes(segmenter: Segmenter) -> None:
+    both = disc(40, 100, 20) & ~disc(40, 100, 6) | disc(60, 30, 8)
+    answer = segmenter.segment(images(both), (0.1, 0.1))
+    assert answer.mask[40, 100]
+    assert not answer.mask[60, 30]
+
+
+def test_a_mirrored_pane_gives_the_mirrored_answer(segmenter: Segmenter) -> None:
+    known = images(disc(40, 100, 18))
+    mirrored = {name: image[:, ::-1] for name, image in known.items()}
+    there = segmenter.segment(known, (0.1, 0.1)).probability
+    back = segmenter.segment(mirrored, (0.1, 0.1)).probability
+    assert np.allclose(there, back[:, ::-1], atol=1e-4)
+
+
+def test_gain_and_offset_of_a_channel_change_nothing(segmenter: Segmenter) -> None:
+    known = images(disc(40, 100, 18))
+    louder = {name: (0.3 * image + 0.2).astype(np.float32) for name, image in known.items()}
+    expected = segmenter.segment(known, (0.1, 0.1)).probability
+    assert np.allclose(segmenter.segment(louder, (0.1, 0.1)).probability, expected, atol=1e-3)
+
+
+def test_only_the_ratio_of_the_spacings_matters(segmenter: Segmenter) -> None:
+    known = images(disc(40, 100, 18))
+    near = segmenter.segment(known, (0.05, 0.05))
+    far = segmenter.segment(known, (0.2, 0.2))
+    squeezed = segmenter.segment(known, (0.2, 0.1))
+    assert np.array_equal(near.mask, far.mask)
+    assert overlap(squeezed.mask, disc(40, 100, 18)) > 0.8
+
+
+def test_images_of_different_shapes_are_a_mistake(segmenter: Segmenter) -> None:
+    with pytest.raises(ValueError, match="expected one shape for any of"):
+        segmenter.segment(
+            {"bmode": np.zeros((4, 4), np.float32), "arrival": np.zeros((4, 5), np.float32)},
+            (0.1, 0.1),
+        )
+
+
+def test_no_known_image_is_a_mistake(segmenter: Segmenter) -> None:
+    with pytest.raises(ValueError, match="expected one shape for any of"):
+        segmenter.segment({}, (0.1, 0.1))
+
+
+def test_a_classifier_is_not_a_segmenter(classifier_bundle: Path) -> None:
+    with pytest.raises(BundleError, match="bundle small-classifier: expected an ONNX model"):
+        Segmenter(load(classifier_bundle))
+
+
+def test_an_unknown_normalisation_is_refused(segmenter_bundle: Path) -> None:
+    manifest = segmenter_bundle / "manifest.toml"
+    manifest.write_text(manifest.read_text().replace("z-score", "by feeling", 1))
+    with pytest.raises(BundleError, match="normalisation: expected one of .*z-score.*by feeling"):
+        Segmenter(load(segmenter_bundle))
