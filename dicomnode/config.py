@@ -18,6 +18,8 @@ from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
     SettingsConfigDict,
+)
+from pydantic_settings import (
     SettingsError as SourceError,
 )
 
@@ -37,11 +39,11 @@ __all__ = [
     "RetentionOptions",
     "Settings",
     "TlsOptions",
-    "load",
+    "default_models_dir",
+    "load_settings",
 ]
 
 _ENV_PREFIX = "DICOMNODE__"
-_BUNDLED_MODELS = Path(__file__).resolve().parent.parent / "models"
 
 OutputKind = Literal["seg", "sr", "overlay", "keyframe", "report"]
 
@@ -52,7 +54,7 @@ Host = Annotated[str, Field(min_length=1)]
 
 
 class NodeOptions(BaseModel, frozen=True, extra="forbid"):
-    """This node as its peers see it, and what it may use of its machine."""
+    """The node as its peers see it, and what it may use of its machine."""
 
     ae_title: AeTitle = "CEUSNODE"
     host: Host = "127.0.0.1"
@@ -107,10 +109,15 @@ class TlsOptions(BaseModel, frozen=True, extra="forbid"):
         return self
 
 
+def default_models_dir() -> Path:
+    """Say where a checkout keeps the bundles that come with it."""
+    return Path(__file__).resolve().parent.parent / "models"
+
+
 class ModelOptions(BaseModel, frozen=True, extra="forbid"):
     """Where the model bundles are."""
 
-    directory: Path = _BUNDLED_MODELS
+    directory: Path = Field(default_factory=default_models_dir)
 
 
 class RetentionOptions(BaseModel, frozen=True, extra="forbid"):
@@ -167,7 +174,7 @@ class Settings(BaseSettings):
     @classmethod
     def settings_customise_sources(  # the parameters are pydantic-settings'
         cls,
-        settings_cls: type[BaseSettings],
+        settings_cls: type[BaseSettings],  # noqa: ARG003
         init_settings: PydanticBaseSettingsSource,
         env_settings: PydanticBaseSettingsSource,
         dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003
@@ -182,7 +189,7 @@ class Settings(BaseSettings):
         return self.database.url or f"sqlite:///{self.node.data_dir.absolute()}/ledger.sqlite"
 
 
-def load(path: Path) -> Settings:
+def load_settings(path: Path) -> Settings:
     """Read a settings file and the environment.
 
     Raises
@@ -224,12 +231,16 @@ def _words(detail: ErrorDetails) -> str:
     """Say where, what was expected and what was found."""
     where = ".".join(str(part) for part in detail["loc"])
     if detail["type"] == "extra_forbidden":
-        return f"{where}: unknown key{_suggestion(str(detail['loc'][-1]), _siblings(detail['loc']))}"
+        return (
+            f"{where}: unknown key{_suggestion(str(detail['loc'][-1]), _siblings(detail['loc']))}"
+        )
     if detail["type"] == "missing":
         return f"{where}: expected a value, found none"
     if detail["type"] == "value_error":
         return f"{where}: {detail['ctx']['error']}" if where else str(detail["ctx"]["error"])
     expected = detail["msg"][0].lower() + detail["msg"][1:]
+    if where == "database.url":  # what was found may hold a password
+        return f"{where}: {expected}"
     return f"{where}: {expected}, found {detail['input']!r}"
 
 

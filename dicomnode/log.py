@@ -30,19 +30,51 @@ class LogOptions(BaseModel, frozen=True, extra="forbid"):
 
 
 _PATIENT_DATA = frozenset(
-    "".join(name.split("_")).lower()
-    for name in (
-        "patient patient_name patient_id other_patient_ids issuer_of_patient_id patient_birth_date "
-        "patient_birth_time patient_birth_name patient_sex patient_age patient_size "
-        "patient_weight patient_address patient_comments patient_telephone_numbers "
-        "patient_mother_birth_name ethnic_group occupation additional_patient_history "
-        "accession_number study_id study_description series_description image_comments "
-        "study_date study_time referring_physician_name performing_physician_name "
-        "name_of_physicians_reading_study operators_name requesting_physician "
-        "institution_name institution_address dataset ds"
-    ).split()
+    {
+        "accessionnumber",
+        "additionalpatienthistory",
+        "birthdate",
+        "contentdate",
+        "dataset",
+        "ds",
+        "ethnicgroup",
+        "imagecomments",
+        "institutionaddress",
+        "institutionname",
+        "issuerofpatientid",
+        "nameofphysiciansreadingstudy",
+        "occupation",
+        "operatorsname",
+        "otherpatientids",
+        "patient",
+        "patientaddress",
+        "patientage",
+        "patientbirthdate",
+        "patientbirthname",
+        "patientbirthtime",
+        "patientcomments",
+        "patientid",
+        "patientmotherbirthname",
+        "patientname",
+        "patientsex",
+        "patientsid",
+        "patientsize",
+        "patientsname",
+        "patienttelephonenumbers",
+        "patientweight",
+        "performingphysicianname",
+        "referringphysicianname",
+        "requestingphysician",
+        "seriesdate",
+        "seriesdescription",
+        "seriestime",
+        "studydate",
+        "studydescription",
+        "studyid",
+        "studytime",
+    }
 )
-"""DICOM keywords of PS3.15 Table E.1-1 that name or describe a person, in lower case."""
+"""Keywords after PS3.15 Table E.1-1 that name or describe a person, in lower case, without _."""
 
 _LIBRARIES = {
     "dbos": logging.WARNING,

@@ -112,9 +112,7 @@ def analyse(exam: Exam, models: Models, recipe: Recipe) -> Result:
     return Result(exam=exam, loop=loop, findings=findings, timing_s=dict(timing))
 
 
-def measure(
-    loop: Loop, models: Models, recipe: Recipe, timing: Timing | None = None
-) -> Findings:
+def measure(loop: Loop, models: Models, recipe: Recipe, timing: Timing | None = None) -> Findings:
     """Measure, divide and judge the lesion in a loop.
 
     Raises
@@ -209,11 +207,12 @@ def divide(
     """Label every lesion pixel with its sub-region (R, C); 0 outside."""
     lesion = perfusion.regions.lesion
     inside = lesion[perfusion.fitted]
-    features = pixel_features(perfusion.within(lesion), perfusion.within(perfusion.regions.tissue))
+    tissue = perfusion.within(perfusion.regions.tissue)
+    features = pixel_features(perfusion.parameters, tissue)
     return assign(
         codebook,
-        features,
-        feature_covariance(perfusion.fit)[inside],
+        features[inside],
+        feature_covariance(perfusion.fit, features)[inside],
         lesion,
         unreliable(codebook, perfusion.fit)[inside],
         spacing_mm,
@@ -258,10 +257,8 @@ def _features(
     )
 
 
-def _peak_picture(
-    loop: Loop, motion: Motion, curve: NDArray[np.float64]
-) -> NDArray[np.uint8]:
-    """Mean of the kept frames around the peak of the lesion's curve, each moved onto the reference."""
+def _peak_picture(loop: Loop, motion: Motion, curve: NDArray[np.float64]) -> NDArray[np.uint8]:
+    """Mean of the kept frames around the lesion's peak, each moved onto the reference."""
     kept = np.flatnonzero(motion.kept)
     peak = int(np.argmin(np.abs(kept - np.nanargmax(curve))))
     chosen = kept[max(0, peak - _PEAK_FRAMES // 2) : peak + _PEAK_FRAMES // 2 + 1]

@@ -5,7 +5,7 @@ lognormal boluses of plausible breast lesions, with noise from a fixed seed.
 """
 
 from dataclasses import replace
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
@@ -92,7 +92,10 @@ def maps(label: NDArray[np.uint8], rng: np.random.Generator) -> dict[str, NDArra
 
 def curves(times_s: NDArray[np.float64], rng: np.random.Generator) -> tuple[Curve, ...]:
     rows = [(name, number, *kind) for number, (name, *kind) in KINDS.items()]
-    rows += [("lesion", None, 3.9, 2.95, 0.85, 6.5), ("reference tissue", None, 2.9, 3.3, 0.85, 8.0)]
+    rows += [
+        ("lesion", None, 3.9, 2.95, 0.85, 6.5),
+        ("reference tissue", None, 2.9, 3.3, 0.85, 8.0),
+    ]
     result = []
     for name, number, log_auc, mu, sigma, arrival in rows:
         fitted = lognormal(times_s, np.exp(log_auc), mu, sigma, arrival) + 0.02
@@ -186,7 +189,13 @@ def quality() -> Quality:
     )
     checks = tuple(
         Check(
-            name=name, value=value, limit=limit, unit=unit, passed=passed, refuses=False, words=words
+            name=name,
+            value=value,
+            limit=limit,
+            unit=unit,
+            passed=passed,
+            refuses=False,
+            words=words,
         )
         for name, value, limit, unit, passed, words in rows
     )
@@ -285,7 +294,7 @@ def frames(found: Findings) -> NDArray[np.uint8]:
     assert found.bmode_image is not None
     amber = np.array([1.0, 0.82, 0.45])
     for i, time_s in enumerate(found.times_s):
-        shift = tuple(int(round(step)) for step in found.shift_px[i])
+        shift = tuple(round(step) for step in found.shift_px[i])
         label = np.roll(found.subregion_map, shift, (0, 1))
         clip[(i, *BMODE.slices)] = np.roll(found.bmode_image, shift, (0, 1))[..., None]
         clip[(i, *CONTRAST.slices)] = contrast_pane(label, time_s, rng)[..., None] * amber
@@ -364,5 +373,5 @@ def exam(path: Path = Path("clip.dcm")) -> Exam:
 
 
 def context() -> Context:
-    when = datetime(2025, 1, 2, 11, 0, 0, tzinfo=timezone.utc)
+    when = datetime(2025, 1, 2, 11, 0, 0, tzinfo=UTC)
     return exam_context(exam(), models=models(), recipe="recipe 1", when=when)

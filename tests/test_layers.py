@@ -7,7 +7,6 @@ import pytest
 
 PACKAGE = Path(__file__).parents[1] / "dicomnode"
 
-PURE = {"errors"}
 MAY_IMPORT: dict[str, set[str]] = {
     "errors": set(),
     "science": {"errors"},
@@ -24,7 +23,18 @@ MAY_IMPORT: dict[str, set[str]] = {
     "web": {"errors", "store"},
     "config": {"errors", "network", "store", "jobs", "web", "pipeline"},
     "log": {"errors"},
-    "service": {"errors", "store", "network", "pipeline", "outputs", "inference", "jobs", "web", "config", "log"},
+    "service": {
+        "errors",
+        "store",
+        "network",
+        "pipeline",
+        "outputs",
+        "inference",
+        "jobs",
+        "web",
+        "config",
+        "log",
+    },
     "cli": {"*"},
 }
 

@@ -17,7 +17,10 @@ __all__ = ["main"]
 COMMANDS: Mapping[str, tuple[str, str]] = {
     "demo": ("demo:demo", "Simulated exams through a node to a stand-in PACS, results shown."),
     "serve": ("serve:serve", "Run the node."),
-    "analyse": ("analyse:analyse", "Analyse files offline: the same pipeline, files in, files out."),
+    "analyse": (
+        "analyse:analyse",
+        "Analyse files offline: the same pipeline, files in, files out.",
+    ),
     "simulate": ("simulate:simulate", "Write simulated CEUS exams with known truth."),
     "send": ("peers:send", "Send DICOM files to a peer by C-STORE."),
     "echo": ("peers:echo", "Ask a destination of the settings whether it answers (C-ECHO)."),

@@ -18,9 +18,7 @@ def files_below(paths: tuple[Path, ...]) -> list[Path]:
     """Every file named or lying below a named folder, in a stable order."""
     found: list[Path] = []
     for path in paths:
-        found.extend(
-            sorted(p for p in path.rglob("*") if p.is_file()) if path.is_dir() else [path]
-        )
+        found.extend(sorted(p for p in path.rglob("*") if p.is_file()) if path.is_dir() else [path])
     if not found:
         raise SettingsError(f"no files in {', '.join(map(str, paths))}")
     return found

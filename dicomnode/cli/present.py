@@ -92,9 +92,9 @@ def show_document(out: Console, document: Document) -> None:
     for reason in document.diagnosis.reasons:
         out.print(f"  {reason.text}", highlight=False)
     lesion = document.lesion
+    axes = f"{_number(lesion.long_axis_mm, '.1f')} × {_number(lesion.short_axis_mm, '.1f')} mm"
     out.print(
-        f"lesion {_number(lesion.long_axis_mm, '.1f')} × {_number(lesion.short_axis_mm, '.1f')} mm, "
-        f"{_number(lesion.area_mm2, '.1f')} mm²; quality {document.quality.grade}",
+        f"lesion {axes}, {_number(lesion.area_mm2, '.1f')} mm²; quality {document.quality.grade}",
         highlight=False,
     )
     out.print(_subregions(document))

@@ -123,7 +123,7 @@ def plain(text: str, length: int | None = None) -> str:
 
 
 def private(name: str, meaning: str) -> Code:
-    """Return a code of our own scheme; a name too long for a Code Value (16) gets a stable short form."""
+    """Return a code of our own scheme; a name over 16 characters gets a stable short form."""
     value = plain(name)
     if len(value) > 16:
         value = f"{value[:9]}-{hashlib.sha256(name.encode()).hexdigest()[:6]}"

@@ -43,6 +43,10 @@ BAR_ROWS = 40
 BAR_COLUMNS = 3
 BAR_DROP = 100
 """A bar is at least this high and wide, and its luma falls at least by this much."""
+SAME_RAMP = 12.0
+"""Columns of one bar differ by less luma."""
+BACKGROUND = 2
+"""A dark background goes on below the bar's dark end, this much darker at most."""
 STEADY = 24
 RISE = 4
 """Luma of a bar varies by less over time and never rises by more from one row to the next."""
@@ -91,9 +95,7 @@ def choose_map(seen: F64, bars: tuple[Bar, ...]) -> ColourMap:
     name, distance = _nearest(seen, known)
     for bar in bars:
         if _bar_fits(bar, seen, known):
-            return ColourMap(
-                name=f"{name}, read from the colour bar", grey_of_luma=_along_bar(bar)
-            )
+            return ColourMap(name=f"{name}, read from the colour bar", grey_of_luma=_along_bar(bar))
     if distance <= NEAR:
         return ColourMap(name=name, grey_of_luma=_inverse(*_knots(name)))
     value = seen[known].max(axis=1)
@@ -171,17 +173,25 @@ def find_bars(frames: U8) -> tuple[Bar, ...]:
     bars = []
     column = 0
     while column < len(first):
-        width = _same_run(first, last, column)
+        width = _same_run(still, first, last, column) if last[column] else 1
         if width >= BAR_COLUMNS and last[column] - first[column] >= BAR_ROWS:
             bars.append(_bar(picture, still, first, last, column, width))
         column += width
-    return tuple(bar for bar in bars if bar.luma[0] - bar.luma[-1] >= BAR_DROP)
+    return tuple(bar for bar in bars if _falls_evenly(bar))
+
+
+def _falls_evenly(bar: Bar) -> bool:
+    """No tenth of a bar is level: text and edges beside it fall at once or not at all."""
+    drop = bar.luma[0] - bar.luma[-1]
+    at = np.linspace(0, len(bar.luma) - 1, 11).round().astype(int)
+    steps = -np.diff(bar.luma[at])
+    return bool(drop >= BAR_DROP and len(bar.luma) >= BAR_ROWS and np.all(steps >= drop / 100))
 
 
 def _falling_runs(
     still: NDArray[np.int16], steady: NDArray[np.bool_]
 ) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-    """First and last row of each column's run of falling steady luma with the largest drop."""
+    """First and last row of each column's long run of falling steady luma with the largest drop."""
     rows, columns = still.shape
     start = np.zeros(columns, np.intp)
     best_drop = np.zeros(columns, np.int16)
@@ -190,18 +200,25 @@ def _falling_runs(
         goes_on = steady[row] & steady[row - 1] & (still[row] <= still[row - 1] + RISE)
         start = np.where(goes_on, start, row)
         drop = still[start, np.arange(columns)] - still[row]
-        better = drop > best_drop
+        better = (drop > best_drop) & (row - start >= BAR_ROWS)
         best_drop = np.where(better, drop, best_drop)
         first, last = np.where(better, start, first), np.where(better, row, last)
     return first, last
 
 
-def _same_run(first: NDArray[np.intp], last: NDArray[np.intp], column: int) -> int:
-    """How many columns from ``column`` on share its run, give or take some rows."""
-    near = (np.abs(first[column:] - first[column]) <= 3) & (
-        np.abs(last[column:] - last[column]) <= 12
-    )
-    return int(np.argmin(near)) if not near.all() else len(near)
+def _same_run(
+    still: NDArray[np.int16], first: NDArray[np.intp], last: NDArray[np.intp], column: int
+) -> int:
+    """How many columns from ``column`` on start where it does and fall as it does."""
+    top, bottom = int(first[column]), int(last[column])
+    here = still[top : bottom + 1, column]
+    width = 1
+    for other in range(column + 1, len(first)):
+        apart = np.abs(still[top : bottom + 1, other] - here)
+        if abs(int(first[other]) - top) > 3 or float(np.mean(apart)) > SAME_RAMP:
+            break
+        width += 1
+    return width
 
 
 def _bar(
@@ -214,8 +231,12 @@ def _bar(
 ) -> Bar:
     top = int(np.median(first[column : column + width]))
     bottom = int(np.median(last[column : column + width]))
-    box = Box(row=top, column=column, rows=bottom - top + 1, columns=width)
     middle = slice(column + width // 4, column + width - width // 4)
-    rgb = np.median(picture[top : bottom + 1, middle], axis=1)
     levels = np.minimum.accumulate(np.median(still[top : bottom + 1, middle], axis=1))
-    return Bar(box=box, luma=levels.astype(np.float64), rgb=rgb.astype(np.float64))
+    rows = int(np.argmax(levels <= levels[-1] + BACKGROUND)) + 1
+    rgb = np.median(picture[top : top + rows, middle], axis=1)
+    return Bar(
+        box=Box(row=top, column=column, rows=rows, columns=width),
+        luma=levels[:rows].astype(np.float64),
+        rgb=rgb.astype(np.float64),
+    )

@@ -13,6 +13,7 @@ from pydicom.uid import UID, ExplicitVRLittleEndian
 from dicomnode import __version__
 from dicomnode.dicom.codes import ACQUISITION_EQUIPMENT, code_item
 from dicomnode.dicom.exam import Exam
+from dicomnode.dicom.modules import ACQUISITION, PATIENT_AND_STUDY, TYPE_2
 from dicomnode.errors import OutputError
 from dicomnode.science.findings import ModelUse
 
@@ -32,52 +33,6 @@ __all__ = [
 Kind = Literal["seg", "sr", "overlay", "keyframe", "report"]
 
 RESEARCH_USE = "AI result. Research use only, not a medical device. Not for measurement."
-
-PATIENT_AND_STUDY = (
-    # PS3.3 C.7.1.1 Patient
-    ("PatientName", "PatientID", "IssuerOfPatientID", "IssuerOfPatientIDQualifiersSequence")
-    + ("TypeOfPatientID", "PatientBirthDate", "PatientBirthTime", "PatientSex", "OtherPatientIDs")
-    + ("OtherPatientIDsSequence", "OtherPatientNames", "EthnicGroup", "PatientComments")
-    + ("ReferencedPatientSequence", "QualityControlSubject", "PatientSpeciesDescription")
-    + ("PatientSpeciesCodeSequence", "PatientBreedDescription", "PatientBreedCodeSequence")
-    + ("BreedRegistrationSequence", "ResponsiblePerson", "ResponsiblePersonRole")
-    + ("ResponsibleOrganization", "PatientIdentityRemoved", "DeidentificationMethod")
-    + ("DeidentificationMethodCodeSequence",)
-    # PS3.3 C.7.2.1 General Study
-    + ("StudyInstanceUID", "StudyDate", "StudyTime", "StudyID", "StudyDescription")
-    + ("AccessionNumber", "IssuerOfAccessionNumberSequence", "ReferringPhysicianName")
-    + ("ReferringPhysicianIdentificationSequence", "ConsultingPhysicianName")
-    + ("PhysiciansOfRecord", "PhysiciansOfRecordIdentificationSequence")
-    + ("NameOfPhysiciansReadingStudy", "PhysiciansReadingStudyIdentificationSequence")
-    + ("RequestingService", "ReferencedStudySequence", "ProcedureCodeSequence")
-    + ("ReasonForPerformedProcedureCodeSequence",)
-    # PS3.3 C.7.2.2 Patient Study
-    + ("AdmittingDiagnosesDescription", "AdmittingDiagnosesCodeSequence", "PatientAge")
-    + ("PatientSize", "PatientWeight", "MedicalAlerts", "Allergies", "PregnancyStatus")
-    + ("LastMenstrualDate", "Occupation", "SmokingStatus", "AdditionalPatientHistory")
-    + ("AdmissionID", "IssuerOfAdmissionIDSequence", "PatientSexNeutered", "PatientState")
-    # PS3.3 C.7.1.3 and C.7.2.3 Clinical Trial Subject and Study
-    + ("ClinicalTrialSponsorName", "ClinicalTrialProtocolID", "ClinicalTrialProtocolName")
-    + ("ClinicalTrialSiteID", "ClinicalTrialSiteName", "ClinicalTrialSubjectID")
-    + ("ClinicalTrialSubjectReadingID", "ClinicalTrialTimePointID")
-    + ("ClinicalTrialTimePointDescription", "ClinicalTrialProtocolEthicsCommitteeName")
-    + ("ClinicalTrialProtocolEthicsCommitteeApprovalNumber", "ConsentForClinicalTrialUseSequence")
-    # PS3.3 C.12.1 SOP Common: how all of the above is to be read
-    + ("SpecificCharacterSet", "TimezoneOffsetFromUTC")
-)
-"""Copied unchanged from the source, so that a result files under its own patient and study."""
-
-TYPE_2 = (
-    ("PatientName", "PatientID", "PatientBirthDate", "PatientSex", "StudyDate", "StudyTime")
-    + ("StudyID", "AccessionNumber", "ReferringPhysicianName")
-)
-"""Of these, the ones that must be present even when the source lacks them."""
-
-ACQUISITION = (
-    ("Manufacturer", "InstitutionName", "InstitutionAddress", "StationName")
-    + ("InstitutionalDepartmentName", "ManufacturerModelName", "DeviceSerialNumber")
-    + ("SoftwareVersions",)
-)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -185,7 +140,7 @@ def exam_context(
     when: datetime,
     equipment: Equipment | None = None,
 ) -> Context:
-    """Return the context of an exam's results; ``recipe`` is any text that identifies the recipe."""
+    """Return the context of an exam's results; ``recipe`` is any text that identifies it."""
     headers = [clip.header for clip in exam.clips]
     used = [f"{model.name} {model.version} {model.sha256}" for model in models]
     return study_context(

@@ -1,16 +1,23 @@
 """A study's contrast exams: which clips belong to one injection, where their panes are, when."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 from pydicom import Dataset
 
-from dicomnode.dicom.box import Box
-from dicomnode.errors import Reason
+from dicomnode.dicom.box import Box, around
+from dicomnode.dicom.clip import LeftOut, Look, look_at
+from dicomnode.dicom.decode import frames
+from dicomnode.dicom.header import read_header
+from dicomnode.dicom.injections import Injection, sort_into_injections
+from dicomnode.dicom.layout import Layout
+from dicomnode.dicom.panes import Panes
+from dicomnode.dicom.regions import Region
+from dicomnode.dicom.sight import see
+from dicomnode.errors import InputError, Reason
 from dicomnode.science.loop import Loop
 
 __all__ = [
@@ -25,7 +32,10 @@ __all__ = [
     "read_study",
 ]
 
-Layout = Literal["side by side", "one above the other", "single"]
+DEFAULT_DYNAMIC_RANGE_DB = 60.0
+"""No standard element holds the log-compression range and no vendor's private one is documented."""
+SAME_SCALE = 0.02
+"""Panes whose pixel spacings differ by less show the same place in the same pixels."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,15 +85,6 @@ class Clip:
 
 
 @dataclass(frozen=True, kw_only=True)
-class LeftOut:
-    """A file of the study that is not analysed, and why."""
-
-    path: Path
-    sop_instance_uid: str | None
-    reason: Reason
-
-
-@dataclass(frozen=True, kw_only=True)
 class Exam:
     """One injection: its clips in order, the panes they share and their clock.
 
@@ -100,6 +101,10 @@ class Exam:
     colour_map: str
     dynamic_range_db: float
     dynamic_range_source: str
+    grey_of_luma: NDArray[np.uint8] = field(default_factory=lambda: np.arange(256, dtype=np.uint8))
+    """Grey level of the contrast pane for each luma: undoes its colour map."""
+    graphics: NDArray[np.bool_] | None = None
+    """(R, C) of a pane: burned-in ink, in either of them."""
     left_out: tuple[LeftOut, ...] = ()
     warnings: tuple[str, ...] = ()
 
@@ -133,10 +138,128 @@ class Study:
 
 
 def read_study(paths: Sequence[Path], settings: ReadSettings) -> Study:
-    """Find the contrast exams among the files of a study; a bad file is left out with a reason."""
-    raise NotImplementedError
+    """Find the contrast exams among the files of a study.
+
+    Never raises for a bad file: it is left out with a reason. Without any exam the reasons say
+    what each file was.
+    """
+    looks: dict[str, Look] = {}
+    left_out: list[LeftOut] = []
+    for path in paths:
+        look = look_at(
+            path,
+            sample_frames=settings.sample_frames,
+            minimum_frames=settings.minimum_frames,
+        )
+        if isinstance(look, LeftOut):
+            left_out.append(look)
+        elif look.sop_instance_uid in looks:
+            twice = Reason("duplicate", "not analysed: the same SOP Instance UID was read before")
+            left_out.append(_left_out(look, twice))
+        else:
+            looks[look.sop_instance_uid] = look
+    injections, misfits = sort_into_injections(list(looks.values()), gap_s=settings.injection_gap_s)
+    left_out += [_left_out(look, reason) for look, reason in misfits]
+    left_out.sort(key=lambda file: paths.index(file.path))
+    exams = [
+        _exam(injection, number, tuple(left_out), settings)
+        for number, injection in enumerate(injections, start=1)
+    ]
+    return Study(study_uid=_study_uid(paths), exams=tuple(exams), left_out=tuple(left_out))
+
+
+def _study_uid(paths: Sequence[Path]) -> str:
+    for path in paths:
+        try:
+            uid = str(read_header(path).dataset.get("StudyInstanceUID") or "")
+        except InputError:
+            continue
+        if uid:
+            return uid
+    return ""
+
+
+def _left_out(look: Look, reason: Reason) -> LeftOut:
+    return LeftOut(path=look.header.path, sop_instance_uid=look.sop_instance_uid, reason=reason)
+
+
+def _exam(
+    injection: Injection, number: int, left_out: tuple[LeftOut, ...], settings: ReadSettings
+) -> Exam:
+    panes, first = injection.panes, injection.looks[0]
+    most = max(injection.looks, key=lambda look: len(look.times_s))
+    spacing_mm, bmode, warnings = _scale(panes, first.regions)
+    sight = see(most.sample(), panes.contrast, bmode)
+    stated_db = settings.dynamic_range_db
+    return Exam(
+        study_uid=str(first.header.dataset.get("StudyInstanceUID", "")),
+        injection=number,
+        clips=tuple(
+            Clip(
+                path=look.header.path,
+                header=look.header.dataset,
+                frame_times_s=look.times_s + start_s,
+            )
+            for look, start_s in zip(injection.looks, injection.starts_s, strict=True)
+        ),
+        contrast=panes.contrast,
+        bmode=bmode,
+        layout=panes.layout,
+        spacing_mm=spacing_mm,
+        colour_map=sight.colour_map.name,
+        grey_of_luma=sight.colour_map.grey_of_luma,
+        graphics=sight.graphics,
+        dynamic_range_db=DEFAULT_DYNAMIC_RANGE_DB if stated_db is None else stated_db,
+        dynamic_range_source="default" if stated_db is None else "settings",
+        left_out=left_out,
+        warnings=(*injection.warnings, *warnings, *sight.warnings),
+    )
+
+
+def _scale(
+    panes: Panes, regions: tuple[Region, ...]
+) -> tuple[tuple[float, float], Box | None, tuple[str, ...]]:
+    """Pixel spacing of the contrast pane; a B-mode pane on another scale is not used."""
+    contrast = max(regions, key=lambda region: region.box.overlap(panes.contrast))
+    if panes.bmode is None:
+        return contrast.spacing_mm, None, ()
+    bmode = max(regions, key=lambda region, pane=panes.bmode: region.box.overlap(pane))
+    pairs = zip(contrast.spacing_mm, bmode.spacing_mm, strict=True)
+    if all(abs(a - b) <= SAME_SCALE * a for a, b in pairs):
+        return contrast.spacing_mm, panes.bmode, ()
+    told = f"{bmode.spacing_mm[0]:.3g} instead of {contrast.spacing_mm[0]:.3g} mm a pixel"
+    return contrast.spacing_mm, None, (f"the B-mode pane is not used: its scale is {told}",)
 
 
 def load_loop(exam: Exam) -> Loop:
-    """Decode an exam's panes as grey level, frame by frame."""
-    raise NotImplementedError
+    """Decode an exam's panes as grey level, frame by frame.
+
+    Raises
+    ------
+    InputError
+        If a frame that was not looked at before cannot be decoded.
+    """
+    count = sum(len(clip.frame_times_s) for clip in exam.clips)
+    shape = (count, exam.contrast.rows, exam.contrast.columns)
+    contrast = np.empty(shape, np.uint8)
+    bmode = None if exam.bmode is None else np.empty(shape, np.uint8)
+    whole = exam.contrast if exam.bmode is None else around(exam.contrast, exam.bmode)
+    at = 0
+    for clip in exam.clips:
+        for image in frames(clip.path, box=whole, colour="luma"):
+            np.take(
+                exam.grey_of_luma, image[exam.contrast.within(whole).slices], out=contrast[at]
+            )
+            if bmode is not None and exam.bmode is not None:
+                bmode[at] = image[exam.bmode.within(whole).slices]
+            at += 1
+    return Loop(
+        contrast=contrast,
+        bmode=bmode,
+        times_s=exam.times_s,
+        spacing_mm=exam.spacing_mm,
+        graphics=np.zeros(shape[1:], np.bool_) if exam.graphics is None else exam.graphics,
+        dynamic_range_db=exam.dynamic_range_db,
+        dynamic_range_source=exam.dynamic_range_source,
+        warnings=exam.warnings,
+    )

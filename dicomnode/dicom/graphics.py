@@ -2,7 +2,7 @@
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.ndimage import binary_dilation
+from scipy.ndimage import binary_closing, binary_dilation
 
 from dicomnode.dicom.box import Box
 from dicomnode.dicom.colour import Bar
@@ -16,7 +16,7 @@ BRIGHT = 40
 """Darker ink cannot be told from dark echoes, nor does it matter much."""
 STEADY = 10
 """Luma of ink varies by less over the clip; only compression makes it vary."""
-FOREIGN = 40.0
+FOREIGN = 28.0
 """Colour distance from the pane's own colours from which a pixel is ink (RGB units)."""
 SHARE = 0.75
 """A foreign colour in at least this share of the frames."""
@@ -45,6 +45,7 @@ def graphics_mask(frames: U8, box: Box, seen: NDArray[np.float64], bars: tuple[B
     levels = luma(pane)
     steady = (np.ptp(levels, axis=0) <= STEADY) & (levels.mean(axis=0) >= BRIGHT)
     ink = binary_dilation(steady | _foreign(pane, levels, seen), iterations=BLUR_PX)
+    ink |= binary_closing(ink, iterations=BLUR_PX)
     for bar in bars:
         _add(ink, bar.box, box)
     return np.asarray(ink, np.bool_)

@@ -175,10 +175,19 @@ def _split_at_seam(echoes: Echoes, box: Box) -> tuple[tuple[Box, Box], Layout] |
         drop = together[cuts] / max(float(np.median(together)), 1e-6)
         at = int(drop.argmin())
         if drop[at] < best[0]:
-            best = (float(drop[at]), axis, int(cuts[at]))
+            best = (float(drop[at]), axis, int(cuts[_middle_of_gap(drop, at)]))
     if best[2] < 0:
         return None
     return _two_panes(echoes, _cut(box, best[1], best[2]))
+
+
+def _middle_of_gap(drop: NDArray[np.float32], at: int) -> int:
+    """Middle of the run of lines around ``at`` that are about as low: panes may have a gap."""
+    higher = np.flatnonzero(drop > drop[at] + 0.05)
+    before, after = higher[higher < at], higher[higher > at]
+    first = int(before[-1]) + 1 if len(before) else 0
+    last = int(after[0]) - 1 if len(after) else len(drop) - 1
+    return (first + last + 1) // 2
 
 
 def _two_panes(echoes: Echoes, parts: tuple[Box, Box]) -> tuple[tuple[Box, Box], Layout] | None:

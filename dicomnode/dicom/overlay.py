@@ -65,9 +65,7 @@ def painted(exam: Exam, painter: Painter, frames: Iterable[Picture]) -> Iterator
         yield canvas
 
 
-def write_frames(
-    path: Path, exam: Exam, context: Context, frames: Iterable[Picture]
-) -> Dataset:
+def write_frames(path: Path, exam: Exam, context: Context, frames: Iterable[Picture]) -> Dataset:
     """Encode frames as they come (JPEG baseline, YBR_FULL_422) and write one object; return it.
 
     Only compressed frames are kept, in a temporary file beside ``path``.

@@ -141,7 +141,7 @@ def _no_contrast(curves: list[NDArray[np.float64]], tinted: list[bool]) -> Reaso
         start, peak = _start_and_peak(curve)
         told.append(f"{'tinted' if is_tinted else 'grey'} pane {start:.0f} to {peak:.0f}")
     return Reason(
-        "not-ceus",
+        "no-wash-in",
         "not CEUS: no pane washes in (mean grey level from the start to the brightest: "
         f"{'; '.join(told)}) and no tinted pane lies beside a grey one: B-mode",
     )

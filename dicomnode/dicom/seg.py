@@ -1,5 +1,6 @@
 """Segmentation of lesion and sub-regions on one frame of an ultrasound clip (PS3.3 A.51)."""
 
+from collections.abc import Sequence
 from copy import deepcopy
 from typing import Literal
 
@@ -12,6 +13,7 @@ from highdicom.seg import (
     SegmentationTypeValues,
     SegmentDescription,
 )
+from numpy.typing import NDArray
 from pydicom.datadict import tag_for_keyword
 from pydicom.dataset import Dataset
 from pydicom.uid import SegmentationStorage
@@ -30,6 +32,7 @@ Geometry = Literal["orientation", "full"]
 
 ORIENTATION = [1, 0, 0, 0, 1, 0]
 ORIGIN = [0, 0, 0]
+LOSSY = ("LossyImageCompression", "LossyImageCompressionRatio", "LossyImageCompressionMethod")
 
 
 def segmentation(
@@ -54,7 +57,7 @@ def segmentation(
     parts = segments(findings, ring=ring)
     rows, columns = int(clip.header.Rows), int(clip.header.Columns)
     masks = [full_image(part.mask, exam.contrast, rows, columns) for part in parts]
-    dataset = Segmentation(
+    dataset: Dataset = Segmentation(
         source_images=[_stand_in(clip.header, findings.spacing_mm)],
         pixel_array=np.stack(masks, axis=-1)[np.newaxis].astype(np.uint8),
         segmentation_type=SegmentationTypeValues.BINARY,
@@ -71,10 +74,20 @@ def segmentation(
         content_label="PERFUSION",
         content_description="Perfusion sub-regions of a breast lesion, AI, research use only",
     )
+    dataset.PixelData = _packed(masks)
     _describe_frames(dataset, clip.header, frame, context, geometry)
     stamp(dataset, context, "seg", SegmentationStorage)
     dataset.CodingSchemeIdentificationSequence = [codes.private_scheme()]
     return dataset
+
+
+def _packed(masks: Sequence[NDArray[np.bool_]]) -> bytes:
+    """Return frames as one stream of bits, first pixel lowest, padded with 0 (PS3.5, 8.1.1).
+
+    highdicom 0.28 pads with the character "0" and starts a byte with each frame below 8 pixels.
+    """
+    data = np.packbits(np.stack(masks).ravel(), bitorder="little").tobytes()
+    return data + b"\0" * (len(data) % 2)
 
 
 def _stand_in(header: Dataset, spacing_mm: tuple[float, float]) -> Dataset:
@@ -89,6 +102,9 @@ def _stand_in(header: Dataset, spacing_mm: tuple[float, float]) -> Dataset:
         setattr(source, keyword, "")
     for keyword in ("AccessionNumber", "StudyID", "StudyDate", "StudyTime"):
         setattr(source, keyword, "")
+    for keyword in LOSSY:
+        if keyword in header:
+            source[keyword] = deepcopy(header[keyword])
     source.Modality = "US"
     source.Rows, source.Columns = int(header.Rows), int(header.Columns)
     source.NumberOfFrames = 1
@@ -158,6 +174,7 @@ def _derivation(header: Dataset, frame: int) -> Dataset:
     """Return how a frame was derived, with a single-valued source frame (PS3.3 C.7.6.16.2.6)."""
     source = reference(header, frame)
     source.PurposeOfReferenceCodeSequence = [codes.code_item(codes.SOURCE_IMAGE)]
+    source.SpatialLocationsPreserved = "YES"
     derivation = _item(SourceImageSequence=[source])
     derivation.DerivationCodeSequence = [codes.code_item(codes.SEGMENTATION)]
     return derivation

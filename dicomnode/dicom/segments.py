@@ -91,9 +91,7 @@ def algorithm(task: Task, models: Sequence[ModelUse], context: Context) -> Algor
     )
 
 
-def full_image(
-    pane: NDArray[np.bool_], box: Box, rows: int, columns: int
-) -> NDArray[np.bool_]:
+def full_image(pane: NDArray[np.bool_], box: Box, rows: int, columns: int) -> NDArray[np.bool_]:
     """Place a mask of a pane where the pane lies in the whole image."""
     if pane.shape != (box.rows, box.columns):
         raise OutputError(

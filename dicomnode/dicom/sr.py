@@ -62,7 +62,7 @@ def _document(context: Context, groups: Sequence[Group], evidence: Sequence[Data
         imaging_measurements=groups,
         title=public.DCM.ImagingMeasurementReport,
     )
-    dataset = Comprehensive3DSR(
+    dataset: Dataset = Comprehensive3DSR(
         evidence=[_stand_in(instance) for instance in evidence],
         content=content,
         series_instance_uid=context.series_uid("sr"),
@@ -90,9 +90,7 @@ def _observer(context: Context) -> ObserverContext:
         model_name=equipment.model,
         serial_number=equipment.serial,
     )
-    return ObserverContext(
-        observer_type=public.DCM.Device, observer_identifying_attributes=device
-    )
+    return ObserverContext(observer_type=public.DCM.Device, observer_identifying_attributes=device)
 
 
 def _stand_in(instance: Dataset) -> Dataset:

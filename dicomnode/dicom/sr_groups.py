@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterator, Sequence
+from typing import TypeAlias
 
 import numpy as np
 from highdicom.sr import (
@@ -20,6 +21,7 @@ from highdicom.sr import (
     TextContentItem,
     TrackingIdentifier,
 )
+from numpy.typing import NDArray
 from pydicom.dataset import Dataset
 from pydicom.sr.coding import Code
 from pydicom.uid import SegmentationStorage
@@ -32,7 +34,11 @@ from dicomnode.science.findings import Check, Diagnosis, Findings, SubRegion
 
 __all__ = ["comment", "exam_groups", "remarks"]
 
-Group = PlanarROIMeasurementsAndQualitativeEvaluations | MeasurementsAndQualitativeEvaluations
+Group: TypeAlias = (
+    "PlanarROIMeasurementsAndQualitativeEvaluations | MeasurementsAndQualitativeEvaluations"
+)
+Row: TypeAlias = "tuple[Code, float | None, str, Code | None]"
+"""Name, value, UCUM unit and derivation of one measurement."""
 
 
 def exam_groups(
@@ -92,7 +98,7 @@ def _answer(findings: Findings, context: Context) -> Group:
 
 def _lesion(exam: Exam, findings: Findings, context: Context, part: Segment) -> Group:
     lesion, diagnosis = findings.lesion, findings.diagnosis
-    rows = [
+    rows: list[Row] = [
         (codes.AREA, lesion.area_mm2, "mm2", None),
         (codes.LONG_AXIS, lesion.long_axis_mm, "mm", None),
         (codes.SHORT_AXIS, lesion.short_axis_mm, "mm", None),
@@ -127,7 +133,7 @@ def _subregion(
     region: SubRegion,
     seg: Dataset,
 ) -> Group:
-    rows = [
+    rows: list[Row] = [
         (codes.AREA, region.area_mm2, "mm2", None),
         (codes.AREA_FRACTION, 100 * region.fraction, "%", None),
     ]
@@ -162,14 +168,12 @@ def _quality(findings: Findings, context: Context) -> Group:
     return remarks("Quality", context, texts, evaluations, _measurements(rows))
 
 
-Row = tuple[Code, float | None, str, Code | None]
-"""Name, value, UCUM unit and derivation of one measurement."""
-
-
 def _measurements(rows: Sequence[Row]) -> list[Measurement]:
     """Return TID 300 measurements, to 6 digits; a value that does not exist has no measurement."""
     return [
-        Measurement(name=name, value=float(f"{value:.6g}"), unit=codes.unit(unit), derivation=derivation)
+        Measurement(
+            name=name, value=float(f"{value:.6g}"), unit=codes.unit(unit), derivation=derivation
+        )
         for name, value, unit, derivation in rows
         if value is not None and math.isfinite(value)
     ]
@@ -216,10 +220,10 @@ def _algorithm(task: Task, findings: Findings, context: Context) -> AlgorithmIde
     )
 
 
-def _closed_polyline(outline: np.ndarray, pane: Box) -> np.ndarray:
-    """Return (column, row) image coordinates of a closed outline, from (row, column) in the pane.
+def _closed_polyline(outline: NDArray[np.float64], pane: Box) -> NDArray[np.float64]:
+    r"""Return (column, row) image coordinates of a closed outline, from (row, column) in the pane.
 
-    A pixel's centre lies half a pixel from the image's corner, which is 0\\0 (PS3.3 C.18.6.1.2).
+    A pixel's centre lies half a pixel from the image's corner, which is 0\0 (PS3.3 C.18.6.1.2).
     """
     points = outline[:, ::-1] + (pane.column + 0.5, pane.row + 0.5)
     if not np.array_equal(points[0], points[-1]):

@@ -248,6 +248,7 @@ def _session(manifest: Manifest, content: bytes) -> onnxruntime.InferenceSession
     options.intra_op_num_threads = THREADS
     options.inter_op_num_threads = 1
     options.log_severity_level = 3
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     try:
         session = onnxruntime.InferenceSession(content, options, ["CPUExecutionProvider"])
     except UNUSABLE as error:

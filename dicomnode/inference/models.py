@@ -1,17 +1,30 @@
 """The bundles that one analysis needs, loaded and checked together."""
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 from dicomnode.errors import BundleError
 from dicomnode.inference.bundle import Bundle, Task, load
 from dicomnode.inference.classify import Classifier
 from dicomnode.inference.segment import Segmenter
-from dicomnode.science.findings import ModelUse
-from dicomnode.science.subregions import Codebook
+from dicomnode.science.codebook import Codebook
+from dicomnode.science.findings import Diagnosis, ModelUse
 
-__all__ = ["Models", "load_models", "read_codebook"]
+__all__ = ["Judge", "Models", "load_models", "read_codebook"]
+
+
+class Judge(Protocol):
+    """Whatever turns lesion features into a diagnosis; a :class:`Classifier`, once there is one."""
+
+    @property
+    def use(self) -> ModelUse:
+        """What a result says about it."""
+
+    def classify(self, features: Mapping[str, float]) -> Diagnosis:
+        """Answer from lesion features."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -21,7 +34,7 @@ class Models:
     segmenter: Segmenter
     codebook: Codebook
     codebook_use: ModelUse
-    classifier: Classifier
+    classifier: Judge
 
     @property
     def uses(self) -> tuple[ModelUse, ...]:

@@ -9,12 +9,14 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Mapping
-from typing import Any, Protocol, TypeVar
+from typing import Any, TypeVar
 
 import structlog
 from dbos import DBOS, DBOSConfig, Serializer, SetWorkflowID
 
-__all__ = ["Engine", "Interrupted", "Job", "Step"]
+from dicomnode.jobs.step import Job
+
+__all__ = ["Engine"]
 
 log = structlog.get_logger(__name__)
 
@@ -24,24 +26,6 @@ _OVER = ["SUCCESS", "ERROR", "CANCELLED", "MAX_RECOVERY_ATTEMPTS_EXCEEDED"]
 _RECOVERIES = 10  # a job that takes the whole node down with it is given up
 _PURGE_AT_ONCE = 1000
 _POLL_S = 0.1
-
-
-class Interrupted(BaseException):  # noqa: N818 - like KeyboardInterrupt, it is no error
-    """The node stops; the job goes on at the next start.
-
-    Not an :class:`Exception`: the engine must not record it as the job's end.
-    """
-
-
-class Step(Protocol):
-    """Runs one step of a job; its result is remembered, so it must be plain JSON."""
-
-    def __call__(self, name: str, function: Callable[..., _R], *args: Any) -> _R:
-        """Run ``function``, or give what it returned before the crash."""
-
-
-Job = Callable[..., None]
-"""Takes a :class:`Step`, its own name, then the arguments it was submitted with."""
 
 
 class Engine:
@@ -69,6 +53,7 @@ class Engine:
             "executor_id": executor,
             "serializer": _Json(),
             "enable_otlp": False,
+            "log_level": "WARNING",
         }
         self._version = version
         self._on_finished = on_finished
@@ -85,11 +70,15 @@ class Engine:
             self._workflows[kind] = workflow(self._tracked(job))
         DBOS.launch()
 
-    def stop(self, *, patience_s: float = 0.0) -> None:
-        """Wait a while for running jobs, then let go of them; they continue at the next start."""
+    def drain(self, *, patience_s: float) -> bool:
+        """Wait a while for running jobs to end; whether they did."""
         give_up_at = time.monotonic() + patience_s
         while self.active and time.monotonic() < give_up_at:
             time.sleep(_POLL_S)
+        return not self.active
+
+    def stop(self) -> None:
+        """Let go of what still runs; it continues at the next start."""
         DBOS.destroy(destroy_registry=True)
 
     @property
@@ -117,7 +106,8 @@ class Engine:
         old = DBOS.list_workflows(
             status=_OVER, completed_before=_iso(before), limit=_PURGE_AT_ONCE, load_input=False
         )
-        DBOS.delete_workflows([workflow.workflow_id for workflow in old])
+        if old:
+            DBOS.delete_workflows([workflow.workflow_id for workflow in old])
         return len(old)
 
     def _tracked(self, job: Job) -> Callable[..., None]:

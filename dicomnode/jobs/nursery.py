@@ -1,15 +1,15 @@
-"""The process that workers are forked from, with the heavy imports already made.
+"""The process that workers are forked from: the heavy imports are made here, once.
 
-The fork server imports this module once. It asks the kernel to end it with the node, and its
-workers ask the same with respect to it: whatever kills the node, no analysis lives on.
+The fork server imports this module when it starts, which is its only hook. From then on it
+ends with the node and only with the node, and each worker ends with it: whatever kills the
+node, no analysis lives on beside the one that is started anew.
 """
 
-import multiprocessing
+import signal
 
-import dicomnode.outputs
-from dicomnode.jobs.parent import die_with_parent
+import dicomnode.jobs.analyse
+import dicomnode.outputs  # noqa: F401 - imported so that workers have them
+from dicomnode.jobs.workers import die_with_parent
 
-__all__ = ["dicomnode"]
-
-if multiprocessing.current_process().name == "MainProcess":
-    pass
+die_with_parent()
+signal.signal(signal.SIGTERM, signal.SIG_IGN)  # the node decides when work is given up

@@ -60,9 +60,9 @@ def answer_store(
         return _refused(_CANNOT_UNDERSTAND, error.code, error, association)
     except DicomnodeError as error:
         return _refused(_OUT_OF_RESOURCES, "not kept", error, association)
-    except Exception as error:
+    except Exception:
         log.exception("instance not kept", association=association.id)
-        return _refused(_PROCESSING_FAILURE, "processing failure", error, association)
+        return _answer(_PROCESSING_FAILURE, "processing failure")
     return _answer(_SUCCESS)
 
 

@@ -1,12 +1,30 @@
-"""From the files of a study to the files of its results: the whole job of one worker process."""
+"""The whole job of one worker process: a study's files in, its results' files out."""
 
+import hashlib
+import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
 
-from dicomnode.errors import Reason
-from dicomnode.pipeline import Recipe
+from pydicom import Dataset
+
+from dicomnode.dicom.context import Context, exam_context, study_context
+from dicomnode.dicom.digest import dataset_digest
+from dicomnode.dicom.exam import Exam, ReadSettings, Study, read_study
+from dicomnode.dicom.header import read_header
+from dicomnode.errors import InputError, Reason
+from dicomnode.inference.models import Models, load_models
+from dicomnode.outputs.document import Document, document
+from dicomnode.outputs.write import (
+    OutputFile,
+    write_document,
+    write_maps,
+    write_outputs,
+    write_refusal,
+)
+from dicomnode.pipeline import SCHEMA_VERSION, Recipe, Result, Timing, analyse
 
 __all__ = ["Outcome", "OutputFile", "Request", "process"]
 
@@ -22,17 +40,6 @@ class Request:
 
 
 @dataclass(frozen=True, kw_only=True)
-class OutputFile:
-    """One file that was written; the UIDs are empty for what is not DICOM."""
-
-    kind: str
-    path: Path
-    sop_class_uid: str = ""
-    sop_instance_uid: str = ""
-    transfer_syntax_uid: str = ""
-
-
-@dataclass(frozen=True, kw_only=True)
 class Outcome:
     """What became of one injection."""
 
@@ -41,8 +48,122 @@ class Outcome:
     reasons: tuple[Reason, ...]
     outputs: tuple[OutputFile, ...]
     summary: Mapping[str, Any]
+    """What lists show, in values that JSON knows."""
 
 
 def process(paths: Sequence[Path], directory: Path, request: Request) -> tuple[Outcome, ...]:
-    """Analyse every injection found in ``paths`` and write its results below ``directory``."""
-    raise NotImplementedError
+    """Analyse every injection found in the files of one study.
+
+    Results are written to ``directory``, or to ``directory/injection-N`` where the study holds
+    several injections. A study without any contrast exam is one refused outcome whose reasons say
+    of each file why.
+
+    Raises
+    ------
+    BundleError
+        A model bundle is missing or was changed.
+    """
+    models = load_models(request.models_dir)
+    study = read_study(paths, ReadSettings(dynamic_range_db=request.recipe.dynamic_range_db))
+    directory.mkdir(parents=True, exist_ok=True)
+    if not study.exams:
+        return (_without_exam(study, directory, request),)
+    several = len(study.exams) > 1
+    return tuple(
+        _one(exam, models, _place(exam, directory, several=several), request)
+        for exam in study.exams
+    )
+
+
+def _place(exam: Exam, directory: Path, *, several: bool) -> Path:
+    return directory / f"injection-{exam.injection}" if several else directory
+
+
+def _one(exam: Exam, models: Models, directory: Path, request: Request) -> Outcome:
+    directory.mkdir(parents=True, exist_ok=True)
+    result = analyse(exam, models, request.recipe)
+    context = exam_context(
+        exam, models=models.uses, recipe=_identity(exam, request.recipe), when=datetime.now(UTC)
+    )
+    timing = Timing(result.timing_s)
+    with timing.step("write"):
+        if result.findings is None:
+            outputs = write_refusal(context, result.reasons, directory)
+        else:
+            outputs = write_outputs(exam, result.findings, context, directory)
+            if request.maps:
+                outputs.append(write_maps(result.findings, directory))
+    result = Result(
+        exam=exam,
+        loop=None,
+        findings=result.findings,
+        reasons=result.reasons,
+        timing_s=dict(timing),
+    )
+    return _outcome(exam.injection, result, result.reasons, outputs, directory)
+
+
+def _without_exam(study: Study, directory: Path, request: Request) -> Outcome:
+    reasons = tuple(
+        Reason(left.reason.code, f"{left.path.name}: {left.reason.text}") for left in study.left_out
+    )
+    reasons = reasons or (Reason("no-files", "expected DICOM files of a study, got none"),)
+    context = _context_of_refusal(study, request)
+    outputs = write_refusal(context, reasons, directory) if context else []
+    return _outcome(1, None, reasons, outputs, directory)
+
+
+def _context_of_refusal(study: Study, request: Request) -> Context | None:
+    """Patient and study of the first file that says whose it is; None where none does."""
+    headers = [header for left in study.left_out if (header := _header(left.path)) is not None]
+    if not headers:
+        return None
+    return study_context(
+        headers, recipe=json.dumps(asdict(request.recipe), sort_keys=True), when=datetime.now(UTC)
+    )
+
+
+def _header(path: Path) -> Dataset | None:
+    try:
+        header = read_header(path).dataset
+    except InputError:
+        return None
+    needed = ("SOPClassUID", "SOPInstanceUID", "StudyInstanceUID", "SeriesInstanceUID")
+    return header if all(header.get(keyword) for keyword in needed) else None
+
+
+def _identity(exam: Exam, recipe: Recipe) -> str:
+    """What decides a result besides software and models: bytes of the clips, recipe, schema."""
+    parts = [dataset_digest(clip.path) for clip in exam.clips]
+    parts += [json.dumps(asdict(recipe), sort_keys=True), SCHEMA_VERSION]
+    return hashlib.sha256("\x1f".join(parts).encode()).hexdigest()
+
+
+def _outcome(
+    injection: int,
+    result: Result | None,
+    reasons: tuple[Reason, ...],
+    outputs: list[OutputFile],
+    directory: Path,
+) -> Outcome:
+    described = document(result, reasons, [output.part for output in outputs])
+    return Outcome(
+        injection=injection,
+        status=described.status,
+        reasons=reasons,
+        outputs=(*outputs, write_document(described, directory)),
+        summary=_summary(described),
+    )
+
+
+def _summary(described: Document) -> dict[str, Any]:
+    if described.diagnosis is None or described.quality is None or described.lesion is None:
+        return {}
+    return {
+        "decision": described.diagnosis.decision,
+        "malignant_probability": described.diagnosis.malignant_probability,
+        "grade": described.quality.grade,
+        "area_mm2": described.lesion.area_mm2,
+        "subregions": len(described.subregions),
+        "seconds": round(sum(described.timing_s.values()), 1),
+    }

@@ -28,13 +28,14 @@ def draw_curves(axes: Axes, findings: Findings) -> None:
 
 
 def _draw(axes: Axes, findings: Findings, curve: Curve) -> None:
+    colour: str | tuple[float, float, float]
     if curve.number is None:
         colour, line = OTHERS.get(curve.name, (MUTED, "-."))
         label, width = curve.name, 1.4
     else:
         colour, line = rgb(PALETTE.get(curve.number, (0, 0, 0))), "-"
         label, width = "", 2.0
-    axes.plot(findings.times_s, curve.power, ".", color=colour, markersize=3, alpha=0.45)
+    axes.plot(findings.times_s, curve.power, ".", color=colour, markersize=4.5, alpha=0.5)
     if np.isfinite(curve.fitted).any():
         axes.plot(findings.times_s, curve.fitted, line, color=colour, linewidth=width, label=label)
     elif label:

@@ -14,7 +14,7 @@ from dicomnode.report.style import BACKGROUND, INK, MUTED, SIZES, UNITS, heading
 from dicomnode.science.findings import Findings
 from dicomnode.science.kinetics import PARAMETERS
 
-__all__ = ["MAPS", "draw_bmode", "draw_contrast", "draw_map"]
+__all__ = ["MAPS", "aspect", "draw_bmode", "draw_contrast", "draw_map"]
 
 COLOUR_MAPS: Mapping[str, str] = {"PE": "inferno", "TTP": "viridis_r", "mTT": "cividis_r"}
 MAPS = tuple(COLOUR_MAPS)
@@ -150,12 +150,14 @@ def _norm(finite: NDArray[np.floating]) -> Normalize:
 def _colour_bar(axes: Axes, image: AxesImage) -> None:
     beside = axes.inset_axes((1.03, 0, 0.06, 1))
     colour_bar = axes.figure.colorbar(image, cax=beside)
-    norm = image.norm
-    if isinstance(norm, LogNorm):
-        ticks = np.geomspace(norm.vmin, norm.vmax, 4)
+    low, high = image.get_clim()
+    assert low is not None
+    assert high is not None
+    if isinstance(image.norm, LogNorm):
+        ticks = np.geomspace(low, high, 4)
     else:
-        ticks = MaxNLocator(4, steps=[1, 2, 2.5, 5, 10]).tick_values(norm.vmin, norm.vmax)
-        ticks = ticks[(ticks >= norm.vmin) & (ticks <= norm.vmax)]
+        ticks = np.asarray(MaxNLocator(4, steps=[1, 2, 2.5, 5, 10]).tick_values(low, high))
+        ticks = ticks[(ticks >= low) & (ticks <= high)]
     colour_bar.ax.yaxis.set_major_locator(FixedLocator(list(ticks)))
     colour_bar.ax.yaxis.set_minor_locator(NullLocator())
     colour_bar.ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _: number(value, 2)))

@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from dicomnode.report.curves import draw_curves
-from dicomnode.report.maps import MAPS, draw_bmode, draw_contrast, draw_map
+from dicomnode.report.maps import MAPS, aspect, draw_bmode, draw_contrast, draw_map
 from dicomnode.report.notice import NOTICE, training_notice
 from dicomnode.report.style import BACKGROUND, DPI, INK, MUTED, SIZES, blank, picture
 from dicomnode.report.tables import (
@@ -23,6 +23,7 @@ from dicomnode.science.findings import Findings
 __all__ = ["ReportHeader", "page"]
 
 WIDTH_PX, HEIGHT_PX = 1600, 1200
+IMAGE_TOP_PX, IMAGE_WIDTH_PX, IMAGE_HEIGHT_PX = 142, 372, 470
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,17 +46,25 @@ def page(findings: Findings, header: ReportHeader) -> NDArray[np.uint8]:
     """Render the report page, shape (1200, 1600, 3)."""
     figure = Figure(figsize=(WIDTH_PX / DPI, HEIGHT_PX / DPI), dpi=DPI, facecolor=BACKGROUND)
     draw_answer(_axes(figure, 0, 0, 1600, 104), findings, header.facts)
-    draw_bmode(_axes(figure, 24, 142, 372, 470), findings)
-    draw_contrast(_axes(figure, 412, 142, 372, 470), findings)
+    for left, draw in ((24, draw_bmode), (412, draw_contrast)):
+        draw(_axes(figure, left, IMAGE_TOP_PX, IMAGE_WIDTH_PX, _image_height(findings)), findings)
     for column, name in enumerate(MAPS):
-        draw_map(_axes(figure, 820 + column * 260, 142, 196, 270), findings, name)
-    draw_subregions(_axes(figure, 24, 660, 760, 280), findings)
+        draw_map(_axes(figure, 820 + column * 262, IMAGE_TOP_PX, 184, 270), findings, name)
+    table = IMAGE_TOP_PX + _image_height(findings) + 48
+    draw_subregions(_axes(figure, 24, table, 760, min(940 - table, 400)), findings)
     draw_curves(_axes(figure, 872, 462, 704, 430), findings)
     draw_contributions(_axes(figure, 24, 980, 500, 164), findings)
     draw_quality(_axes(figure, 560, 980, 500, 164), findings)
     draw_models(_axes(figure, 1096, 980, 480, 164), findings)
     _footer(_axes(figure, 0, 1160, 1600, 40), findings, header)
     return picture(figure)
+
+
+def _image_height(findings: Findings) -> float:
+    """Return the height of a pane in tissue's proportions, so that the table can follow it."""
+    rows, columns = findings.contrast_image.shape
+    height = IMAGE_WIDTH_PX * rows * aspect(findings) / columns
+    return min(height, IMAGE_HEIGHT_PX)
 
 
 def _axes(figure: Figure, left: float, top: float, width: float, height: float) -> Axes:

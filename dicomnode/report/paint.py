@@ -48,7 +48,9 @@ def layer(findings: Findings, *, fill: float = FILL) -> NDArray[np.float32]:
 def outline(mask: NDArray[np.bool_]) -> NDArray[np.float32]:
     """Return the line just outside a mask as a transparent picture like :func:`layer`'s."""
     line = binary_dilation(mask) & ~mask
-    return line[..., None] * np.array([*OUTLINE_RGB, 255], np.float32) / 255
+    picture = np.zeros((*mask.shape, 4), np.float32)
+    picture[line] = np.array([*OUTLINE_RGB, 255], np.float32) / 255
+    return picture
 
 
 class LoopPainter:
@@ -66,7 +68,7 @@ class LoopPainter:
         self._bmode = _cut(line)
 
     def contrast(self, pane: Picture, frame: int) -> None:
-        """Turn the contrast pane (R, C, 3) grey, so that colours are ours, and paint sub-regions."""
+        """Turn the contrast pane (R, C, 3) grey, so that colours are ours, and paint over it."""
         pane[...] = (pane @ LUMA)[..., None].astype(np.uint8)
         self._blend(pane, self._contrast, frame)
 

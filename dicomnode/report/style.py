@@ -6,11 +6,8 @@ from collections.abc import Mapping
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
-
-from dicomnode.science.findings import Findings
 
 __all__ = [
     "BACKGROUND",
@@ -95,9 +92,7 @@ def blank(axes: Axes, *, face: str | None = None) -> Axes:
 
 def heading(axes: Axes, text: str, note: str = "") -> None:
     """Put a panel's heading above it, and a note in lighter ink to the right."""
-    axes.set_title(
-        text, loc="left", fontsize=SIZES["heading"], color=INK, fontweight="bold", pad=6
-    )
+    axes.set_title(text, loc="left", fontsize=SIZES["heading"], color=INK, fontweight="bold", pad=6)
     if note:
         axes.set_title(note, loc="right", fontsize=SIZES["small"], color=MUTED, pad=6)
 
@@ -105,5 +100,6 @@ def heading(axes: Axes, text: str, note: str = "") -> None:
 def picture(figure: Figure) -> NDArray[np.uint8]:
     """Render a figure to sRGB, (H, W, 3)."""
     canvas = FigureCanvasAgg(figure)
-    canvas.draw()
-    return np.ascontiguousarray(np.asarray(canvas.buffer_rgba())[..., :3])
+    canvas.draw()  # type: ignore[no-untyped-call]
+    rgba = np.asarray(canvas.buffer_rgba())  # type: ignore[no-untyped-call]
+    return np.ascontiguousarray(rgba[..., :3], dtype=np.uint8)

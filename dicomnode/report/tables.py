@@ -1,6 +1,7 @@
 """The parts of the page that are read: answer, sub-regions, contributions, quality, models."""
 
 import textwrap
+from collections.abc import Mapping
 
 from matplotlib.axes import Axes
 from matplotlib.patches import Rectangle
@@ -32,6 +33,11 @@ __all__ = [
 
 TABLE_PARAMETERS = ("PE", "TTP", "mTT", "WiR")
 COLUMNS = (0.0, 0.37, 0.48, 0.63, 0.755, 0.87)
+DECISION_TITLES: Mapping[str, str] = {
+    "malignant": "LIKELY MALIGNANT",
+    "benign": "LIKELY BENIGN",
+    "indeterminate": "INDETERMINATE",
+}
 GOOD, BAD = "#00695c", "#a63603"
 
 
@@ -39,7 +45,7 @@ def draw_answer(axes: Axes, findings: Findings, facts: str) -> None:
     """Fill the title bar: decision, probability with its uncertainty, lesion, quality."""
     diagnosis, lesion = findings.diagnosis, findings.lesion
     blank(axes, face=DECISION_COLOURS[diagnosis.decision])
-    _say(axes, 0.014, 0.34, diagnosis.decision.upper(), "title", "white", weight="bold")
+    _say(axes, 0.014, 0.34, DECISION_TITLES[diagnosis.decision], "title", "white", weight="bold")
     _say(axes, 0.014, 0.76, _explanation(findings), "text", "white")
     _gauge(axes, findings)
     size = f"{number(lesion.long_axis_mm)} × {number(lesion.short_axis_mm)} mm"
@@ -110,7 +116,9 @@ def draw_models(axes: Axes, findings: Findings) -> None:
         (f"{model.name} {model.version}", f"trained on {model.trained_on} · {model.sha256[:8]}")
         for model in findings.models[:4]
     ]
-    source = f"dynamic range {number(findings.dynamic_range_db)} dB ({findings.dynamic_range_source})"
+    source = (
+        f"dynamic range {number(findings.dynamic_range_db)} dB ({findings.dynamic_range_source})"
+    )
     used = int(findings.kept.sum())
     lines.append((source, f"{used} of {len(findings.kept)} frames used"))
     for row, (first, second) in enumerate(lines):
@@ -123,6 +131,8 @@ def _explanation(findings: Findings) -> str:
     diagnosis = findings.diagnosis
     if diagnosis.reasons:
         return shorten(textwrap.shorten("; ".join(r.text for r in diagnosis.reasons), 300), 62)
+    if diagnosis.malignant_probability is None:
+        return "the classifier gave no answer"
     if diagnosis.decision == "indeterminate":
         return "the answer is not certain enough either way"
     warning = training_notice(findings)

@@ -1,5 +1,7 @@
 """What the quality checks are judged by: one number per check, measured on loop and lesion."""
 
+from itertools import pairwise
+
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
@@ -18,7 +20,7 @@ _CELL_PX = 8
 _FAST_S = 0.25
 """Frame interval up to which a bolus cannot be taken for a step of gain."""
 GAIN_NOISE_DB = 1.5
-"""Changes up to this are noise and motion of the reflector."""
+"""Steps up to this are noise."""
 
 
 def flashes(loop: Loop) -> NDArray[np.bool_]:
@@ -51,6 +53,7 @@ def of_loop(loop: Loop) -> Evidence:
         "bolus": max(0.0, rise_db - stepped_db),
         "enhancing area": area,
         "frames": float(frames),
+        "frames for pixel fits": float(frames),
         "frame rate": 1.0 / interval_s if interval_s else None,
         "flash": float(flash.sum()),
         "gain change": gain_db,
@@ -108,8 +111,8 @@ def of_lesion(
     loop: Loop,
     motion: Motion,
     curve: NDArray[np.float64],
-    fit: LognormalCurves | None,
     lesion: NDArray[np.bool_],
+    fit: LognormalCurves | None,
 ) -> Evidence:
     """Measure what the lesion's own samples and mean curve tell: saturation, arrival, wash-out."""
     times_s = loop.times_s[np.isfinite(curve)]
@@ -147,39 +150,23 @@ def _saturated_share(loop: Loop, motion: Motion, lesion: NDArray[np.bool_], peak
 
 
 def _gain_change_db(loop: Loop, flash: NDArray[np.bool_]) -> float | None:
-    """Largest step of gain; None where neither way of telling it works.
+    """Largest step of gain, in dB; None where frames are too few or too far apart to tell.
 
-    Where the probe always sees bright structures that cannot enhance, their echo tells. Else a
-    step is what changes all pixels between two frames of a fast loop; a bolus takes longer.
+    A step changes all pixels alike between two frames; a bolus takes longer.
     """
-    if len(loop.contrast) < 8:
+    if len(loop.times_s) < 8 or float(np.median(np.diff(loop.times_s))) > _FAST_S:
         return None
-    static = ndimage.binary_erosion(static_bright(loop.contrast) & ~loop.graphics)
-    if np.count_nonzero(static) >= 200:
-        step = _static_step(loop.contrast, static)
-    elif float(np.median(np.diff(loop.times_s))) <= _FAST_S:
-        step = _common_step(loop.contrast, ~loop.graphics, flash)
-    else:
-        return None
+    step = _common_step(loop.contrast, ~loop.graphics, flash)
     return step * loop.dynamic_range_db / 255.0
-
-
-def _static_step(contrast: NDArray[np.uint8], static: NDArray[np.bool_]) -> float:
-    curve = np.array([frame[static].mean() for frame in contrast])
-    width = max(3, len(curve) // 40)
-    means = np.lib.stride_tricks.sliding_window_view(curve, width)
-    before, after = (np.median(part, axis=1) for part in (means[:-width], means[width:]))
-    return float(np.abs(after - before).max())
 
 
 def _common_step(
     contrast: NDArray[np.uint8], seen: NDArray[np.bool_], flash: NDArray[np.bool_]
 ) -> float:
     """Largest median change of grey level between two frames, beyond those before and after."""
-    sparse = contrast[:, ::4, ::4]
-    steady = np.flatnonzero(~flash)
-    pairs = zip(steady, steady[1:], strict=False)
-    steps = np.abs([_median_change(sparse[t], sparse[after], seen[::4, ::4]) for t, after in pairs])
+    sparse = contrast[:, ::3, ::3]
+    pairs = pairwise(np.flatnonzero(~flash))
+    steps = np.abs([_median_change(sparse[t], sparse[after], seen[::3, ::3]) for t, after in pairs])
     padded = np.pad(steps, 1)
     beside = np.maximum(padded[:-2], padded[2:])
     return float(np.max(steps - beside, initial=0.0))

@@ -55,7 +55,8 @@ class Fit:
     log_auc, mu, log_sigma, t0_s, baseline : ndarray of float64, shape (N,)
         ln A (A in echo power × s), μ, ln σ, t0 in s, B in echo power. Always finite.
     covariance : ndarray of float64, shape (N, 5, 5)
-        Of (ln A, μ, ln σ, t0, ln B): inverse Fisher information, scaled by the dispersion.
+        Of (ln A, μ, ln σ, t0, ln B): inverse Fisher information, scaled by the pixel's own
+        dispersion, at least the region's.
     qof : ndarray of float64, shape (N,)
         Quality of fit, 0 to 1; see :data:`dicomnode.science.kinetics.PARAMETERS`.
     failed : ndarray of bool, shape (N,)
@@ -170,9 +171,9 @@ def _typical(dispersion: Floats, log_auc: Floats, failed: NDArray[np.bool_]) -> 
     return max(float(np.median(dispersion[brighter])), 1e-9)
 
 
-def _covariance(fisher: Floats, dispersion: float) -> Floats:
+def _covariance(fisher: Floats, dispersion: Floats) -> Floats:
     prior = np.diag(_SPREAD**-2.0)
-    return np.asarray(np.linalg.inv((fisher - prior) / dispersion + prior))
+    return np.asarray(np.linalg.inv((fisher - prior) / dispersion[:, None, None] + prior))
 
 
 def _nothing(times_s: Floats, pixels: int) -> Fit:
@@ -267,10 +268,11 @@ def _fit_binned(times: Floats, total: Floats, count: Floats) -> Fit:
     theta[failed] = region
     dispersion = _dispersion(theta, times, extra, total, count)
     typical = _typical(dispersion, theta[:, 0], failed)
-    qof = np.where(failed, 0.0, typical / np.maximum(dispersion, typical))
+    noise = np.maximum(dispersion, typical)
+    qof = np.where(failed, 0.0, typical / noise)
     return Fit(
         log_auc=theta[:, 0], mu=theta[:, 1], log_sigma=theta[:, 2], t0_s=theta[:, 3],
-        baseline=np.exp(theta[:, 4]), covariance=_covariance(fisher, typical), qof=qof,
+        baseline=np.exp(theta[:, 4]), covariance=_covariance(fisher, noise), qof=qof,
         failed=failed, dispersion=typical, recirculation=shared, evaluations=evaluations,
     )  # fmt: skip
 

@@ -5,14 +5,16 @@ probe went, a fine one over the region of interest finds where the tissue of int
 frames that resemble the others least are left out.
 """
 
+from collections.abc import Iterable
 from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from dicomnode.science.following import CLUELESS_NCC, Coarse, Fine, follow
 from dicomnode.science.loop import Loop, static_bright
-from dicomnode.science.matching import Matcher, Polisher, crop, shrink
+from dicomnode.science.matching import Matcher, Polisher, shrink
 from dicomnode.science.sampling import Motion, align, align_whole, gather
 
 __all__ = ["Motion", "align", "align_whole", "gather", "register"]
@@ -23,24 +25,28 @@ _COARSE_PIXELS = 128
 """Longer side of the shrunken pane of the first tier."""
 _REGION_PIXELS = 256
 """Longest side of the region of the second tier."""
-_CLUELESS_NCC = 0.15
-"""Below this a match says nothing: the shift is taken from the neighbours in time."""
 _OUT_OF_PLANE = 0.5
 """B-mode frames below this share of the usual correlation are left out, whatever comes next."""
 
 
-def register(loop: Loop, region: NDArray[np.bool_] | None = None) -> Motion:
+def register(
+    loop: Loop, region: NDArray[np.bool_] | None = None, *, reference: int | None = None
+) -> Motion:
     """Register all frames of a loop to one reference frame near peak contrast.
 
     The B-mode pane is registered where there is one: its tissue does not change with the bolus.
     A single-pane exam is registered on the contrast pane itself, on its persistent pattern of
-    enhancement; where that is too weak (before arrival), the shift is interpolated in time.
+    enhancement, followed as it changes; where that is too weak (before arrival), the shift is
+    interpolated in time.
 
     Parameters
     ----------
     loop : Loop
     region : ndarray of bool, shape (R, C), optional
         Where the second tier looks; the central half of the pane where not given.
+    reference : int, optional
+        Reference frame of an earlier registration, kept so that masks stay where they are; a
+        frame near peak contrast that resembles the others well where not given.
 
     Returns
     -------
@@ -56,25 +62,36 @@ def register(loop: Loop, region: NDArray[np.bool_] | None = None) -> Motion:
             f"region: expected pixels in a mask of shape {loop.shape}, "
             f"got {int(region.sum())} in shape {region.shape}"
         )
+    if reference is not None and not 0 <= reference < len(frames):
+        raise ValueError(
+            f"reference: expected a frame from 0 to {len(frames) - 1}, got {reference}"
+        )
     if len(frames) == 1 or not weight.any():
-        return _still(len(frames), source)
+        return _still(len(frames), reference or 0, source)
     start = _peak_frame(loop)
-    shift, ncc = _coarse(frames, weight, start, _search_px(loop))
-    shift = _plausible(shift, ncc)
-    shift, ncc = _fine(frames, weight, _region_box(loop, region), shift, ncc)
-    shift = _plausible(shift, ncc)
+    coarse = _coarse(frames, weight, _search_px(loop))
+    fine = _fine(frames, weight, _region_box(loop, region))
+    shift, ncc = _against_mean(coarse, fine, start)
+    if source == "contrast":
+        shift, ncc = follow(coarse, fine, shift, ncc)
     kept = _kept(ncc)
     if source == "bmode":
         kept &= ncc >= _OUT_OF_PLANE * np.median(ncc)
-    return _motion(shift, ncc, kept, start, source)
+    if reference is None:
+        reference = _best_near(start, ncc, kept)
+    kept[reference] = True
+    shift = _plausible(shift, ncc)
+    return Motion(
+        shift_px=shift - shift[reference], ncc=ncc, kept=kept, reference=reference, source=source
+    )
 
 
-def _still(frames: int, source: Literal["bmode", "contrast"]) -> Motion:
+def _still(frames: int, reference: int, source: Literal["bmode", "contrast"]) -> Motion:
     return Motion(
         shift_px=np.zeros((frames, 2)),
         ncc=np.ones(frames),
         kept=np.ones(frames, np.bool_),
-        reference=0,
+        reference=reference,
         source=source,
     )
 
@@ -105,35 +122,55 @@ def _search_px(loop: Loop) -> tuple[int, int]:
 
 
 def _coarse(
-    frames: NDArray[np.uint8], weight: NDArray[np.float32], start: int, search: tuple[int, int]
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """First tier: the shrunken pane against the start frame, then against the aligned mean."""
+    frames: NDArray[np.uint8], weight: NDArray[np.float32], search: tuple[int, int]
+) -> Coarse:
     factor = max(1, round(max(weight.shape) / _COARSE_PIXELS))
-    small = np.stack([shrink(frame, factor) for frame in frames])
     counted = shrink((weight * 255).astype(np.uint8), factor) > 200
-    reach = (max(1, search[0] // factor), max(1, search[1] // factor))
-    around = small[max(0, start - 1) : start + 2]
-    template = around.mean(axis=0, dtype=np.float32)
-    for _ in range(2):
-        shift, ncc = _match_all(Matcher(template, counted.astype(np.float32), reach), small)
-        template = _mean_of_best(small, shift, ncc)
-    return shift * factor, ncc
+    return Coarse(
+        frames=np.stack([shrink(frame, factor) for frame in frames]),
+        weight=counted.astype(np.float32),
+        reach=(max(1, search[0] // factor), max(1, search[1] // factor)),
+        factor=factor,
+    )
 
 
-def _match_all(
-    matcher: Matcher, frames: NDArray[np.uint8]
+def _fine(
+    frames: NDArray[np.uint8],
+    weight: NDArray[np.float32],
+    box: tuple[tuple[int, int], tuple[int, int]],
+) -> Fine:
+    (row, column), (rows, columns) = box
+    counted = weight[row : row + rows, column : column + columns]
+    return Fine(frames=frames, weight=counted, corner=(row, column))
+
+
+def _against_mean(
+    coarse: Coarse, fine: Fine, start: int
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    found = [matcher.match(frame) for frame in frames]
-    return np.stack([shift for shift, _ in found]), np.array([ncc for _, ncc in found])
+    """Match all frames against the mean of the aligned frames: first tier, then second, twice each.
+
+    The first template of the first tier is the frame at the start with its neighbours.
+    """
+    template = coarse.frames[max(0, start - 1) : start + 2].mean(axis=0, dtype=np.float32)
+    for _ in range(2):
+        matcher = Matcher(template, coarse.weight, coarse.reach)
+        shift, ncc = _stacked(matcher.match(frame) for frame in coarse.frames)
+        shift *= coarse.factor
+        template = coarse.mean(np.flatnonzero(ncc >= np.median(ncc)), shift)
+    shift = _plausible(shift, ncc)
+    for _ in range(2):
+        best = np.argsort(-ncc, kind="stable")[: max(4, min(40, len(ncc) // 2))]
+        polisher = Polisher(fine.mean(best, shift), fine.weight, fine.corner)
+        pairs = zip(fine.frames, shift, strict=True)
+        shift, ncc = _stacked(polisher.polish(frame, guess) for frame, guess in pairs)
+    return shift, ncc
 
 
-def _mean_of_best(
-    frames: NDArray[np.uint8], shift: NDArray[np.float64], ncc: NDArray[np.float64]
-) -> NDArray[np.float32]:
-    best = np.flatnonzero(ncc >= np.median(ncc))
-    moved = [align(frames[t], shift[t]) for t in best]
-    mean: NDArray[np.float32] = np.mean(moved, axis=0, dtype=np.float32)
-    return mean
+def _stacked(
+    found: Iterable[tuple[NDArray[np.float64], float]],
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    shifts, nccs = zip(*found, strict=True)
+    return np.stack(shifts), np.array(nccs)
 
 
 def _region_box(
@@ -161,29 +198,9 @@ def _cut(first: int, size: int) -> tuple[int, int]:
     return first + surplus // 2, size - surplus
 
 
-def _fine(
-    frames: NDArray[np.uint8],
-    weight: NDArray[np.float32],
-    box: tuple[tuple[int, int], tuple[int, int]],
-    shift: NDArray[np.float64],
-    ncc: NDArray[np.float64],
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Second tier: polish every shift on the region against the region's aligned mean."""
-    corner, size = box
-    counted = weight[corner[0] : corner[0] + size[0], corner[1] : corner[1] + size[1]]
-    for _ in range(2):
-        best = np.argsort(-ncc, kind="stable")[: max(4, min(40, len(ncc) // 2))]
-        moved = [crop(frames[t], corner, size, shift[t]) for t in best]
-        template: NDArray[np.float32] = np.mean(moved, axis=0, dtype=np.float32)
-        polisher = Polisher(template, counted, corner)
-        found = [polisher.polish(frame, s) for frame, s in zip(frames, shift, strict=True)]
-        shift, ncc = np.stack([s for s, _ in found]), np.array([n for _, n in found])
-    return shift, ncc
-
-
 def _plausible(shift: NDArray[np.float64], ncc: NDArray[np.float64]) -> NDArray[np.float64]:
     """Replace the shifts of frames that matched nothing by those of their neighbours."""
-    sure = ncc >= _CLUELESS_NCC
+    sure = ncc >= CLUELESS_NCC
     if not sure.any():
         return np.zeros_like(shift)
     times = np.arange(len(ncc))
@@ -200,19 +217,7 @@ def _kept(ncc: NDArray[np.float64]) -> NDArray[np.bool_]:
     return kept
 
 
-def _motion(
-    shift: NDArray[np.float64],
-    ncc: NDArray[np.float64],
-    kept: NDArray[np.bool_],
-    start: int,
-    source: Literal["bmode", "contrast"],
-) -> Motion:
+def _best_near(start: int, ncc: NDArray[np.float64], kept: NDArray[np.bool_]) -> int:
+    """Choose the kept frame that resembles the mean best, near the start frame if there is one."""
     near = np.abs(np.arange(len(ncc)) - start) <= max(2, len(ncc) // 10)
-    reference = int(np.argmax(np.where(kept & near, ncc, -2 + 0.1 * kept)))
-    return Motion(
-        shift_px=shift - shift[reference],
-        ncc=ncc,
-        kept=kept,
-        reference=reference,
-        source=source,
-    )
+    return int(np.argmax(ncc + 10.0 * kept + 5.0 * near))

@@ -69,6 +69,16 @@ RULES: tuple[Rule, ...] = (
         words="{value:.0f} frames; a time-intensity curve needs {limit:.0f} or more",
     ),
     Rule(
+        name="frames for pixel fits",
+        code="few-frames",
+        limit=60,
+        unit="1",
+        bound="at least",
+        refuses=False,
+        early=True,
+        words="{value:.0f} frames; curves of single pixels are steady from {limit:.0f} on",
+    ),
+    Rule(
         name="frame rate",
         code="slow-frame-rate",
         limit=1.0,
@@ -99,7 +109,7 @@ RULES: tuple[Rule, ...] = (
     Rule(
         name="frame similarity",
         code="motion",
-        limit=0.4,
+        limit=0.3,
         unit="1",
         bound="at least",
         refuses=False,
@@ -198,8 +208,8 @@ def assess(
     loop: Loop,
     motion: Motion,
     lesion_curve: NDArray[np.float64],
-    fit: LognormalCurves | None,
     lesion: NDArray[np.bool_],
+    fit: LognormalCurves | None = None,
 ) -> Quality:
     """Run every check on a measured exam.
 
@@ -210,10 +220,10 @@ def assess(
         Of this loop.
     lesion_curve : ndarray of float64, shape (T,)
         Mean echo power of the lesion; NaN where a frame was left out.
-    fit : LognormalCurves or None
-        The fitted curves of the lesion's pixels, for their arrival; None takes it from the curve.
     lesion : ndarray of bool, shape (R, C)
         On the reference frame.
+    fit : LognormalCurves, optional
+        The fitted curves of the lesion's pixels, for their arrival; without it, that of the curve.
 
     Returns
     -------
@@ -234,7 +244,7 @@ def assess(
     found = {
         **evidence.of_loop(loop),
         **evidence.of_motion(loop, motion),
-        **evidence.of_lesion(loop, motion, lesion_curve, fit, lesion),
+        **evidence.of_lesion(loop, motion, lesion_curve, lesion, fit),
     }
     return _judged(found, early_only=False)
 

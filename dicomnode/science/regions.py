@@ -21,9 +21,10 @@ __all__ = [
 _RING_MM = 3.0
 _TISSUE_GAP_MM = 3.0
 """Reference tissue stays this far beyond the ring's inner edge: the whole ring is left free."""
-_TISSUE_SMOOTHING_MM = 0.7
+_SMOOTHING_MM = 0.7
 _TISSUE_AREA_MM2 = 30.0
 """Least area of reference tissue before the depth band is widened."""
+_EDGE_MM = 2.0
 _ENLARGED_MM = 6.0
 """Farthest that enhancement beyond the lesion's edge is counted as the lesion's."""
 
@@ -82,7 +83,7 @@ def reference_tissue(
         Empty only where nothing is left outside lesion and ring.
     """
     _check(lesion, spacing_mm)
-    rise = _rise(images, spacing_mm, _TISSUE_SMOOTHING_MM)
+    rise = _smooth(images["contrast_mean"] - images["contrast_start"], spacing_mm)
     free = ~lesion & ~excluded & ~ring(lesion, spacing_mm, _TISSUE_GAP_MM)
     rows = np.flatnonzero(lesion.any(axis=1))
     floor = 0.25 * float(np.percentile(rise[~excluded], 95)) if (~excluded).any() else 0.0
@@ -94,12 +95,9 @@ def reference_tissue(
     return found if found.any() else free
 
 
-def _rise(
-    images: Mapping[str, NDArray[np.float32]], spacing_mm: tuple[float, float], scale_mm: float
-) -> NDArray[np.float32]:
-    rise = images["contrast_mean"] - images["contrast_start"]
+def _smooth(image: NDArray[np.float32], spacing_mm: tuple[float, float]) -> NDArray[np.float32]:
     smooth: NDArray[np.float32] = ndimage.gaussian_filter(
-        rise, [scale_mm / spacing for spacing in spacing_mm]
+        image, [_SMOOTHING_MM / spacing for spacing in spacing_mm]
     )
     return smooth
 
@@ -137,11 +135,12 @@ def enhanced_region(
     tissue: NDArray[np.bool_],
     spacing_mm: tuple[float, float],
 ) -> NDArray[np.bool_]:
-    """Find the lesion as it shows in contrast: what enhances like it, joined to it.
+    """Find how far the lesion extends in contrast: itself and what enhances like its edge.
 
-    A pixel within 6 mm belongs to it where its rise is nearer to the median of the lesion's
-    enhancing part than to that of the reference tissue. Where the lesion does not rise more
-    than the tissue, its edge cannot be told by enhancement and the region is empty.
+    A pixel within 6 mm of the lesion and joined to it belongs to it where its greatest rise is
+    nearer to that of the lesion's outer 2 mm than to that of the reference tissue. Where these
+    two differ by less than two standard deviations of the tissue, enhancement does not tell
+    where the lesion ends and the region is empty.
 
     Parameters
     ----------
@@ -156,16 +155,18 @@ def enhanced_region(
         Holes are filled.
     """
     _check(lesion, spacing_mm)
-    rise = _rise(images, spacing_mm, _TISSUE_SMOOTHING_MM)
-    inside = float(np.percentile(rise[lesion], 60))
-    outside = float(np.median(rise[tissue])) if tissue.any() else 0.0
-    if inside <= 1.2 * max(outside, 0.02):
+    rise = _smooth(images["contrast_max"] - images["contrast_start"], spacing_mm)
+    if not tissue.any():
         return np.zeros_like(lesion)
-    near = lesion | ring(lesion, spacing_mm, _ENLARGED_MM)
-    labels, _ = ndimage.label(near & (rise > 0.5 * (inside + outside)))
-    touching = np.unique(labels[lesion])
-    joined = np.isin(labels, touching[touching > 0])
-    filled: NDArray[np.bool_] = ndimage.binary_fill_holes(joined)
+    edge = lesion & ring(~lesion, spacing_mm, _EDGE_MM) if not lesion.all() else lesion
+    inside, outside = float(np.median(rise[edge])), float(np.median(rise[tissue]))
+    if inside - outside < 2.0 * float(np.std(rise[tissue])):
+        return np.zeros_like(lesion)
+    near = ring(lesion, spacing_mm, _ENLARGED_MM) & (rise > 0.5 * (inside + outside))
+    labels, _ = ndimage.label(lesion | near)
+    filled: NDArray[np.bool_] = ndimage.binary_fill_holes(
+        np.isin(labels, np.unique(labels[lesion]))
+    )
     return filled
 
 

@@ -23,10 +23,13 @@ __all__ = [
 
 Floats = NDArray[np.float64]
 
-_LIMITS = np.array([[-4.0, -20.0, 0.0, -1.5], [4.0, 30.0, 5.5, 4.5]])
+_LIMITS = np.array([[-3.0, -20.0, 0.0, -1.5], [4.0, 30.0, 5.5, 4.5]])
 """Features are held within these: beyond them a curve says no more than "none" or "never"."""
+_TIMELESS_LOG_PE, _TIMED_LOG_PE = -2.0, -1.2
+"""Below the first, enhancement is too weak for its timing to mean anything; above the second not."""
 _LEAST_LOG_POSTERIOR = -20.0
 """No pixel is so sure of itself that all its neighbours cannot overrule it."""
+_USED = ("PE", "TTP", "mTT", "RT", "arrival")
 _SWEEPS = 12
 _MERGES = 8
 _NEXT_TO = ndimage.generate_binary_structure(2, 1)
@@ -47,22 +50,33 @@ def pixel_features(parameters: Mapping[str, Floats], tissue: Mapping[str, Floats
     ndarray of float64, shape (N, 4)
         ln(PE / PE of tissue); the instant of the peak (arrival + TTP) minus that of tissue, s;
         ln(mTT / s); ln(RT / s). Held within wide limits, hence always finite. The gain of the
-        scanner and the moment the recording was started cancel.
+        scanner and the moment the recording was started cancel. The timing of a pixel that hardly
+        enhances is noise and is replaced by that of tissue.
     """
-    reference = {name: float(np.median(tissue[name])) for name in ("PE", "TTP", "arrival")}
+    reference = {name: float(np.median(tissue[name])) for name in _USED}
     if not all(np.isfinite(value) for value in reference.values()) or reference["PE"] <= 0:
-        raise ValueError(f"tissue: expected finite TTP and arrival (s) and PE > 0, got {reference}")
-    peak_s = parameters["arrival"] + parameters["TTP"]
-    features = np.stack(
-        [
-            np.log(np.maximum(parameters["PE"], 1e-300)) - np.log(reference["PE"]),
-            peak_s - (reference["arrival"] + reference["TTP"]),
-            np.log(np.maximum(parameters["mTT"], 1e-300)),
-            np.log(np.maximum(parameters["RT"], 1e-300)),
-        ],
-        axis=1,
-    )
-    return np.asarray(np.clip(np.nan_to_num(features, nan=0.0), *_LIMITS))
+        raise ValueError(f"tissue: expected finite times (s) and PE > 0, got {reference}")
+    at, zero = _place(parameters), _place(reference)
+    at[:, :2] -= zero[:, :2]
+    at = np.clip(np.nan_to_num(at, nan=0.0), *_LIMITS)
+    neutral = np.clip(np.concatenate([[0.0], zero[0, 2:]]), _LIMITS[0, 1:], _LIMITS[1, 1:])
+    timed = _timed(at)
+    at[:, 1:] = timed * at[:, 1:] + (1 - timed) * neutral
+    return at
+
+
+def _place(parameters: Mapping[str, Floats] | Mapping[str, float]) -> Floats:
+    """ln PE, instant of the peak / s, ln mTT, ln RT; shape (N, 4)."""
+    values = {name: np.atleast_1d(parameters[name]).astype(np.float64) for name in _USED}
+    logs = {name: np.log(np.maximum(values[name], 1e-300)) for name in ("PE", "mTT", "RT")}
+    peak_s = values["arrival"] + values["TTP"]
+    return np.stack([logs["PE"], peak_s, logs["mTT"], logs["RT"]], axis=1)
+
+
+def _timed(features: Floats) -> Floats:
+    """How far the timing of a pixel counts, 0 to 1; shape (N, 1)."""
+    share = (features[:, :1] - _TIMELESS_LOG_PE) / (_TIMED_LOG_PE - _TIMELESS_LOG_PE)
+    return np.asarray(np.clip(share, 0, 1))
 
 
 def _log_rise(log_sigma: Floats) -> Floats:
@@ -70,8 +84,8 @@ def _log_rise(log_sigma: Floats) -> Floats:
     return np.log(lognormal_parameters(zero, zero, np.exp(log_sigma))["RT"])
 
 
-def feature_covariance(fit: Fit) -> Floats:
-    """Covariance (N, 4, 4) of :func:`pixel_features`, carried over from the fit's to first order.
+def feature_covariance(fit: Fit, features: Floats) -> Floats:
+    """Covariance (N, 4, 4) of the ``features`` (N, 4) of a fit, to first order.
 
     The reference tissue, a mean over many pixels, counts as known.
     """
@@ -88,6 +102,7 @@ def feature_covariance(fit: Fit) -> Floats:
         ],
         axis=1,
     )
+    jacobian[:, 1:] *= _timed(features)[..., None]
     return np.asarray(jacobian @ fit.covariance[:, :4, :4] @ jacobian.transpose(0, 2, 1))
 
 

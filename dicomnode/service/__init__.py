@@ -1,1 +1,1 @@
-"""Wiring: intake, start, drain, housekeeping."""
+"""Wiring: the node that receives, has analysed, delivers and keeps house."""

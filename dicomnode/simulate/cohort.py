@@ -203,7 +203,7 @@ def _echo(rng: np.random.Generator) -> Echo:
         persistence=float(rng.uniform(0.0, 0.7)),
         bubbles_per_mm2=float(np.exp(rng.uniform(np.log(3.0), np.log(45.0)))),
         diffuse=float(rng.uniform(0.1, 0.5)),
-        psf_mm=(float(rng.uniform(0.09, 0.14)), float(rng.uniform(0.14, 0.22))),
+        psf_mm=(float(rng.uniform(0.09, 0.18)), float(rng.uniform(0.14, 0.32))),
         noise_db=float(rng.uniform(-6.0, 7.0)),
         clutter_db=float(rng.uniform(-26.0, -12.0)),
         attenuation_db_per_cm=float(rng.uniform(0.3, 1.2)),

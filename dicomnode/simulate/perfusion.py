@@ -46,7 +46,7 @@ MODELS: Mapping[str, Callable[[Curve, float], Curve]] = {
 def shape(t_s: Curve, model: str, *, ttp_s: float, sigma: float) -> Curve:
     """First pass of unit height that peaks ``ttp_s`` after arrival at t = 0."""
     curve = MODELS[model]
-    scan = np.geomspace(0.02, 50.0, 4000)
+    scan = np.geomspace(0.05, 4.0, 20000)
     values = curve(scan, sigma)
     peak = int(np.argmax(values))
     out = np.zeros_like(t_s)

@@ -82,7 +82,9 @@ LAYOUTS: Mapping[str, Layout] = {
         badges=("", "CEUS"),
         ink=(240, 240, 240),
     ),
-    "bmode": Layout(arrangement="single", header_px=30, border_px=6, badges=("", "B")),
+    "bmode": Layout(
+        arrangement="single", header_px=30, border_px=6, badges=("", "B"), ink=(240, 240, 240)
+    ),
 }
 """``bmode`` is a scanner without contrast mode; the others show contrast."""
 

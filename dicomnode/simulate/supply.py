@@ -15,6 +15,9 @@ from dicomnode.simulate.vessels import feed
 
 __all__ = ["Supply", "supplied"]
 
+UNEVEN_LESION, UNEVEN_TISSUE = 0.15, 0.5
+"""Log standard deviation of perfusion over some millimetres; in a lesion the habitats vary it."""
+
 
 class Supply(NamedTuple):
     """Which curve every pixel of the grid follows, how late and how strongly."""
@@ -38,13 +41,20 @@ def supplied(recipe: ExamRecipe, grid: Grid, body: Anatomy, times_s: NDArray[np.
     numbers[grid.position_mm()[0] < anatomy.SKIN_MM] = 0
     delay_s = 0.5 * smooth_field(rng, grid.shape, 2.0 / spacing_mm)
     fine = smooth_field(rng, grid.shape, (0.22 / spacing_mm, 0.4 / spacing_mm))
-    coarse = smooth_field(rng, grid.shape, 2.5 / spacing_mm)
+    coarse = smooth_field(rng, grid.shape, 1.5 / spacing_mm)
+    patchy = np.where(enhanced, UNEVEN_LESION, UNEVEN_TISSUE)
     spread = recipe.echo.shimmer
-    gain = np.exp(spread * fine - spread**2 / 2 + 0.15 * coarse - 0.15**2 / 2)
+    gain = np.exp(spread * fine - spread**2 / 2 + patchy * coarse - patchy**2 / 2)
     perfusion = perfuse(
         recipe.bolus,
         duration_s=float(times_s[-1]),
         lesion_gain=recipe.lesion.gain,
         contrast_agent=recipe.contrast_agent,
     )
-    return Supply(perfusion, numbers.astype(np.uint8), enhanced, delay_s / np.float32(STEP_S), gain)
+    return Supply(
+        perfusion,
+        numbers.astype(np.uint8),
+        enhanced,
+        delay_s / np.float32(STEP_S),
+        gain.astype(np.float32),
+    )

@@ -6,6 +6,7 @@ import re
 import shutil
 import struct
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
@@ -45,8 +46,11 @@ class Spool:
         self.objects = self.root / "objects"
         self.results = self.root / "outputs"
         self.work = self.root / "work"
-        for directory in (self.incoming, self.objects, self.results, self.work):
-            _make_directory(directory)
+        self._durable: set[Path] = set()
+        with _disk_errors(self.root):
+            self.root.mkdir(parents=True, exist_ok=True)
+            for directory in (self.incoming, self.objects, self.results, self.work):
+                self._make_directory(directory)
 
     def keep(self, received: Path, *, study_uid: str, sop_instance_uid: str) -> StoredFile:
         """Make a received file durable and give it its name. File first, then the row.
@@ -65,8 +69,9 @@ class Spool:
         directory = self.objects / _shard(study_uid) / study_uid
         target = directory / f"{sop_instance_uid}-{sha256[:16]}.dcm"
         size_bytes = received.stat().st_size
-        _make_directory(directory)
-        _place(received, target)
+        with _disk_errors(target):
+            self._make_directory(directory)
+            _place(received, target)
         return StoredFile(path=self._relative(target), sha256=sha256, size_bytes=size_bytes)
 
     def publish(self, exam: str, files: Mapping[str, Path]) -> dict[str, StoredFile]:
@@ -80,12 +85,13 @@ class Spool:
             Kind of output to a file in ``work/``; it is moved.
         """
         directory = self.results / _shard(_expect_name(exam)) / exam
-        _make_directory(directory)
         stored = {}
         for kind, path in files.items():
             target = directory / f"{_expect_name(kind)}.dcm"
             sha256, size_bytes = dataset_sha256(path), path.stat().st_size
-            _place(path, target)
+            with _disk_errors(target):
+                self._make_directory(directory)
+                _place(path, target)
             stored[kind] = StoredFile(
                 path=self._relative(target), sha256=sha256, size_bytes=size_bytes
             )
@@ -99,7 +105,8 @@ class Spool:
         """Make an empty directory for one piece of work; what a killed one left is removed."""
         directory = self.work / _expect_name(name)
         shutil.rmtree(directory, ignore_errors=True)
-        _make_directory(directory)
+        with _disk_errors(directory):
+            directory.mkdir()
         return directory
 
     def sweep(self) -> int:
@@ -112,6 +119,20 @@ class Spool:
     def free_bytes(self) -> int:
         """Measure the room left on the spool's file system."""
         return shutil.disk_usage(self.root).free
+
+    def _make_directory(self, directory: Path) -> None:
+        """Make a directory below the root whose name survives a power cut.
+
+        A directory that exists may have been made by a thread, or a killed process, that has
+        not synced its name: each is synced once by this process.
+        """
+        below_root = [one for one in directory.parents if one.is_relative_to(self.root)]
+        for one in [*reversed(below_root), directory]:
+            if one == self.root or (one in self._durable and one.is_dir()):
+                continue
+            one.mkdir(exist_ok=True)
+            _sync(one.parent)
+            self._durable.add(one)
 
     def _relative(self, path: Path) -> PurePosixPath:
         return PurePosixPath(path.relative_to(self.root))
@@ -141,25 +162,22 @@ def _dataset(path: Path) -> Iterator[bytes]:
             yield chunk
 
 
-def _place(source: Path, target: Path) -> None:
-    """Move ``source`` to ``target`` and return when both bytes and name are on the disk."""
+@contextmanager
+def _disk_errors(path: Path) -> Iterator[None]:
     try:
-        _sync(source)
-        source.replace(target)
-        _sync(target.parent)
+        yield
     except OSError as error:
         raise StoreError(
-            f"could not keep {target.name} in the spool: {error.strerror}",
+            f"could not keep {path.name} in the spool: {error.strerror}",
             hint="the spool must be writable, on one file system, and not full",
         ) from error
 
 
-def _make_directory(directory: Path) -> None:
-    """Make a directory whose name survives a power cut, and its parents."""
-    missing = [one for one in (directory, *directory.parents) if not one.exists()]
-    for one in reversed(missing):
-        one.mkdir(exist_ok=True)
-        _sync(one.parent)
+def _place(source: Path, target: Path) -> None:
+    """Move ``source`` to ``target`` and return when both bytes and name are on the disk."""
+    _sync(source)
+    source.replace(target)
+    _sync(target.parent)
 
 
 def _sync(path: Path) -> None:

@@ -1,29 +1,37 @@
-"""Train the population codebook of perfusion sub-regions on simulated exams; write its bundle."""
+"""Train the population codebook of perfusion sub-regions on simulated exams; write its bundle.
+
+The simulator says which kind every pixel is, so each sub-region is the Gaussian of the pixels of
+its kind: numbers and names are the simulator's. A cohort of real exams has no such truth; for it
+:func:`dicomnode.science.codebook_training.train_codebook` learns without labels.
+"""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 from rich.progress import track
+from scipy import ndimage
 
 from dicomnode.inference.bundle import Channel, Figure, Manifest
-from dicomnode.pipeline import Recipe
+from dicomnode.pipeline import Recipe, divide, measure_lesion
 from dicomnode.science.codebook import FEATURE_NAMES, KINDS, Codebook
-from dicomnode.science.codebook_training import train_codebook
-from dicomnode.science.fit import Fit
-from dicomnode.science.loop import Loop, static_bright, summary_images
+from dicomnode.science.findings import UNRELIABLE
+from dicomnode.science.loop import summary_images
 from dicomnode.science.motion import register
-from dicomnode.science.perfusion import Perfusion, Regions, measure_perfusion
-from dicomnode.science.regions import reference_tissue, ring
-from dicomnode.science.sampling import Motion
-from dicomnode.science.subregions import assign, pixel_features, unreliable
+from dicomnode.science.perfusion import Perfusion
+from dicomnode.science.subregions import pixel_features
 from dicomnode.training.card import UNSIGNED, write_bundle
 from dicomnode.training.exams import SIMULATED_EXAMS, Case, cases, on_reference
-from dicomnode.training.scores import map_agreement
+from dicomnode.training.scores import agreement
 
 __all__ = ["CodebookSettings", "train"]
+
+LEARN_FROM_QOF = 0.4
+"""Pixels fitted worse than this are not learnt from."""
+MIN_QOF = 0.2
+"""Pixels fitted worse than this are unreliable in the node; non-perfused ones fit worst."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,29 +56,38 @@ class CodebookSettings:
 
 @dataclass(frozen=True, kw_only=True)
 class _Patient:
-    """One lesion within its true outline: pixel features (N, 4) and what they should become."""
+    """One lesion within its true outline, and what its pixels truly are (R, C)."""
 
-    features: NDArray[np.float64]
-    qof: NDArray[np.float64]
-    failed: NDArray[np.bool_]
-    lesion: NDArray[np.bool_]
+    perfusion: Perfusion
     truth: NDArray[np.uint8]
     spacing_mm: tuple[float, float]
 
-    def map(self, codebook: Codebook) -> NDArray[np.uint8]:
-        """Divide the lesion as the node does."""
-        poor = self.failed | (self.qof < codebook.min_qof)
-        return assign(codebook, self.features, None, self.lesion, poor, self.spacing_mm)
+    @property
+    def lesion(self) -> NDArray[np.bool_]:
+        return self.perfusion.regions.lesion
+
+    def examples(self) -> tuple[NDArray[np.float64], NDArray[np.uint8]]:
+        """Features (N, 4) and kinds (N,) of well-fitted pixels amid their own kind."""
+        perfusion, lesion = self.perfusion, self.lesion
+        tissue = perfusion.within(perfusion.regions.tissue)
+        features = pixel_features(perfusion.within(lesion), tissue)
+        inside = lesion[perfusion.fitted]
+        amid = ndimage.minimum_filter(self.truth, 3) == ndimage.maximum_filter(self.truth, 3)
+        good = (perfusion.fit.qof[inside] >= LEARN_FROM_QOF) & ~perfusion.fit.failed[inside]
+        chosen = good & amid[lesion] & (self.truth[lesion] > 0)
+        return features[chosen], self.truth[lesion][chosen]
 
 
 def train(settings: CodebookSettings) -> Path:
     """Measure the cohort, learn the codebook, compare with the truth, return the folder."""
     learn = _measured(cases("codebook", settings.exams, settings.seed), "codebook")
-    codebook = train_codebook([_reliable(patient) for patient in learn], seed=settings.seed)
-    unseen = cases("codebook-held-out", settings.held_out_exams, settings.seed)
-    figures = _figures(codebook, _measured(unseen, "held out"))
+    unseen = _measured(
+        cases("codebook-held-out", settings.held_out_exams, settings.seed), "held out"
+    )
+    stability = _split_half(learn, unseen)
+    codebook = replace(_learnt(learn), stability=((len(KINDS), stability),))
     content = codebook.to_json().encode()
-    return write_bundle(settings.bundle, _manifest(codebook, figures, settings), content)
+    return write_bundle(settings.bundle, _manifest(codebook, unseen, settings), content)
 
 
 def _measured(chosen: Sequence[Case], words: str) -> list[_Patient]:
@@ -80,31 +97,103 @@ def _measured(chosen: Sequence[Case], words: str) -> list[_Patient]:
 def _patient(case: Case) -> _Patient:
     exam = case.simulate()
     motion = register(exam.loop)
-    lesion = on_reference(exam.truth.lesion_mask, exam, motion)
-    perfusion = _perfusion(exam.loop, motion, lesion, Recipe())
-    inside = lesion[perfusion.fitted]
+    lesion = on_reference(exam.truth.lesion_mask, exam, motion.reference)
+    images = summary_images(exam.loop, motion)
     return _Patient(
-        features=pixel_features(
-            perfusion.within(lesion), perfusion.within(perfusion.regions.tissue)
-        ),
-        qof=perfusion.fit.qof[inside],
-        failed=perfusion.fit.failed[inside],
-        lesion=lesion,
-        truth=on_reference(exam.truth.subregion_map, exam, motion),
+        perfusion=measure_lesion(exam.loop, lesion, images, motion, Recipe()).perfusion,
+        truth=on_reference(exam.truth.subregion_map, exam, motion.reference),
         spacing_mm=exam.loop.spacing_mm,
     )
 
 
-def _perfusion(
-    loop: Loop, motion: Motion, lesion: NDArray[np.bool_], recipe: Recipe
-) -> Perfusion:
-    images = summary_images(loop, motion)
-    excluded = loop.graphics | static_bright(loop.contrast)
-    regions = Regions(
-        lesion=lesion,
-        ring=ring(lesion, loop.spacing_mm, recipe.ring_mm),
-        tissue=reference_tissue(images, lesion, excluded, loop.spacing_mm),
+def _learnt(patients: Sequence[_Patient]) -> Codebook:
+    pairs = [patient.examples() for patient in patients]
+    features = np.concatenate([pair[0] for pair in pairs])
+    kinds = np.concatenate([pair[1] for pair in pairs])
+    members = [features[kinds == number] for number in range(1, len(KINDS) + 1)]
+    fewest = min(len(each) for each in members)
+    if fewest <= len(FEATURE_NAMES):
+        raise ValueError(
+            f"codebook: expected more than {len(FEATURE_NAMES)} pixels of each kind, got "
+            f"{fewest} of the rarest; train on more exams"
+        )
+    counts = np.array([len(each) for each in members], np.float64)
+    return Codebook(
+        features=FEATURE_NAMES,
+        names=KINDS,
+        means=np.array([each.mean(axis=0) for each in members]),
+        covariances=np.array([np.cov(each.T) + 1e-4 * np.eye(each.shape[1]) for each in members]),
+        weights=counts / counts.sum(),
+        min_qof=MIN_QOF,
+        patients=len(patients),
     )
-    return measure_perfusion(
-        loop, motion, regions, smoothing_px=recipe.smoothing_px, bins=recipe.time_bins
+
+
+def _split_half(learn: Sequence[_Patient], unseen: Sequence[_Patient]) -> float:
+    """Mean adjusted Rand index between the maps of two codebooks, each learnt from one half."""
+    one, other = _learnt(learn[::2]), _learnt(learn[1::2])
+    return float(
+        np.mean(
+            [
+                agreement(
+                    divide(patient.perfusion, one, patient.spacing_mm),
+                    divide(patient.perfusion, other, patient.spacing_mm),
+                ).rand
+                for patient in unseen
+            ]
+        )
     )
+
+
+def _figures(codebook: Codebook, unseen: Sequence[_Patient]) -> tuple[Figure, ...]:
+    maps = [divide(patient.perfusion, codebook, patient.spacing_mm) for patient in unseen]
+    against = [agreement(m, patient.truth) for m, patient in zip(maps, unseen, strict=True)]
+    unreliable = [float(np.mean(m[m > 0] == UNRELIABLE)) for m in maps]
+    conditions = (
+        f"{len(unseen)} simulated exams of other seeds, preset small, true lesion outline, "
+        "pixels with a sub-region"
+    )
+    halves = f"codebooks from two halves of the training exams, on {len(unseen)} others"
+    rows = (
+        ("mean adjusted Rand index to the truth", [each.rand for each in against], conditions),
+        ("mean share of pixels truly numbered", [each.same for each in against], conditions),
+        ("mean share of unreliable pixels", unreliable, conditions),
+        ("split-half adjusted Rand index", [codebook.stability[0][1]], halves),
+    )
+    return tuple(
+        Figure(name=name, value=round(float(np.mean(values)), 4), conditions=words)
+        for name, values, words in rows
+    )
+
+
+def _manifest(
+    codebook: Codebook, unseen: Sequence[_Patient], settings: CodebookSettings
+) -> Manifest:
+    return Manifest(
+        name="codebook",
+        version=settings.version,
+        task="sub-regions",
+        file="codebook.json",
+        sha256=UNSIGNED,
+        trained_on="simulated exams",
+        licence="Apache-2.0",
+        intended_use=(
+            "Divides a breast lesion into perfusion sub-regions that mean the same in every "
+            "patient, for a radiologist to look at. Research use."
+        ),
+        inputs=tuple(
+            Channel(name=name, meaning=meaning, normalisation="none")
+            for name, meaning in MEANINGS.items()
+        ),
+        output=f"sub-region numbers 1 to {len(codebook.names)}: {', '.join(codebook.names)}",
+        training_data=(SIMULATED_EXAMS,),
+        figures=_figures(codebook, unseen),
+    )
+
+
+MEANINGS = {
+    "log relative PE": "ln of peak enhancement over that of reference tissue",
+    "delta TTP": "instant of the peak minus that of reference tissue, s",
+    "log mTT": "ln of the local mean transit time in s",
+    "log RT": "ln of the rise time in s",
+}

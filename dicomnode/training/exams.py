@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Literal, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,22 +12,34 @@ from scipy import ndimage
 from dicomnode.inference.bundle import Source
 from dicomnode.science.loop import summary_images
 from dicomnode.science.motion import register
-from dicomnode.science.sampling import Motion
 from dicomnode.simulate.cohort import recipe_for
 from dicomnode.simulate.exam import SimulatedExam, simulate
 from dicomnode.simulate.recipe import Kind
 from dicomnode.training.samples import Sample
 
-__all__ = ["SEEDS", "SIMULATED_EXAMS", "Case", "cases", "exam_samples", "on_reference"]
+__all__ = [
+    "SEEDS",
+    "SIMULATED_EXAMS",
+    "Case",
+    "CohortName",
+    "cases",
+    "exam_samples",
+    "on_reference",
+]
 
-CohortName = Literal["segmenter", "segmenter-held-out", "codebook", "classifier", "evaluation"]
+ScalarType = TypeVar("ScalarType", bound=np.generic)
+
+CohortName = Literal[
+    "segmenter", "segmenter-held-out", "codebook", "codebook-held-out", "classifier", "evaluation"
+]
 
 SEEDS: dict[CohortName, int] = {
     "segmenter": 1_000_000,
     "segmenter-held-out": 2_000_000,
     "codebook": 3_000_000,
-    "classifier": 4_000_000,
-    "evaluation": 5_000_000,
+    "codebook-held-out": 4_000_000,
+    "classifier": 5_000_000,
+    "evaluation": 6_000_000,
 }
 """First seed of each cohort: no two cohorts ever share an exam."""
 
@@ -80,11 +92,14 @@ def cases(cohort: CohortName, count: int, seed: int = 1) -> tuple[Case, ...]:
     return tuple(Case(kinds[i % 2], first + i) for i in range(count))
 
 
-def on_reference(mask: NDArray[np.generic], exam: SimulatedExam, motion: Motion) -> NDArray:
+def on_reference(
+    mask: NDArray[ScalarType], exam: SimulatedExam, reference: int
+) -> NDArray[ScalarType]:
     """Move a true mask or map to where the tissue lies on the reference frame."""
-    shift = exam.truth.shift_px[motion.reference]
-    moved = ndimage.shift(mask.astype(np.uint8), shift, order=0, mode="constant")
-    return moved.astype(mask.dtype)
+    moved = ndimage.shift(
+        mask.astype(np.uint8), exam.truth.shift_px[reference], order=0, mode="constant"
+    )
+    return np.asarray(moved, mask.dtype)
 
 
 def exam_samples(work: Path, cohort: CohortName, count: int, seed: int) -> list[Sample]:
@@ -100,7 +115,7 @@ def _sample(case: Case) -> Sample:
     motion = register(exam.loop)
     return Sample.of(
         summary_images(exam.loop, motion),
-        on_reference(exam.truth.lesion_mask, exam, motion),
+        on_reference(exam.truth.lesion_mask, exam, motion.reference),
         group=f"simulated-{case.seed}",
         origin="simulated",
     )

@@ -142,7 +142,7 @@ def _precision(scaled: Matrix) -> Matrix:
 
 def _distances(scaled: Matrix, precision: Matrix) -> NDArray[np.float64]:
     squared = np.einsum("ij,jk,ik->i", scaled, precision, scaled)
-    return np.sqrt(squared / scaled.shape[1])
+    return np.asarray(np.sqrt(squared / scaled.shape[1]))
 
 
 def _rows(matrix: Matrix) -> tuple[tuple[float, ...], ...]:

@@ -5,14 +5,36 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import norm
+from sklearn.metrics import adjusted_rand_score
 
-__all__ = ["Auc", "auc", "dice", "icc"]
+from dicomnode.science.findings import UNRELIABLE
+
+__all__ = ["Agreement", "Auc", "agreement", "auc", "dice", "icc"]
 
 
 def dice(found: NDArray[np.bool_], truth: NDArray[np.bool_]) -> float:
     """Dice overlap, 2|A∩B| / (|A|+|B|); 1 where both are empty."""
     both = int(found.sum()) + int(truth.sum())
     return 2 * int((found & truth).sum()) / both if both else 1.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Agreement:
+    """How alike two sub-region maps are: adjusted Rand index, and share of equal numbers."""
+
+    rand: float
+    same: float
+
+
+def agreement(found: NDArray[np.uint8], truth: NDArray[np.uint8]) -> Agreement:
+    """Compare two sub-region maps where both have a sub-region; 1 where neither has any."""
+    both = (found > 0) & (truth > 0) & (found != UNRELIABLE) & (truth != UNRELIABLE)
+    if not both.any():
+        return Agreement(rand=1.0, same=1.0)
+    return Agreement(
+        rand=float(adjusted_rand_score(truth[both], found[both])),
+        same=float(np.mean(truth[both] == found[both])),
+    )
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -119,5 +119,5 @@ def test_a_classifier_is_not_a_segmenter(classifier_bundle: Path) -> None:
 def test_an_unknown_normalisation_is_refused(segmenter_bundle: Path) -> None:
     manifest = segmenter_bundle / "manifest.toml"
     manifest.write_text(manifest.read_text().replace("z-score", "by feeling", 1))
-    with pytest.raises(BundleError, match="normalisation: expected one of .*z-score.*by feeling"):
+    with pytest.raises(BundleError, match=r"normalisation: expected one of .*z-score.*by feeling"):
         Segmenter(load(segmenter_bundle))

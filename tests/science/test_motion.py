@@ -199,3 +199,29 @@ def test_motion_refuses_a_reference_that_was_left_out():
             reference=0,
             source="bmode",
         )
+
+
+def test_a_pattern_that_changes_with_the_bolus_is_followed():
+    shift = breathing(80)
+    early, late = texture(11), texture(12)
+    share = np.clip((np.arange(80) - 20) / 40, 0, 1)
+    contrast = [
+        moved((1 - part) * early + part * late, s) * 0.8
+        for part, s in zip(share, shift, strict=True)
+    ]
+    motion = register(loop_of(None, np.stack(contrast).astype(np.uint8)))
+    assert np.abs(motion.shift_px - (shift - shift[motion.reference])).max() < 1.0
+
+
+def test_a_given_reference_frame_stays_the_reference(breathing_loop):
+    loop, shift = breathing_loop
+    region = np.zeros((ROWS, COLUMNS), bool)
+    region[70:100, 80:120] = True
+    motion = register(loop, region, reference=3)
+    assert motion.reference == 3
+    assert np.abs(motion.shift_px - (shift - shift[3])).max() < 0.15
+
+
+def test_a_reference_frame_that_is_not_there_is_named(breathing_loop):
+    with pytest.raises(ValueError, match="reference: expected a frame from 0 to 39, got 40"):
+        register(breathing_loop[0], reference=40)

@@ -60,7 +60,7 @@ def still(loop, kept=None, shift_px=None, ncc=0.9):
 def assessed(loop, motion=None):
     motion = still(loop) if motion is None else motion
     power = [linearise(frame[LESION], loop.dynamic_range_db).mean() for frame in loop.contrast]
-    return assess(loop, motion, np.where(motion.kept, power, np.nan), None, LESION)
+    return assess(loop, motion, np.where(motion.kept, power, np.nan), LESION)
 
 
 def failed(quality):
@@ -156,7 +156,7 @@ def test_the_arrival_of_a_fit_counts_before_that_of_the_curve(good):
         qof = np.array([1.0, 1.0, 0.0])
 
     curve = np.array([linearise(frame[LESION], 60.0).mean() for frame in good.contrast])
-    quality = assess(good, still(good), curve, EarlyFit(), LESION)
+    quality = assess(good, still(good), curve, LESION, EarlyFit())
     assert failed(quality) == ["baseline"]
 
 
@@ -194,11 +194,11 @@ def test_motion_lowers_the_grade_and_then_refuses(good):
 
 def test_a_curve_of_another_length_is_named(good):
     with pytest.raises(ValueError, match=r"lesion_curve: expected shape \(140,\), one echo power"):
-        assess(good, still(good), np.ones(7), None, LESION)
+        assess(good, still(good), np.ones(7), LESION)
     with pytest.raises(ValueError, match="lesion_curve: expected finite echo power in some frame"):
-        assess(good, still(good), np.full(140, np.nan), None, LESION)
+        assess(good, still(good), np.full(140, np.nan), LESION)
     with pytest.raises(ValueError, match=r"lesion: expected at least one pixel"):
-        assess(good, still(good), np.ones(140), None, np.zeros(SHAPE, bool))
+        assess(good, still(good), np.ones(140), np.zeros(SHAPE, bool))
 
 
 @pytest.mark.shared_data

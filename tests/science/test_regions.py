@@ -108,7 +108,8 @@ def images(lesion_rise, tissue_rise, *, enhanced=None, tissue=None):
     noise = np.random.default_rng(0).normal(0, 0.01, SHAPE)
     return {
         "contrast_start": np.full(SHAPE, 0.05, np.float32),
-        "contrast_mean": (0.05 + rise + noise).astype(np.float32),
+        "contrast_mean": (0.05 + rise / 2 + noise).astype(np.float32),
+        "contrast_max": (0.05 + rise + noise).astype(np.float32),
     }
 
 

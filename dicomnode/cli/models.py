@@ -1,0 +1,65 @@
+"""``dicomnode models``: which bundles there are, and whether they are what they say."""
+
+from pathlib import Path
+
+import click
+from rich.table import Table
+
+from dicomnode.cli.present import console
+from dicomnode.config import BUNDLED_MODELS
+from dicomnode.errors import BundleError
+from dicomnode.inference.bundle import Bundle, load
+
+__all__ = ["models"]
+
+directory_option = click.option(
+    "--models",
+    "directory",
+    type=click.Path(exists=True, path_type=Path, file_okay=False),
+    default=BUNDLED_MODELS,
+    help="Folder of bundles; the ones that come with dicomnode by default.",
+)
+
+
+@click.group()
+def models() -> None:
+    """List and verify the model bundles."""
+
+
+def _folders(directory: Path) -> list[Path]:
+    found = sorted(path.parent for path in directory.glob("*/manifest.toml"))
+    if not found:
+        raise BundleError(f"{directory}: expected folders with a manifest.toml, found none")
+    return found
+
+
+def _row(bundle: Bundle) -> tuple[str, ...]:
+    use = bundle.use
+    return bundle.name, bundle.version, bundle.task, bundle.sha256[:12], use.trained_on
+
+
+@models.command("list")
+@directory_option
+def list_models(directory: Path) -> None:
+    """Show name, version, task, digest and training data of every bundle."""
+    table = Table("name", "version", "task", "sha256", "trained on", box=None, header_style="bold")
+    for folder in _folders(directory):
+        table.add_row(*_row(load(folder)))
+    console().print(table)
+
+
+@models.command("verify")
+@directory_option
+def verify(directory: Path) -> None:
+    """Check digest, shapes and manifest of every bundle; exit status 1 if any does not hold."""
+    broken = 0
+    for folder in _folders(directory):
+        try:
+            bundle = load(folder)
+        except BundleError as error:
+            broken += 1
+            console().print(f"[red]{folder.name}: {error}[/]", highlight=False)
+        else:
+            console().print(f"{bundle.name} {bundle.version}: as its manifest says")
+    if broken:
+        raise BundleError(f"{broken} of the bundles in {directory} cannot be used")

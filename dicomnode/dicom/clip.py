@@ -1,0 +1,226 @@
+"""One file looked at: is it a contrast clip, and if not, what is it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from pydicom import Dataset
+from pydicom.uid import UID
+
+from dicomnode.dicom.box import Box
+from dicomnode.dicom.clock import frame_times_s
+from dicomnode.dicom.decode import frame_shape, frames, number_of_frames
+from dicomnode.dicom.header import Header, read_header
+from dicomnode.dicom.panes import Panes, find_panes, level_curve
+from dicomnode.dicom.regions import Region, has_colour_flow, image_regions
+from dicomnode.errors import InputError, Reason
+
+__all__ = ["ULTRASOUND", "LeftOut", "Look", "continues", "look_at"]
+
+U8 = NDArray[np.uint8]
+F32 = NDArray[np.float32]
+
+ULTRASOUND = {
+    "1.2.840.10008.5.1.4.1.1.3.1": "US Multi-frame",
+    "1.2.840.10008.5.1.4.1.1.3": "US Multi-frame (retired)",
+    "1.2.840.10008.5.1.4.1.1.6.1": "US Image",
+    "1.2.840.10008.5.1.4.1.1.6": "US Image (retired)",
+}
+"""SOP classes that may hold a clip; US Image is sent with several frames, against PS3.3 A.6."""
+OWN_MODEL = "dicomnode"
+SHRINK = 4
+THUMBNAIL_PX = 24
+ALIKE = 0.5
+"""Correlation from which a clip goes on where another ended."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class LeftOut:
+    """A file of the study that is not analysed, and why."""
+
+    path: Path
+    sop_instance_uid: str | None
+    reason: Reason
+
+
+@dataclass(frozen=True, kw_only=True)
+class Look:
+    """What was seen of one clip.
+
+    Attributes
+    ----------
+    times_s : ndarray of float64, shape (n,)
+        Seconds after the clip's own first frame.
+    sampled : tuple of int
+        0-based indices of the frames that were looked at.
+    preview : ndarray of uint8, shape (T, R / 4, C / 4, 3)
+        Every fourth pixel of those frames: enough to compare clips, small enough to keep.
+    panes : Panes or Reason
+        A reason where the clip by itself does not show contrast.
+    """
+
+    header: Header
+    times_s: NDArray[np.float64]
+    regions: tuple[Region, ...]
+    sampled: tuple[int, ...]
+    preview: U8
+    panes: Panes | Reason
+
+    @property
+    def sop_instance_uid(self) -> str:
+        """SOP Instance UID."""
+        return str(self.header.dataset.get("SOPInstanceUID", ""))
+
+    @property
+    def duration_s(self) -> float:
+        """From the first frame to where the next one after the last would be."""
+        steps = np.diff(self.times_s)
+        return float(self.times_s[-1] + (np.median(steps) if len(steps) else 0.0))
+
+    @property
+    def geometry(self) -> tuple[object, ...]:
+        """Clips of one exam agree in this: image size and regions."""
+        dataset = self.header.dataset
+        return int(dataset.Rows), int(dataset.Columns), self.regions
+
+    def curve(self, box: Box) -> NDArray[np.float64]:
+        """Mean grey level of a box over the sampled frames."""
+        return level_curve(self.preview, _in_preview(box))
+
+    def sample(self) -> U8:
+        """Decode the sampled frames again, (T, R, C, 3)."""
+        return np.stack(list(frames(self.header, only=self.sampled)))
+
+
+def look_at(path: Path, *, sample_frames: int, minimum_frames: int) -> Look | LeftOut:
+    """Look at one file.
+
+    What can be no part of a contrast exam is left out with a reason. A clip that might be the
+    later part of one comes back as a look whose ``panes`` is the reason against it.
+    """
+    uid: str | None = None
+    try:
+        header = read_header(path)
+        uid = str(header.dataset.get("SOPInstanceUID") or "") or None
+        reason = _refused_class(header) or _refused_count(header, minimum_frames)
+        found = reason or _look(header, sample_frames)
+    except InputError as error:
+        found = error.reason
+    if isinstance(found, Look):
+        return found
+    return LeftOut(path=path, sop_instance_uid=uid, reason=found)
+
+
+def _refused_class(header: Header) -> Reason | None:
+    dataset = header.dataset
+    sop_class = str(dataset.get("SOPClassUID", ""))
+    if sop_class not in ULTRASOUND:
+        named = UID(sop_class).name if sop_class else "an object without SOPClassUID (0008,0016)"
+        return Reason("not-ultrasound", f"not analysed: expected ultrasound, found {named}")
+    if str(dataset.get("ManufacturerModelName", "")).lower().startswith(OWN_MODEL):
+        return Reason("own-result", "not analysed: a result of this software")
+    return None
+
+
+def _refused_count(header: Header, minimum_frames: int) -> Reason | None:
+    count = number_of_frames(header)
+    if count == 1:
+        return Reason("still", "not CEUS: a still image; a clip was expected")
+    if count < minimum_frames:
+        return Reason(
+            "too-few-frames",
+            f"not CEUS that can be measured: expected at least {minimum_frames} frames to see "
+            f"contrast come and go, found NumberOfFrames (0028,0008) {count}",
+        )
+    return None
+
+
+def _look(header: Header, sample_frames: int) -> Look | Reason:
+    """Judge the pixels first: what is no contrast clip is refused as that, whatever else it lacks."""
+    name, dataset = header.path.name, header.dataset
+    count = number_of_frames(header)
+    frame_shape(header)
+    wanted = np.unique(np.linspace(0, count - 1, sample_frames).astype(int)).tolist()
+    sample = np.stack(list(frames(header, only=wanted)))
+    regions, region_error = _regions_or_error(dataset, name)
+    times_s, time_error = _times_or_error(dataset, count, name)
+    panes = find_panes(
+        sample,
+        [region.box for region in regions],
+        duration_s=None if times_s is None else float(times_s[-1]),
+        has_colour_flow=has_colour_flow(dataset),
+    )
+    error = time_error or region_error
+    if isinstance(panes, Reason) and (error is not None or panes.code != "no-wash-in"):
+        return panes
+    if error is not None or times_s is None:
+        return error or Reason("no-timing", f"{name}: no timing")
+    return Look(
+        header=header,
+        times_s=times_s,
+        regions=regions,
+        sampled=tuple(wanted),
+        preview=np.ascontiguousarray(sample[:, ::SHRINK, ::SHRINK]),
+        panes=panes,
+    )
+
+
+def _regions_or_error(dataset: Dataset, name: str) -> tuple[tuple[Region, ...], Reason | None]:
+    try:
+        return image_regions(dataset, name), None
+    except InputError as error:
+        return (), error.reason
+
+
+def _times_or_error(
+    dataset: Dataset, count: int, name: str
+) -> tuple[NDArray[np.float64] | None, Reason | None]:
+    try:
+        return frame_times_s(dataset, count, name), None
+    except InputError as error:
+        return None, error.reason
+
+
+def continues(look: Look, earlier: Sequence[Look], contrast: Box) -> bool:
+    """Whether a clip without wash-in of its own shows in ``contrast`` what another clip shows.
+
+    Such a clip is the later part of an injection: same image size and regions, and its first frame
+    looks as some sampled frame of the other does.
+    """
+    box = _in_preview(contrast)
+    start = _thumbnail(look.preview[0], box)
+    for other in earlier:
+        if other.geometry != look.geometry:
+            continue
+        if any(_alike(start, _thumbnail(frame, box)) for frame in other.preview):
+            return True
+    return False
+
+
+def _in_preview(box: Box) -> Box:
+    return Box(
+        row=-(-box.row // SHRINK),
+        column=-(-box.column // SHRINK),
+        rows=max(box.rows // SHRINK, 1),
+        columns=max(box.columns // SHRINK, 1),
+    )
+
+
+def _thumbnail(frame: U8, box: Box) -> F32:
+    """Mean green, the channel nearest to luma, of a coarse grid of cells of a box."""
+    rows, columns = box.slices
+    green = frame[rows, columns, 1].astype(np.float32)
+    row_edges = np.linspace(0, green.shape[0], THUMBNAIL_PX, endpoint=False).astype(int)
+    column_edges = np.linspace(0, green.shape[1], THUMBNAIL_PX, endpoint=False).astype(int)
+    sums = np.add.reduceat(np.add.reduceat(green, row_edges, axis=0), column_edges, axis=1)
+    return np.asarray(sums / (green.size / THUMBNAIL_PX**2), np.float32)
+
+
+def _alike(first: F32, second: F32) -> bool:
+    """Correlated, and of the same brightness give or take a third."""
+    if first.std() < 1e-3 or second.std() < 1e-3:
+        return False
+    same_level = 0.67 <= (first.mean() + 1) / (second.mean() + 1) <= 1.5
+    return bool(same_level and np.corrcoef(first.ravel(), second.ravel())[0, 1] >= ALIKE)

@@ -1,0 +1,122 @@
+"""Which contrast clips belong to one injection."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from dicomnode.dicom.clip import Look, continues
+from dicomnode.dicom.clock import Placed, place
+from dicomnode.dicom.panes import Panes, washes_in
+from dicomnode.errors import Reason
+
+__all__ = ["Injection", "sort_into_injections"]
+
+BASELINE_SHARE = 0.35
+"""A clip starts without contrast if it is this near, of the earlier rise, to the earlier start."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Injection:
+    """Clips in order of time, when each starts on the injection's clock, and their common panes."""
+
+    looks: tuple[Look, ...]
+    starts_s: tuple[float, ...]
+    panes: Panes
+    warnings: tuple[str, ...]
+
+
+def sort_into_injections(
+    looks: Sequence[Look], *, gap_s: float
+) -> tuple[list[Injection], list[tuple[Look, Reason]]]:
+    """Put clips on a clock and cut it where a new injection begins; say which fit nowhere."""
+    injections: list[Injection] = []
+    left_out: list[tuple[Look, Reason]] = []
+    contrast, unsure = _split(looks)
+    for group in _by_geometry(contrast):
+        panes = _common_panes(group)
+        group += [look for look in unsure if continues(look, group, panes.contrast)]
+        unsure = [look for look in unsure if all(look is not other for other in group)]
+        placed = place([look.header.dataset for look in group], [look.duration_s for look in group])
+        if placed is None:
+            group, reasons = _only_the_longest(group)
+            left_out += reasons
+            placed = place([group[0].header.dataset], [group[0].duration_s])
+        assert placed is not None
+        injections += _cut(group, placed, panes, gap_s)
+    left_out += [(look, look.panes) for look in unsure if isinstance(look.panes, Reason)]
+    return injections, left_out
+
+
+def _split(looks: Sequence[Look]) -> tuple[list[Look], list[Look]]:
+    contrast = [look for look in looks if isinstance(look.panes, Panes)]
+    return contrast, [look for look in looks if isinstance(look.panes, Reason)]
+
+
+def _by_geometry(looks: Sequence[Look]) -> list[list[Look]]:
+    groups: dict[tuple[object, ...], list[Look]] = {}
+    for look in looks:
+        assert isinstance(look.panes, Panes)
+        key = (look.geometry, look.panes.layout, look.panes.tinted)
+        groups.setdefault(key, []).append(look)
+    return list(groups.values())
+
+
+def _common_panes(group: Sequence[Look]) -> Panes:
+    """The panes of the longest clip: it showed most of them."""
+    longest = max(group, key=lambda look: len(look.times_s))
+    assert isinstance(longest.panes, Panes)
+    return longest.panes
+
+
+def _only_the_longest(group: list[Look]) -> tuple[list[Look], list[tuple[Look, Reason]]]:
+    longest = max(group, key=lambda look: look.duration_s)
+    reason = Reason(
+        "no-clock",
+        "not analysed: AcquisitionDateTime (0008,002A), AcquisitionTime (0008,0032) and "
+        "ContentTime (0008,0033) do not tell when this clip was taken relative to the other clips "
+        "of the study: missing, equal or overlapping; only the longest clip is analysed",
+    )
+    return [longest], [(look, reason) for look in group if look is not longest]
+
+
+def _cut(group: Sequence[Look], placed: Placed, panes: Panes, gap_s: float) -> list[Injection]:
+    """Cut a clock into injections: after a long gap, or where contrast is gone and comes again."""
+    runs: list[list[tuple[Look, float]]] = []
+    for index, start_s in zip(placed.order, placed.starts_s, strict=True):
+        look = group[index]
+        if not runs or _is_new(look, start_s, runs[-1], panes, gap_s):
+            runs.append([])
+        runs[-1].append((look, start_s))
+    return [_injection(run, placed, panes) for run in runs]
+
+
+def _is_new(
+    look: Look, start_s: float, run: Sequence[tuple[Look, float]], panes: Panes, gap_s: float
+) -> bool:
+    last, last_start_s = run[-1]
+    if start_s - (last_start_s + last.duration_s) > gap_s:
+        return True
+    curves = [earlier.curve(panes.contrast) for earlier, _ in run]
+    together = np.concatenate(curves)
+    curve = look.curve(panes.contrast)
+    if not washes_in(together) or not washes_in(curve):
+        return False
+    base, peak = float(together[0]), float(together.max())
+    return bool(curve[0] <= base + BASELINE_SHARE * (peak - base))
+
+
+def _injection(run: Sequence[tuple[Look, float]], placed: Placed, panes: Panes) -> Injection:
+    first_s = run[0][1]
+    warnings = [text for look, _ in run for text in look.header.warnings]
+    if placed.source == "ContentDate and ContentTime":
+        warnings.append(
+            "clips are placed by ContentTime (0008,0033), which some scanners stamp when a clip is "
+            "stored"
+        )
+    return Injection(
+        looks=tuple(look for look, _ in run),
+        starts_s=tuple(start_s - first_s for _, start_s in run),
+        panes=panes,
+        warnings=tuple(warnings),
+    )

@@ -1,0 +1,174 @@
+"""Heavy work, each piece in a process of its own.
+
+A pool that lends its processes out would let one exam that breaks its process take others
+with it, and could not end one that hangs. A process per exam is forked in milliseconds, gives
+all memory back and can be killed.
+"""
+
+import ctypes
+import multiprocessing
+import os
+import signal
+import threading
+import traceback
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from multiprocessing.connection import Connection, wait
+from multiprocessing.context import ForkServerProcess
+from multiprocessing.forkserver import ensure_running
+from typing import Any
+
+from dicomnode.errors import DicomnodeError
+from dicomnode.jobs.step import Interrupted
+
+__all__ = ["WorkError", "WorkerDiedError", "Workers", "die_with_parent"]
+
+_PR_SET_PDEATHSIG = 1  # prctl(2)
+
+
+class WorkError(DicomnodeError):
+    """The work raised; says what and where, without the text of foreign exceptions."""
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+class WorkerDiedError(WorkError):
+    """The process ended without an answer: killed, out of memory, or a fault in native code."""
+
+    retryable = True
+
+
+@dataclass(frozen=True)
+class _Raised:
+    """An exception on its way between processes; exceptions themselves may not unpickle."""
+
+    code: str
+    text: str
+
+
+class Workers:
+    """Runs functions in processes that die with this one.
+
+    Parameters
+    ----------
+    timeout_s : float
+        A function that takes longer is killed.
+    prepare : callable
+        Called first in each process, to set up its log; picklable.
+    """
+
+    def __init__(self, *, timeout_s: float, prepare: Callable[[], None]) -> None:
+        self._timeout_s = timeout_s
+        self._prepare = prepare
+        self._context = multiprocessing.get_context("forkserver")
+        self._running: set[ForkServerProcess] = set()
+        self._lock = threading.Lock()
+        self._stopping = False
+
+    def start(self) -> None:
+        """Start the fork server; from a thread that lives as long as the node."""
+        self._context.set_forkserver_preload(["dicomnode.jobs.nursery"])
+        ensure_running()
+
+    def run(self, function: Callable[..., Any], *args: Any) -> Any:
+        """Call ``function`` in a new process and give what it returns.
+
+        Raises
+        ------
+        WorkerDiedError
+            When the process ended without an answer; another attempt may succeed.
+        WorkError
+            When the function raised, or took too long.
+        Interrupted
+            When the workers were stopped meanwhile.
+        """
+        receiver, sender = self._context.Pipe(duplex=False)
+        process = self._context.Process(
+            target=_main, args=(sender, self._prepare, function, args), daemon=True
+        )
+        with receiver:
+            self._begin(process)
+            sender.close()
+            try:
+                answer = self._answer(receiver, process)
+            finally:
+                self._end(process)
+        if isinstance(answer, _Raised):
+            raise WorkError(answer.code, answer.text)
+        return answer
+
+    def stop(self) -> None:
+        """Kill what runs; its callers are interrupted."""
+        with self._lock:
+            self._stopping = True
+            running = tuple(self._running)
+        for process in running:
+            process.kill()
+
+    def _begin(self, process: ForkServerProcess) -> None:
+        with self._lock:
+            if self._stopping:
+                raise Interrupted
+            process.start()
+            self._running.add(process)
+
+    def _end(self, process: ForkServerProcess) -> None:
+        process.kill()
+        process.join()
+        with self._lock:
+            self._running.discard(process)
+        process.close()
+
+    def _answer(self, receiver: Connection, process: ForkServerProcess) -> Any:
+        ready = wait([receiver, process.sentinel], timeout=self._timeout_s)
+        if receiver in ready:
+            with suppress(EOFError):  # the pipe's end closes with a process that dies
+                return receiver.recv()
+        if self._stopping:
+            raise Interrupted
+        if not ready:
+            raise WorkError(
+                "analysis-timeout", f"expected an answer within {self._timeout_s:.0f} s, got none"
+            )
+        process.join()
+        raise WorkerDiedError("worker-died", _how_it_ended(process.exitcode))
+
+
+def die_with_parent() -> None:
+    """Ask the kernel to kill this process when the one that started it ends (prctl(2))."""
+    ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+def _main(
+    sender: Connection, prepare: Callable[[], None], function: Callable[..., Any], args: Any
+) -> None:
+    """Run in the worker: the boundary where anything that goes wrong becomes an answer."""
+    die_with_parent()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
+    os.nice(5)  # receiving goes first
+    prepare()
+    try:
+        answer = function(*args)
+    except DicomnodeError as error:
+        answer = _Raised(getattr(error, "code", "analysis-error"), str(error))
+    except Exception as error:
+        answer = _Raised("analysis-error", _where(error))
+    sender.send(answer)
+
+
+def _where(error: Exception) -> str:
+    """Name an exception's kind and place; its text may quote a patient's data."""
+    frame = traceback.extract_tb(error.__traceback__)[-1]
+    place = f"{os.path.basename(frame.filename)}:{frame.lineno} ({frame.name})"  # noqa: PTH119
+    return f"expected a result, got {type(error).__name__} in {place}"
+
+
+def _how_it_ended(exit_code: int | None) -> str:
+    if exit_code is not None and exit_code < 0:
+        how = signal.Signals(-exit_code).name
+        return f"the analysis process was ended by {how}; SIGKILL often means out of memory"
+    return f"the analysis process ended with status {exit_code} and without an answer"

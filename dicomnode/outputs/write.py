@@ -1,0 +1,125 @@
+"""The files of one result, as DESIGN names them."""
+
+import json
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+from pydicom import Dataset
+
+from dicomnode import __version__
+from dicomnode.dicom.capture import secondary_capture
+from dicomnode.dicom.context import Context, laterality
+from dicomnode.dicom.exam import Exam
+from dicomnode.dicom.overlay import write_loop
+from dicomnode.dicom.seg import segmentation
+from dicomnode.dicom.sr import refusal, report
+from dicomnode.errors import Reason
+from dicomnode.outputs.document import Document, OutputPart
+from dicomnode.report.keyframe import keyframe
+from dicomnode.report.page import ReportHeader, page
+from dicomnode.report.paint import LoopPainter
+from dicomnode.science.findings import Findings
+
+__all__ = ["OutputFile", "write_document", "write_maps", "write_outputs", "write_refusal"]
+
+SIDES = {"L": "left breast", "R": "right breast", None: "side not stated"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class OutputFile:
+    """One file that was written; the UIDs are empty for what is not DICOM."""
+
+    kind: str
+    path: Path
+    sop_class_uid: str = ""
+    sop_instance_uid: str = ""
+    transfer_syntax_uid: str = ""
+
+    @property
+    def part(self) -> OutputPart:
+        """The file as ``result.json`` lists it."""
+        return OutputPart(
+            kind=self.kind,
+            path=self.path.name,
+            sop_class_uid=self.sop_class_uid,
+            sop_instance_uid=self.sop_instance_uid,
+        )
+
+
+def write_outputs(
+    exam: Exam, findings: Findings, context: Context, directory: Path
+) -> list[OutputFile]:
+    """Write SEG, SR, overlay, key frame and report page of an analysed exam."""
+    seg = segmentation(exam, findings, context)
+    picture = page(findings, _page_header(exam))
+    Image.fromarray(picture).save(directory / "report.png")
+    return [
+        _saved(seg, "seg", directory),
+        _saved(report(exam, findings, context, seg), "sr", directory),
+        _listed(
+            write_loop(directory / "overlay.dcm", exam, context, LoopPainter(findings)),
+            "overlay",
+            directory,
+        ),
+        _saved(
+            secondary_capture(
+                exam, context, keyframe(findings), "keyframe", frame=findings.reference_frame
+            ),
+            "keyframe",
+            directory,
+        ),
+        _saved(secondary_capture(exam, context, picture, "report"), "report", directory),
+        OutputFile(kind="page", path=directory / "report.png"),
+    ]
+
+
+def write_refusal(
+    context: Context, reasons: tuple[Reason, ...], directory: Path
+) -> list[OutputFile]:
+    """Write the SR that says why an exam was not analysed, for destinations that want refusals."""
+    dataset = refusal(context, reasons)
+    return [replace(_saved(dataset, "sr", directory), kind="refusal")]
+
+
+def write_document(document: Document, directory: Path) -> OutputFile:
+    """Write ``result.json``."""
+    path = directory / "result.json"
+    path.write_text(json.dumps(document.model_dump(mode="json"), indent=1) + "\n")
+    return OutputFile(kind="result", path=path)
+
+
+def write_maps(findings: Findings, directory: Path) -> OutputFile:
+    """Write ``maps.npz``: lesion, sub-regions and every parameter map, shape (R, C)."""
+    path = directory / "maps.npz"
+    np.savez_compressed(
+        path,
+        lesion=findings.lesion_mask.astype(np.float32),
+        subregion=findings.subregion_map.astype(np.float32),
+        **{("quality" if name == "QOF" else name): findings.maps[name] for name in findings.maps},
+    )
+    return OutputFile(kind="maps", path=path)
+
+
+def _page_header(exam: Exam) -> ReportHeader:
+    facts = [SIDES[laterality(exam.header)], f"injection {exam.injection}"]
+    if exam.header.get("StudyDate"):
+        day = str(exam.header.StudyDate)
+        facts.append(f"{day[:4]}-{day[4:6]}-{day[6:8]}")
+    return ReportHeader(facts=" · ".join(facts), software=f"dicomnode {__version__}")
+
+
+def _saved(dataset: Dataset, kind: str, directory: Path) -> OutputFile:
+    dataset.save_as(directory / f"{kind}.dcm", enforce_file_format=True)
+    return _listed(dataset, kind, directory)
+
+
+def _listed(dataset: Dataset, kind: str, directory: Path) -> OutputFile:
+    return OutputFile(
+        kind=kind,
+        path=directory / f"{kind}.dcm",
+        sop_class_uid=str(dataset.SOPClassUID),
+        sop_instance_uid=str(dataset.SOPInstanceUID),
+        transfer_syntax_uid=str(dataset.file_meta.TransferSyntaxUID),
+    )

@@ -1,0 +1,115 @@
+"""Keeping the data directory from filling: what may go, goes; nothing else."""
+
+import shutil
+import threading
+import time
+from collections.abc import Callable, Iterable
+
+import structlog
+
+from dicomnode.config import RetentionOptions
+from dicomnode.jobs.engine import Engine
+from dicomnode.store.ledger import Ledger
+from dicomnode.store.rows import ExamRow
+from dicomnode.store.spool import Spool
+from dicomnode.store.states import DeliveryState, ExamState
+
+__all__ = ["Housekeeping"]
+
+log = structlog.get_logger(__name__)
+
+_HOUR_S = 3600.0
+_DAY_S = 24 * _HOUR_S
+_JOBS_KEPT_S = 7 * _DAY_S
+_MANY = 1_000_000
+_AT_REST = frozenset({ExamState.ANALYSED, ExamState.REFUSED})
+_ARRIVED = frozenset({DeliveryState.SENT, DeliveryState.COMMITTED})
+
+
+class Housekeeping:
+    """Sweeps at start, then once an hour."""
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        spool: Spool,
+        engine: Engine,
+        options: RetentionOptions,
+        *,
+        now: Callable[[], float] = time.time,
+    ) -> None:
+        self._ledger = ledger
+        self._spool = spool
+        self._engine = engine
+        self._options = options
+        self._now = now
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="housekeeping", daemon=True)
+
+    def start(self) -> None:
+        """Begin, in a thread."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End after what is being done."""
+        self._stopping.set()
+        if self._thread.ident is not None:
+            self._thread.join()
+
+    def clean(self) -> None:
+        """Do one round."""
+        self._drop_workspaces()
+        self._engine.purge(before=self._now() - _JOBS_KEPT_S)
+        if self._options.days > 0:
+            self._drop_old_files(self._now() - self._options.days * _DAY_S)
+
+    def _run(self) -> None:
+        while True:
+            try:
+                self.clean()
+            except Exception:
+                log.exception("housekeeping.failed")
+            if self._stopping.wait(_HOUR_S):
+                return
+
+    def _drop_workspaces(self) -> None:
+        """Remove work that no exam under analysis has taken."""
+        for directory in tuple(self._spool.work.iterdir()):
+            wanted = {row.job for row in self._ledger.exams(states=[ExamState.ANALYSING])}
+            if directory.name not in wanted | self._engine.active:
+                shutil.rmtree(directory, ignore_errors=True)
+                log.info("workspace.removed", name=directory.name)
+
+    def _drop_old_files(self, before: float) -> None:
+        """Remove the files, never the rows, of studies that are long done and delivered."""
+        studies: dict[str, list[ExamRow]] = {}
+        for exam in self._ledger.exams(limit=_MANY):
+            studies.setdefault(exam.study_uid, []).append(exam)
+        for study_uid, exams in studies.items():
+            if self._may_go(exams, before) and (count := self._drop_files(exams)):
+                log.info("study.files_removed", study_uid=study_uid, files=count)
+
+    def _may_go(self, exams: Iterable[ExamRow], before: float) -> bool:
+        return all(
+            exam.state in _AT_REST
+            and exam.changed_at < before
+            and all(
+                delivery.state in _ARRIVED and delivery.changed_at < before
+                for delivery in self._ledger.deliveries(exam.id)
+            )
+            for exam in exams
+        )
+
+    def _drop_files(self, exams: Iterable[ExamRow]) -> int:
+        recorded = [
+            path
+            for exam in exams
+            for path in (
+                *(instance.path for instance in self._ledger.variants_of(exam)),
+                *(output.path for output in self._ledger.outputs(exam.id)),
+            )
+        ]
+        there = [path for one in set(recorded) if (path := self._spool.absolute(one)).exists()]
+        for path in there:
+            path.unlink(missing_ok=True)
+        return len(there)

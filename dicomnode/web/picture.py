@@ -1,0 +1,20 @@
+"""Results that are pictures, as a browser can show them."""
+
+import io
+from pathlib import Path
+
+from PIL import Image
+from pydicom import dcmread
+
+__all__ = ["PICTURES", "png"]
+
+PICTURES = ("report", "keyframe")
+"""Kinds of output that are a single colour picture without the patient's name in its pixels."""
+
+
+def png(path: Path) -> bytes:
+    """Turn a Secondary Capture into a PNG, from the very bytes that were delivered."""
+    picture = Image.fromarray(dcmread(path).pixel_array)
+    buffer = io.BytesIO()
+    picture.save(buffer, format="PNG")
+    return buffer.getvalue()

@@ -1,0 +1,149 @@
+"""What the templates and the API show of the ledger's rows."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from datetime import UTC, datetime
+from typing import Any
+
+from dicomnode.store.ledger import Ledger
+from dicomnode.store.rows import DeliveryRow, ExamRow
+from dicomnode.web.labels import short_uid, study_label
+from dicomnode.web.picture import PICTURES
+
+__all__ = ["exam_page", "exam_plain", "exam_rows"]
+
+_NOT_SHOWN = frozenset({"decision", "malignant_probability", "grade"})
+
+
+def exam_rows(ledger: Ledger, key: bytes, *, limit: int) -> list[dict[str, Any]]:
+    """Make the rows of the exam table."""
+    return [_row(exam, ledger.deliveries(exam.id), key) for exam in ledger.exams(limit=limit)]
+
+
+def exam_page(ledger: Ledger, exam_id: int, key: bytes) -> dict[str, Any]:
+    """Make the page of one exam."""
+    exam = ledger.exam(exam_id)
+    deliveries = ledger.deliveries(exam_id)
+    outputs = ledger.outputs(exam_id)
+    return {
+        "exam": _row(exam, deliveries, key) | {"attempt": exam.attempt, "replaces": exam.replaces},
+        "reasons": exam.reasons,
+        "summary": _facts(exam.summary),
+        "instances": [
+            {
+                "uid": short_uid(one.sop_instance_uid),
+                "series": short_uid(one.series_uid),
+                "sop_class": one.sop_class_uid,
+                "size": _size(one.size_bytes),
+                "variant": one.variant,
+                "received": _when(one.received_at),
+                "from": f"{one.calling_ae}@{one.host}",
+            }
+            for one in ledger.variants_of(exam)
+        ],
+        "outputs": [
+            {
+                "kind": one.kind,
+                "uid": short_uid(one.sop_instance_uid),
+                "size": _size(one.size_bytes),
+                "sha256": one.sha256[:12],
+            }
+            for one in outputs
+        ],
+        "pictures": [one.kind for one in outputs if one.kind in PICTURES],
+        "deliveries": [_delivery(one) for one in deliveries],
+    }
+
+
+def exam_plain(ledger: Ledger, exam: ExamRow) -> dict[str, Any]:
+    """Give an exam as the API shows it, with its UIDs whole."""
+    return {
+        "id": exam.id,
+        "study_uid": exam.study_uid,
+        "injection": exam.injection,
+        "revision": exam.revision,
+        "state": exam.state,
+        "reasons": [asdict(reason) for reason in exam.reasons],
+        "summary": dict(exam.summary),
+        "replaces": exam.replaces,
+        "created_at": _iso(exam.created_at),
+        "changed_at": _iso(exam.changed_at),
+        "deliveries": [
+            {
+                "destination": one.destination,
+                "kind": one.output.kind,
+                "sop_instance_uid": one.output.sop_instance_uid,
+                "state": one.state,
+                "attempts": one.attempts,
+                "error": one.error,
+            }
+            for one in ledger.deliveries(exam.id)
+        ],
+    }
+
+
+def _row(exam: ExamRow, deliveries: Sequence[DeliveryRow], key: bytes) -> dict[str, Any]:
+    return {
+        "id": exam.id,
+        "label": study_label(exam.study_uid, key),
+        "study": short_uid(exam.study_uid),
+        "injection": exam.injection,
+        "revision": exam.revision,
+        "state": exam.state,
+        "reason": exam.reasons[0].text if exam.reasons else "",
+        "decision": exam.summary.get("decision"),
+        "probability": exam.summary.get("malignant_probability"),
+        "grade": exam.summary.get("grade"),
+        "calling_ae": exam.calling_ae,
+        "received": _when(exam.created_at),
+        "changed": _when(exam.changed_at),
+        "deliveries": _delivery_counts(deliveries),
+    }
+
+
+def _delivery_counts(deliveries: Sequence[DeliveryRow]) -> list[dict[str, Any]]:
+    """Count each destination's deliveries by state."""
+    counts: dict[str, Counter[str]] = {}
+    for one in deliveries:
+        counts.setdefault(one.destination, Counter())[one.state] += 1
+    return [{"destination": name, "states": dict(states)} for name, states in counts.items()]
+
+
+def _delivery(one: DeliveryRow) -> dict[str, Any]:
+    return {
+        "destination": one.destination,
+        "kind": one.output.kind,
+        "state": one.state,
+        "attempts": one.attempts,
+        "status": "" if one.status is None else f"0x{one.status:04X}",
+        "error": one.error,
+        "changed": _when(one.changed_at),
+        "next": _when(one.next_attempt_at) if one.state == "retry" else "",
+    }
+
+
+def _facts(summary: Mapping[str, Any]) -> dict[str, str]:
+    """Write what is not shown in the head of the page."""
+    return {
+        name.replace("_", " "): f"{value:g}" if isinstance(value, float) else str(value)
+        for name, value in summary.items()
+        if name not in _NOT_SHOWN and value is not None
+    }
+
+
+def _size(size_bytes: int) -> str:
+    size = float(size_bytes)
+    for unit in ("B", "KiB", "MiB"):
+        if size < 1024:
+            return f"{size:.0f} {unit}" if unit == "B" else f"{size:.1f} {unit}"
+        size /= 1024
+    return f"{size:.1f} GiB"
+
+
+def _when(epoch_s: float) -> str:
+    return datetime.fromtimestamp(epoch_s, UTC).strftime("%Y-%m-%d %H:%M:%S")
+
+
+def _iso(epoch_s: float) -> str:
+    return datetime.fromtimestamp(epoch_s, UTC).isoformat(timespec="milliseconds")

@@ -1,0 +1,163 @@
+"""The SR: what was measured is in it, in place, coded, and valid; a refusal says why."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from types import ModuleType
+
+import highdicom
+import numpy as np
+import pytest
+from pydicom.dataset import Dataset
+
+from dicomnode.dicom import codes, sr
+from dicomnode.dicom.context import study_context
+from dicomnode.dicom.seg import segmentation
+from dicomnode.errors import OutputError, Reason
+
+Judge = Callable[[str, Dataset | Path], list[str]]
+PRIVATE = ("<99DICOMNODE>", "Coding Scheme")
+
+
+def report(example: ModuleType, bare: bool = False) -> tuple[Dataset, Dataset]:
+    findings = example.bare_findings() if bare else example.findings()
+    exam, context = example.exam(), example.context()
+    seg = segmentation(exam, findings, context)
+    return sr.report(exam, findings, context, seg), seg
+
+
+@pytest.fixture(scope="module")
+def made(example: ModuleType) -> tuple[Dataset, Dataset]:
+    return report(example)
+
+
+def items(dataset: Dataset) -> list[Dataset]:
+    found = [dataset]
+    for item in dataset.get("ContentSequence", ()):
+        found += items(item)
+    return found
+
+
+def texts(dataset: Dataset) -> str:
+    return "\n".join(item.TextValue for item in items(dataset) if "TextValue" in item)
+
+
+def numbers(dataset: Dataset, code: str) -> list[float]:
+    return [
+        float(item.MeasuredValueSequence[0].NumericValue)
+        for item in items(dataset)
+        if item.get("ValueType") == "NUM" and item.ConceptNameCodeSequence[0].CodeValue == code
+    ]
+
+
+def test_highdicom_reads_a_group_per_region(made: tuple[Dataset, Dataset], tmp_path: Path) -> None:
+    dataset, seg = made
+    dataset.save_as(tmp_path / "sr.dcm", enforce_file_format=True)
+    content = highdicom.sr.srread(tmp_path / "sr.dcm").content
+    groups = content.get_planar_roi_measurement_groups()
+    assert len(groups) == 5  # lesion and four sub-regions
+    tracked = {part.TrackingUID for part in seg.SegmentSequence}
+    assert {group.tracking_uid for group in groups} <= tracked
+    lesion = content.get_planar_roi_measurement_groups(tracking_uid=groups[0].tracking_uid)[0]
+    assert lesion.finding_type == codes.LESION
+    assert lesion.finding_sites[0].laterality == codes.LATERALITY["L"]
+
+
+def test_sub_regions_are_measured_on_their_seg_frame(
+    made: tuple[Dataset, Dataset], example: ModuleType
+) -> None:
+    dataset, seg = made
+    frames = [
+        int(item.ReferencedSOPSequence[0].ReferencedFrameNumber)
+        for item in items(dataset)
+        if item.get("ValueType") == "IMAGE"
+        and item.ReferencedSOPSequence[0].ReferencedSOPInstanceUID == seg.SOPInstanceUID
+    ]
+    assert frames == [2, 3, 4, 5]
+    medians = [region.parameters["TTP"].median for region in example.findings().subregions]
+    assert np.allclose(numbers(dataset, "113069")[::3], medians, rtol=1e-5)
+
+
+def test_the_outline_lies_on_the_contrast_pane(
+    made: tuple[Dataset, Dataset], example: ModuleType
+) -> None:
+    (region,) = [item for item in items(made[0]) if item.get("ValueType") == "SCOORD"]
+    points = np.array(region.GraphicData).reshape(-1, 2)
+    outline = example.findings().lesion.outlines[0]
+    pane = example.CONTRAST
+    assert np.array_equal(points[0], points[-1])
+    assert np.allclose(points[: len(outline), 0], outline[:, 1] + pane.column + 0.5, atol=1e-3)
+    assert np.allclose(points[: len(outline), 1], outline[:, 0] + pane.row + 0.5, atol=1e-3)
+
+
+def test_the_answer_says_how_sure_it_is_and_why(made: tuple[Dataset, Dataset]) -> None:
+    dataset, _ = made
+    assert set(numbers(dataset, codes.PROBABILITY_OF_CANCER.value)) == {87.0}
+    assert set(numbers(dataset, codes.PROBABILITY_LOWER.value)) == {71.0}
+    assert numbers(dataset, "fraction_5") == [0.21, 0.83]
+    assert "Research use only" in texts(dataset)
+    assert "was trained on: simulated exams" in texts(dataset)
+    assert "Dynamic range taken from: vendor" in texts(dataset)
+    assert "sha256: " in texts(dataset)
+    assert (dataset.VerificationFlag, dataset.PreliminaryFlag) == ("UNVERIFIED", "PRELIMINARY")
+
+
+def test_every_referenced_instance_is_evidence(made: tuple[Dataset, Dataset]) -> None:
+    dataset, _ = made
+    referenced = {
+        item.ReferencedSOPSequence[0].ReferencedSOPInstanceUID
+        for item in items(dataset)
+        if item.get("ValueType") == "IMAGE"
+    }
+    evidence = {
+        instance.ReferencedSOPInstanceUID
+        for study in dataset.CurrentRequestedProcedureEvidenceSequence
+        for series in study.ReferencedSeriesSequence
+        for instance in series.ReferencedSOPSequence
+    }
+    assert referenced <= evidence
+
+
+def test_an_unanswered_exam_has_no_number_for_it(example: ModuleType) -> None:
+    dataset, _ = report(example, bare=True)
+    assert numbers(dataset, codes.PROBABILITY_OF_CANCER.value) == []
+    assert numbers(dataset, codes.ENLARGEMENT.value) == []
+
+
+def test_a_refusal_says_why_without_an_exam(example: ModuleType, judged: Judge) -> None:
+    context = study_context([example.header()], recipe="1", when=example.context().when)
+    dataset = sr.refusal(context, [Reason("no-bolus", "Expected ≥ 3 dB, found 1.2 dB — no bolus")])
+    assert "no-bolus: Expected >= 3 dB, found 1.2 dB - no bolus" in texts(dataset)
+    assert str(dataset.PatientName) == "Müller^Änne"
+    assert unexpected(judged("dciodvfy", dataset)) == []
+    assert judged("dsrdump", dataset) == []
+    with pytest.raises(OutputError, match="at least one reason"):
+        sr.refusal(context, [])
+
+
+def unexpected(complaints: list[str]) -> list[str]:
+    return [line for line in complaints if not any(word in line for word in PRIVATE)]
+
+
+@pytest.mark.parametrize("bare", [False, True])
+def test_dciodvfy_and_dsrdump_find_nothing(example: ModuleType, judged: Judge, bare: bool) -> None:
+    dataset, _ = report(example, bare)
+    assert unexpected(judged("dciodvfy", dataset)) == []
+    assert judged("dsrdump", dataset) == []
+
+
+def test_a_seg_with_too_few_segments_is_refused(example: ModuleType) -> None:
+    exam, context = example.exam(), example.context()
+    seg = segmentation(exam, example.bare_findings(), context)
+    with pytest.raises(OutputError, match="SEG with 6 segments, got 2"):
+        sr.report(exam, example.findings(), context, seg)
+
+
+def test_values_that_are_not_finite_are_left_out(example: ModuleType) -> None:
+    findings = example.findings()
+    spread = replace(findings.subregions[0].parameters["PE"], median=float("nan"))
+    region = replace(findings.subregions[0], parameters={"PE": spread})
+    findings = replace(findings, subregions=(region, *findings.subregions[1:]))
+    exam, context = example.exam(), example.context()
+    dataset = sr.report(exam, findings, context, segmentation(exam, findings, context))
+    assert len(numbers(dataset, "PE")) == 11

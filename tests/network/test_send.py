@@ -1,0 +1,140 @@
+"""What is sent to DCMTK arrives as it lies on disk, and every answer is judged."""
+
+from contextlib import contextmanager
+
+import pytest
+from pydicom import Dataset, dcmread
+from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian, JPEGBaseline8Bit
+from pynetdicom import AE, evt
+
+from dicomnode.errors import RejectedError, UnreachableError
+from dicomnode.network.peers import Peer
+from dicomnode.network.send import echo, send
+
+US_MULTI_FRAME = "1.2.840.10008.5.1.4.1.1.3.1"
+SECONDARY_CAPTURE = "1.2.840.10008.5.1.4.1.1.7"
+
+
+@contextmanager
+def scp(answer, syntaxes=(ExplicitVRLittleEndian,), title="PACS"):
+    """A peer that answers every C-STORE with what the test says."""
+    ae = AE(ae_title=title)
+    ae.require_called_aet = True
+    for sop_class in (US_MULTI_FRAME, SECONDARY_CAPTURE):
+        ae.add_supported_context(sop_class, list(syntaxes))
+    handlers = [(evt.EVT_C_STORE, answer)]
+    server = ae.start_server(("127.0.0.1", 0), block=False, evt_handlers=handlers)
+    try:
+        port = server.socket.getsockname()[1]
+        yield Peer(name="pacs", ae_title="PACS", host="127.0.0.1", port=port)
+    finally:
+        server.shutdown()
+
+
+def received(storescp):
+    return sorted((dcmread(path) for path in storescp.directory.iterdir()), key=str)
+
+
+def test_several_files_of_several_kinds_go_over_one_association(storescp, us_file):
+    paths = [
+        us_file(1),
+        us_file(2, syntax=JPEGBaseline8Bit),
+        us_file(3, sop_class=SECONDARY_CAPTURE),
+    ]
+    pacs = storescp("+xa")
+    answers = send(paths, pacs.peer, calling_ae="CEUSNODE")
+    assert [answer.outcome for answer in answers] == ["sent"] * 3
+    assert [answer.path for answer in answers] == paths
+    by_uid = {dataset.SOPInstanceUID: dataset for dataset in received(pacs)}
+    for path in paths:
+        original = dcmread(path)
+        copy = by_uid[original.SOPInstanceUID]
+        assert copy == original
+        assert copy.file_meta.TransferSyntaxUID == original.file_meta.TransferSyntaxUID
+
+
+def test_a_peer_that_knows_only_implicit_gets_uncompressed_data_so(storescp, us_file):
+    path = us_file()
+    pacs = storescp("+xi")
+    (sent,) = send([path], pacs.peer, calling_ae="CEUSNODE")
+    assert sent.outcome == "sent"
+    (copy,) = received(pacs)
+    assert copy.file_meta.TransferSyntaxUID == ImplicitVRLittleEndian
+    assert copy.PixelData == dcmread(path).PixelData
+
+
+def test_a_peer_that_takes_only_some_gets_those(storescp, us_file):
+    pacs = storescp("+xi")
+    answers = send(
+        [us_file(1, syntax=JPEGBaseline8Bit), us_file(2)], pacs.peer, calling_ae="CEUSNODE"
+    )
+    assert [answer.outcome for answer in answers] == ["park", "sent"]
+    assert JPEGBaseline8Bit in answers[0].reason
+
+
+def test_a_peer_that_takes_nothing_parks(storescp, us_file):
+    (sent,) = send([us_file(syntax=JPEGBaseline8Bit)], storescp("+xi").peer, calling_ae="CEUSNODE")
+    assert sent.outcome == "park"
+    assert "accepts none of the offered" in sent.reason
+
+
+@pytest.mark.parametrize(
+    ("status", "outcome"),
+    [(0x0000, "sent"), (0xB000, "sent"), (0xA700, "retry"), (0xA900, "park"), (0xC123, "park")],
+)
+def test_the_answer_is_judged_with_status_and_words(us_file, status, outcome):
+    answer = Dataset()
+    answer.Status = status
+    answer.ErrorComment = "because"
+    with scp(lambda event: answer) as peer:
+        (sent,) = send([us_file()], peer, calling_ae="CEUSNODE")
+    assert (sent.status, sent.outcome) == (status, outcome)
+    assert f"0x{status:04X}" in sent.reason
+    assert status == 0 or "because" in sent.reason
+
+
+def test_after_an_abort_the_rest_is_tried_again(us_file):
+    def abort_at_two(event):
+        if event.request.AffectedSOPInstanceUID.endswith(".2"):
+            event.assoc.abort()
+        return 0x0000
+
+    with scp(abort_at_two) as peer:
+        answers = send([us_file(1), us_file(2), us_file(3)], peer, calling_ae="CEUSNODE")
+    assert [answer.outcome for answer in answers] == ["sent", "retry", "retry"]
+    assert [answer.status for answer in answers] == [0, None, None]
+
+
+def test_a_peer_that_is_not_there_is_tried_again(us_file):
+    peer = Peer(name="pacs", ae_title="PACS", host="127.0.0.1", port=1)
+    (sent,) = send([us_file()], peer, calling_ae="CEUSNODE")
+    assert (sent.outcome, sent.status) == ("retry", None)
+    with pytest.raises(UnreachableError, match="pacs \\(PACS@127.0.0.1:1\\)"):
+        echo(peer, calling_ae="CEUSNODE")
+
+
+def test_a_peer_that_rejects_for_good_parks_and_says_what_to_do(us_file):
+    with scp(lambda event: 0, title="OTHER") as peer:
+        (sent,) = send([us_file()], peer, calling_ae="CEUSNODE")
+        with pytest.raises(RejectedError, match="Called AE title not recognised"):
+            echo(peer, calling_ae="CEUSNODE")
+    assert sent.outcome == "park"
+    assert "enter this node's AE title and address at the peer" in sent.reason
+
+
+def test_what_is_no_dicom_file_is_parked_and_the_others_go(us_file, tmp_path):
+    text = tmp_path / "text"
+    text.write_text("not DICOM" * 100)
+    with scp(lambda event: 0x0000) as peer:
+        answers = send([text, tmp_path / "none", us_file()], peer, calling_ae="CEUSNODE")
+    assert [answer.outcome for answer in answers] == ["park", "park", "sent"]
+
+
+def test_more_files_than_one_association_has_contexts_all_arrive(us_file):
+    with scp(lambda event: 0x0000) as peer:
+        answers = send([us_file(n) for n in range(70)], peer, calling_ae="CEUSNODE")
+    assert {answer.outcome for answer in answers} == {"sent"}
+
+
+def test_echo_reaches_dcmtk(storescp):
+    echo(storescp().peer, calling_ae="CEUSNODE")

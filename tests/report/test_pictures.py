@@ -1,0 +1,156 @@
+"""Pictures for people: they always render, show what was found, and stay where the tissue is."""
+
+from dataclasses import replace
+from types import ModuleType
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from dicomnode.errors import Reason
+from dicomnode.report.keyframe import keyframe
+from dicomnode.report.page import ReportHeader, page
+from dicomnode.report.paint import LoopPainter, banner
+from dicomnode.report.style import number, percent, shorten
+from dicomnode.science.findings import PALETTE, Findings
+
+HEADER = ReportHeader(facts="left breast", software="dicomnode")
+
+
+def page_of(findings: Findings) -> NDArray[np.uint8]:
+    picture = page(findings, HEADER)
+    assert picture.shape == (1200, 1600, 3)
+    assert picture.dtype == np.uint8
+    return picture
+
+
+def test_the_page_shows_the_decision_in_colour(example: ModuleType) -> None:
+    full = example.findings()
+    bars = {
+        decision: tuple(
+            page_of(replace(full, diagnosis=replace(full.diagnosis, decision=decision)))[3, 3]
+        )
+        for decision in ("malignant", "benign", "indeterminate")
+    }
+    assert len(set(bars.values())) == 3
+
+
+def test_the_page_shows_every_sub_region(example: ModuleType) -> None:
+    picture = page_of(example.findings())
+    table = picture[660:950, 24:60].reshape(-1, 3)
+    for region in example.findings().subregions:
+        assert (table == region.rgb).all(axis=1).any(), region.name
+
+
+def test_the_least_that_can_be_found_still_makes_a_page(example: ModuleType) -> None:
+    page_of(example.bare_findings())
+    keyframe(example.bare_findings())
+
+
+def test_long_texts_and_many_rows_still_make_a_page(example: ModuleType) -> None:
+    full = example.findings()
+    long = "a very long text with $dollars$ and _underscores_ " * 8
+    regions = tuple(replace(full.subregions[0], number=n, name=long) for n in range(1, 7))
+    check = replace(full.quality.checks[0], words=long, value=None)
+    findings = replace(
+        full,
+        subregions=regions,
+        quality=replace(full.quality, checks=(check,) * 14),
+        diagnosis=replace(
+            full.diagnosis,
+            decision="indeterminate",
+            reasons=(Reason("x", long), Reason("y", long)),
+            contributions=tuple(
+                replace(item, words=long) for item in full.diagnosis.contributions * 3
+            ),
+        ),
+        models=tuple(replace(model, trained_on=long, name=long) for model in full.models * 2),
+    )
+    page_of(findings)
+    keyframe(findings)
+
+
+@pytest.mark.parametrize("spacing_mm", [(0.1, 0.3), (0.3, 0.1), (0.2, 0.2)])
+def test_key_frames_have_the_proportions_of_tissue(
+    example: ModuleType, spacing_mm: tuple[float, float]
+) -> None:
+    findings = replace(example.findings(), spacing_mm=spacing_mm)
+    picture = keyframe(findings)
+    rows, columns = findings.contrast_image.shape
+    width = (picture.shape[1] - 12) / 2
+    assert width / 900 == pytest.approx(columns * spacing_mm[1] / (rows * spacing_mm[0]), rel=0.01)
+
+
+def test_paint_moves_with_the_tissue(example: ModuleType) -> None:
+    full = example.findings()
+    shift = np.zeros((example.FRAMES, 2))
+    shift[5] = (7, -4)
+    shift[6] = (0.5, 0)
+    painter = LoopPainter(replace(full, shift_px=shift, kept=np.ones(example.FRAMES, np.bool_)))
+    still, moved, half = (np.zeros((201, 151, 3), np.uint8) for _ in range(3))
+    painter.contrast(still, 0)
+    painter.contrast(moved, 5)
+    painter.contrast(half, 6)
+    assert np.array_equal(np.roll(still, (7, -4), (0, 1)), moved)
+    between = (still.astype(float) + np.roll(still, 1, 0)) / 2
+    assert np.abs(half - between).max() <= 1
+
+
+def test_paint_has_the_colours_of_the_palette(example: ModuleType) -> None:
+    findings = example.findings()
+    painter = LoopPainter(findings)
+    pane = np.full((201, 151, 3), 128, np.uint8)
+    painter.contrast(pane, findings.reference_frame)
+    for number_, rgb in PALETTE.items():
+        mask = findings.subregion_map == number_
+        if mask.sum() > 200:
+            toward = np.sign(np.array(rgb) - 128)
+            moved = np.median(pane[mask], axis=0) - 128
+            assert (toward * moved > 0).all()
+
+
+def test_paint_leaves_the_image_alone_outside_and_in_frames_left_out(example: ModuleType) -> None:
+    findings = example.findings()
+    painter = LoopPainter(findings)
+    rng = np.random.default_rng(2)
+    grey = np.repeat(rng.integers(0, 256, (201, 151, 1), np.uint8), 3, axis=2)
+    left_out, kept = grey.copy(), grey.copy()
+    painter.bmode(left_out, 7)
+    painter.bmode(kept, findings.reference_frame)
+    assert np.array_equal(left_out, grey)
+    assert np.array_equal(kept[:40], grey[:40])
+    assert not np.array_equal(kept, grey)
+
+
+@pytest.mark.parametrize("shift", [(300, 0), (-400.5, 20), (0, 149.5), (-90, -80)])
+def test_paint_may_leave_the_pane(example: ModuleType, shift: tuple[float, float]) -> None:
+    findings = replace(
+        example.findings(), shift_px=np.tile(shift, (example.FRAMES, 1)).astype(float)
+    )
+    LoopPainter(findings).contrast(np.zeros((201, 151, 3), np.uint8), 0)
+
+
+@pytest.mark.parametrize("width", [64, 331, 640, 1600])
+def test_a_banner_is_as_wide_as_asked(example: ModuleType, width: int) -> None:
+    strip = banner(example.findings(), width)
+    assert strip.shape[1:] == (width, 3)
+    assert strip.max() > 200
+
+
+def test_numbers_are_written_for_people() -> None:
+    assert [number(value) for value in (0.04, 11.28, 203.4, 0, None, float("nan"), -1.5)] == [
+        "0.0400",
+        "11.3",
+        "203",
+        "0",
+        "–",
+        "–",
+        "-1.50",
+    ]
+    assert [percent(value) for value in (0.999, 0.001, 0.0, 0.87)] == [
+        ">99 %",
+        "<1 %",
+        "0 %",
+        "87 %",
+    ]
+    assert shorten("abcdef", 4) == "abc…"

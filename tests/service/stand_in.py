@@ -1,0 +1,103 @@
+"""A small analysis with real DICOM results, for tests of everything around the analysis.
+
+It runs in worker processes, which find it by PYTHONPATH. What it does is written by the test
+into the study's first file name or the environment: nothing is shared but files.
+"""
+
+import hashlib
+import os
+import signal
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from pydicom import Dataset, dcmread, dcmwrite
+from pydicom.dataset import FileMetaDataset
+from pydicom.uid import ExplicitVRLittleEndian, SecondaryCaptureImageStorage
+
+from dicomnode.errors import Reason
+from dicomnode.outputs import Outcome, OutputFile, Request
+
+KINDS = ("seg", "sr", "overlay", "keyframe", "report")
+
+
+def models(directory: Path) -> list[str]:
+    return ["stand-in 1"]
+
+
+def process(paths: Sequence[Path], directory: Path, request: Request) -> tuple[Outcome, ...]:
+    _misbehave(directory)
+    sources = [dcmread(path, stop_before_pixels=True) for path in paths]
+    time.sleep(float(os.environ.get("STAND_IN_S", "0")))
+    comments = {str(source.get("ImageComments", "")) for source in sources}
+    injections = 2 if "two injections" in comments else 1
+    return tuple(
+        _outcome(number, sources, directory, request, refused="refuse" in comments)
+        for number in range(1, injections + 1)
+    )
+
+
+def _misbehave(directory: Path) -> None:
+    """Do once, or always, what an analysis should not."""
+    trouble = os.environ.get("STAND_IN_TROUBLE", "")
+    marker = Path(os.environ.get("STAND_IN_MARKER", directory / "marker"))
+    if trouble == "die once" and not marker.exists():
+        marker.touch()
+        os.kill(os.getpid(), signal.SIGKILL)
+    if trouble == "die always":
+        os.kill(os.getpid(), signal.SIGKILL)
+    if trouble == "hang":
+        time.sleep(600)
+    if trouble == "raise":
+        raise KeyError("DOE^JANE")
+
+
+def _outcome(
+    injection: int, sources: list[Dataset], directory: Path, request: Request, *, refused: bool
+) -> Outcome:
+    place = directory / f"injection-{injection}"
+    place.mkdir(parents=True)
+    kinds = ("sr",) if refused else KINDS
+    return Outcome(
+        injection=injection,
+        status="refused" if refused else "analysed",
+        reasons=(Reason("no-bolus", "expected a bolus, found none"),) if refused else (),
+        outputs=tuple(_write(kind, place, injection, sources, request) for kind in kinds),
+        summary={} if refused else {"decision": "benign", "malignant_probability": 0.12},
+    )
+
+
+def _write(
+    kind: str, place: Path, injection: int, sources: list[Dataset], request: Request
+) -> OutputFile:
+    first = sources[0]
+    parts = sorted(source.SOPInstanceUID for source in sources)
+    seed = ":".join([*parts, kind, str(injection), str(request.revision)])
+    ds = Dataset()
+    ds.SOPClassUID = SecondaryCaptureImageStorage
+    ds.SOPInstanceUID = f"2.25.{int.from_bytes(hashlib.sha256(seed.encode()).digest()[:15])}"
+    ds.StudyInstanceUID = first.StudyInstanceUID
+    ds.SeriesInstanceUID = f"{ds.SOPInstanceUID}.1"[:64]
+    ds.PatientName, ds.PatientID = first.PatientName, first.PatientID
+    ds.Modality, ds.SeriesDescription = "OT", kind
+    ds.InstanceCreationTime = time.strftime("%H%M%S")  # a second analysis gives other bytes
+    ds.ImageComments = str(time.time_ns())
+    ds.Rows, ds.Columns, ds.SamplesPerPixel = 8, 8, 3
+    ds.PhotometricInterpretation, ds.PlanarConfiguration = "RGB", 0
+    ds.BitsAllocated = ds.BitsStored = 8
+    ds.HighBit, ds.PixelRepresentation = 7, 0
+    ds.PixelData = np.full((8, 8, 3), 90, np.uint8).tobytes()
+    ds.file_meta = FileMetaDataset()
+    ds.file_meta.MediaStorageSOPClassUID = ds.SOPClassUID
+    ds.file_meta.MediaStorageSOPInstanceUID = ds.SOPInstanceUID
+    ds.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
+    path = place / f"{kind}.dcm"
+    dcmwrite(path, ds, enforce_file_format=True)
+    return OutputFile(
+        kind=kind,
+        path=path,
+        sop_class_uid=ds.SOPClassUID,
+        sop_instance_uid=ds.SOPInstanceUID,
+        transfer_syntax_uid=ExplicitVRLittleEndian,
+    )

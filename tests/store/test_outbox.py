@@ -1,0 +1,100 @@
+import pytest
+
+from dicomnode.errors import TransitionError
+from dicomnode.store.states import DeliveryState
+
+
+@pytest.fixture
+def delivery(ledger, instance, output):
+    """One SEG on its way to one PACS."""
+    recorded = ledger.record_instance(instance(), now=0.0)
+    (due,) = ledger.due_studies(now=100.0, quiet_s=30.0)
+    ledger.queue(due, now=100.0)
+    ledger.begin(recorded.exam_id, job="j", now=100.0)
+    ledger.finish(
+        recorded.exam_id,
+        job="j",
+        outputs=[output()],
+        destinations={"pacs": ["seg"], "viewer": ["sr"]},
+        summary={},
+        now=100.0,
+    )
+    (row,) = ledger.deliveries(recorded.exam_id)
+    return row
+
+
+def test_a_delivery_is_claimed_by_one(ledger, delivery):
+    assert ledger.due_deliveries(now=100.0) == (delivery,)
+    (claimed,) = ledger.claim([delivery.id], now=101.0)
+    assert (claimed.state, claimed.attempts) == (DeliveryState.SENDING, 1)
+    assert ledger.claim([delivery.id], now=101.0) == ()
+    assert not ledger.due_deliveries(now=999.0)
+
+
+def test_a_failed_attempt_comes_back_when_its_time_has_come(ledger, delivery):
+    ledger.claim([delivery.id], now=101.0)
+    ledger.retry_later(delivery.id, at=200.0, status=0xA700, error="out of resources", now=102.0)
+    assert not ledger.due_deliveries(now=199.0)
+    (due,) = ledger.due_deliveries(now=200.0)
+    assert (due.status, due.error, due.attempts) == (0xA700, "out of resources", 1)
+    assert ledger.claim([delivery.id], now=200.0)[0].attempts == 2
+
+
+def test_a_parked_delivery_waits_for_a_person(ledger, delivery):
+    ledger.claim([delivery.id], now=101.0)
+    ledger.park(delivery.id, status=0xA900, error="does not match", now=102.0)
+    assert not ledger.due_deliveries(now=1e9)
+    assert [row.id for row in ledger.parked()] == [delivery.id]
+    released = ledger.release(delivery.id, now=103.0)
+    assert (released.state, released.attempts) == (DeliveryState.PENDING, 0)
+
+
+def test_a_sent_delivery_cannot_be_revived_by_a_late_answer(ledger, delivery):
+    ledger.claim([delivery.id], now=101.0)
+    ledger.sent(delivery.id, status=0, now=102.0)
+    with pytest.raises(TransitionError):
+        ledger.retry_later(delivery.id, at=1.0, status=None, error="", now=103.0)
+    with pytest.raises(TransitionError):
+        ledger.release(delivery.id, now=103.0)
+
+
+def test_after_a_crash_what_was_being_sent_is_sent_again(ledger, delivery):
+    ledger.claim([delivery.id], now=101.0)
+    ledger.recover(now=200.0)
+    (due,) = ledger.due_deliveries(now=200.0)
+    assert due.id == delivery.id
+
+
+def test_resending_sends_the_same_output_again(ledger, delivery):
+    ledger.claim([delivery.id], now=101.0)
+    ledger.sent(delivery.id, status=0, now=102.0)
+    assert ledger.resend(delivery.exam_id, now=200.0) == 1
+    (due,) = ledger.due_deliveries(now=200.0)
+    assert due.output == delivery.output
+
+
+def test_resending_leaves_what_is_on_its_way(ledger, delivery):
+    ledger.claim([delivery.id], now=101.0)
+    assert ledger.resend(delivery.exam_id, now=102.0) == 0
+
+
+@pytest.mark.parametrize(
+    ("committed", "failed", "state"),
+    [
+        (["2.25.1"], {}, DeliveryState.COMMITTED),
+        ([], {"2.25.1": "no such object instance"}, DeliveryState.PARKED),
+        ([], {}, DeliveryState.SENT),
+    ],
+)
+def test_a_commitment_answer_is_entered(ledger, delivery, committed, failed, state):
+    ledger.claim([delivery.id], now=101.0)
+    ledger.sent(delivery.id, status=0, now=102.0)
+    ledger.commitment_asked([delivery.id], transaction_uid="2.25.9", now=103.0)
+    (row,) = ledger.commitment_answered("2.25.9", committed=committed, failed=failed, now=104.0)
+    assert row.state is state
+
+
+def test_an_answer_to_another_transaction_changes_nothing(ledger, delivery):
+    ledger.claim([delivery.id], now=101.0)
+    ledger.sent(delivery.id, status=0, now=102.0)
+    assert ledger.commitment_answered("9.9", committed=["2.25.1"], failed={}, now=1.0) == ()

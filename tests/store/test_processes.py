@@ -1,0 +1,70 @@
+"""Several processes work on one ledger, as the node and `dicomnode exams retry` do."""
+
+import subprocess
+import sys
+from collections import Counter
+
+from dicomnode.store.states import DeliveryState
+
+RECORD = """
+import sys
+from pathlib import PurePosixPath
+from dicomnode.store.ledger import Ledger
+from dicomnode.store.rows import Instance
+url, name = sys.argv[1:]
+ledger = Ledger(url)
+for number in range(25):
+    ledger.record_instance(Instance(
+        sop_instance_uid=f"1.2.{number}", sop_class_uid="1.2", study_uid="1.2", series_uid="1.2",
+        transfer_syntax_uid="1.2", sha256=f"{number:064}", size_bytes=1,
+        path=PurePosixPath("x"), calling_ae=name, host="h", association_id=name), now=0.0)
+"""
+
+CLAIM = """
+import sys
+from dicomnode.store.ledger import Ledger
+ledger = Ledger(sys.argv[1])
+for due in ledger.due_deliveries(now=1000.0):
+    for claimed in ledger.claim([due.id], now=1000.0):
+        print(claimed.id, flush=True)
+"""
+
+
+def run_twice(script, *arguments):
+    processes = [
+        subprocess.Popen(
+            [sys.executable, "-c", script, *[one.format(number) for one in arguments]],
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        for number in range(2)
+    ]
+    texts = [process.communicate(timeout=60)[0] for process in processes]
+    assert [process.returncode for process in processes] == [0, 0]
+    return texts
+
+
+def test_two_processes_record_each_instance_once(url, ledger):
+    run_twice(RECORD, url, "AE{}")
+    (exam,) = ledger.exams()
+    rows = ledger.variants_of(exam)
+    assert sorted(row.sop_instance_uid for row in rows) == sorted(f"1.2.{n}" for n in range(25))
+
+
+def test_two_processes_claim_each_delivery_once(url, ledger, instance, output):
+    recorded = ledger.record_instance(instance(), now=0.0)
+    (due,) = ledger.due_studies(now=100.0, quiet_s=30.0)
+    ledger.queue(due, now=100.0)
+    ledger.begin(recorded.exam_id, job="j", now=100.0)
+    ledger.finish(
+        recorded.exam_id,
+        job="j",
+        outputs=[output("seg", number) for number in range(40)],
+        destinations={"pacs": ["seg"]},
+        summary={},
+        now=100.0,
+    )
+    claims = Counter("".join(run_twice(CLAIM, url)).split())
+    assert len(claims) == 40
+    assert set(claims.values()) == {1}
+    assert ledger.delivery_counts()[DeliveryState.SENDING] == 40

@@ -1,0 +1,71 @@
+"""The classifier's fit: what is exported is what was fitted, and calibration is honest."""
+
+import numpy as np
+import onnxruntime
+import pytest
+
+from dicomnode.training.logistic import Fitted, as_onnx, fit
+
+
+def patients(count: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    rng = np.random.default_rng(seed)
+    is_malignant = np.arange(count) % 2 == 0
+    x = rng.normal(size=(count, 4)) * (1.0, 10.0, 0.1, 1.0) + (0.0, 40.0, 0.0, 0.0)
+    x[:, 0] += 1.0 * is_malignant
+    x[:, 1] -= 8.0 * is_malignant
+    return x, is_malignant
+
+
+@pytest.fixture(scope="module")
+def fitted() -> Fitted:
+    return fit(*patients(160, 5), coverage=0.9, seed=1)
+
+
+def by_hand(fitted: Fitted, x: np.ndarray) -> np.ndarray:
+    linear = fitted.linear
+    scaled = (x - linear.mean) / np.array(linear.scale)
+    return 1 / (1 + np.exp(-(scaled @ np.array(linear.coefficients) + linear.intercept)))
+
+
+def test_onnx_answers_as_the_manifests_numbers_do(fitted: Fitted) -> None:
+    x, _ = patients(500, 6)
+    session = onnxruntime.InferenceSession(as_onnx(fitted.linear))
+    (answered,) = session.run(["probabilities"], {"features": x.astype(np.float32)})
+    assert np.allclose(answered[:, 1], by_hand(fitted, x), atol=1e-5)
+
+
+def test_probabilities_are_calibrated_on_new_patients(fitted: Fitted) -> None:
+    x, is_malignant = patients(4000, 8)
+    probability = by_hand(fitted, x)
+    for low, high in ((0.0, 0.25), (0.25, 0.5), (0.5, 0.75), (0.75, 1.0)):
+        inside = (probability >= low) & (probability < high)
+        assert abs(probability[inside].mean() - is_malignant[inside].mean()) < 0.1
+
+
+def test_conformal_sets_cover_new_patients_of_either_kind(fitted: Fitted) -> None:
+    x, is_malignant = patients(4000, 9)
+    probability = by_hand(fitted, x)
+    in_set = np.where(
+        is_malignant,
+        1 - probability <= fitted.calibration.malignant,
+        probability <= fitted.calibration.benign,
+    )
+    for kind in (True, False):
+        assert 0.84 <= in_set[is_malignant == kind].mean() <= 0.97
+
+
+def test_the_noise_features_weigh_little(fitted: Fitted) -> None:
+    weights = np.abs(fitted.linear.coefficients)
+    assert max(weights[2:]) < 0.4 * min(weights[:2])
+
+
+def test_the_distribution_holds_its_own_kind(fitted: Fitted) -> None:
+    x, _ = patients(2000, 10)
+    scaled = (x - fitted.linear.mean) / np.array(fitted.linear.scale)
+    precision = np.array(fitted.distribution.precision)
+    distance = np.sqrt(np.einsum("ij,jk,ik->i", scaled, precision, scaled) / 4)
+    assert np.mean(distance <= fitted.distribution.limit) > 0.95
+
+
+def test_the_same_seed_gives_the_same_fit(fitted: Fitted) -> None:
+    assert fit(*patients(160, 5), coverage=0.9, seed=1).linear == fitted.linear

@@ -1,0 +1,151 @@
+"""Samples, augmentation and the network: what goes in stays what it is."""
+
+import io
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+import torch
+from PIL import Image
+
+from dicomnode.inference.bundle import load
+from dicomnode.inference.segment import Segmenter
+from dicomnode.training.augment import augmented, plain
+from dicomnode.training.busi import read_busi
+from dicomnode.training.contrast import paint
+from dicomnode.training.export import exported
+from dicomnode.training.network import UNet
+from dicomnode.training.samples import CHANNELS, Sample, split_by_group
+from dicomnode.training.segmenter import SegmenterSettings, train
+
+
+def disc(rows: int, columns: int) -> np.ndarray:
+    row, column = np.mgrid[:rows, :columns]
+    return np.hypot(row - 0.4 * rows, column - 0.6 * columns) < 0.15 * rows
+
+
+def bmode_sample(number: int, shape: tuple[int, int] = (100, 140)) -> Sample:
+    mask = disc(*shape)
+    rng = np.random.default_rng(number)
+    grey = (0.6 - 0.4 * mask + 0.05 * rng.normal(size=shape)).astype(np.float32)
+    return Sample.of({"bmode": grey}, mask, group=f"patient {number // 2}", origin="busi")
+
+
+def seeded(seed: int) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
+
+
+def test_groups_are_never_split() -> None:
+    learn, held_out = split_by_group([bmode_sample(n) for n in range(20)], share=0.3, seed=4)
+    assert len(learn) + len(held_out) == 20
+    assert len(held_out) == 6
+    assert not {s.group for s in learn} & {s.group for s in held_out}
+
+
+def test_a_plain_view_is_what_the_segmenter_sees() -> None:
+    """Letterboxed and normalised in training as in the node, up to interpolation."""
+    shape = (160, 160)
+    mask = disc(*shape)
+    grey = (0.6 - 0.4 * mask).astype(np.float32)
+    sample = Sample.of({"bmode": grey}, mask, group="one", origin="busi")
+    wide = Sample(
+        images=sample.images,
+        mask=sample.mask,
+        present=sample.present,
+        aspect=0.5,
+        group="one",
+        origin="busi",
+    )
+    batch = plain([sample, wide], 128)
+    assert batch.images.shape == (2, len(CHANNELS), 128, 128)
+    assert abs(float(batch.images[0, 0].mean())) < 1e-3
+    assert abs(float(batch.images[0, 0].std()) - 1) < 1e-2
+    assert not batch.images[1, 0, :31].any()
+    assert not batch.images[:, 1:].any()
+    assert float(batch.mask[0].mean()) == pytest.approx(mask.mean(), rel=0.05)
+
+
+def test_augmented_masks_follow_their_lesions() -> None:
+    batch = augmented([bmode_sample(n) for n in range(32)], 128, seeded(1))
+    shown = batch.images[:, 0].abs().amax(dim=(1, 2)) > 0
+    inside = (batch.images[:, 0] * batch.mask).sum(dim=(1, 2)) / batch.mask.sum(dim=(1, 2))
+    outside = (batch.images[:, 0] * (1 - batch.mask)).mean(dim=(1, 2))
+    seen = shown & (batch.mask.sum(dim=(1, 2)) > 30)
+    assert seen.sum() > 15
+    assert bool((inside < outside)[seen].all())
+
+
+def test_augmentation_drops_every_group_of_channels_sometimes() -> None:
+    batch = augmented([bmode_sample(n) for n in range(64)], 32, seeded(2))
+    present = batch.images.abs().amax(dim=(2, 3)) > 0
+    patterns = {tuple(row) for row in present.tolist()}
+    assert (True, False, False, False, False) in patterns
+    assert (False, True, True, True, True) in patterns
+    assert bool(present.any(dim=1).all())
+
+
+def test_the_same_seed_gives_the_same_batch() -> None:
+    samples = [bmode_sample(n) for n in range(4)]
+    one, other = (augmented(samples, 64, seeded(3)) for _ in range(2))
+    assert torch.equal(one.images, other.images)
+
+
+def test_painted_contrast_stays_in_range_and_needs_no_lesion() -> None:
+    bmode = torch.rand(3, 64, 64, generator=seeded(4))
+    painted = paint(bmode, torch.zeros(3, 64, 64), seeded(5))
+    assert painted.shape == (3, 4, 64, 64)
+    assert float(painted.min()) >= 0
+    assert float(painted.max()) <= 1
+
+
+@pytest.mark.filterwarnings("ignore:You are using the legacy TorchScript-based:DeprecationWarning")
+@pytest.mark.filterwarnings("ignore::DeprecationWarning:torch")
+def test_the_exported_network_has_an_open_batch_and_is_small() -> None:
+    content = exported(UNet(5), 5, 64)
+    model = onnx.load(io.BytesIO(content))
+    assert model.graph.input[0].type.tensor_type.shape.dim[0].dim_param == "batch"
+    assert len(content) < 5_000_000
+    assert sum(p.numel() for p in UNet(5).parameters()) <= 600_000
+
+
+def write_busi(directory: Path, count: int) -> Path:
+    rows = ["image,label,dup_group,cross_class_dup,split"]
+    for n in range(count):
+        folder = directory / "benign"
+        for part in ("images", "mask"):
+            (folder / part).mkdir(parents=True, exist_ok=True)
+        sample = bmode_sample(n)
+        grey = (255 * np.clip(sample.images[0].astype(np.float32), 0, 1)).astype(np.uint8)
+        Image.fromarray(grey).save(folder / "images" / f"benign ({n}).png")
+        Image.fromarray(sample.mask).save(folder / "mask" / f"benign ({n})_mask.png")
+        split = "heldout" if n == 0 else "dev"
+        rows.append(f"benign/images/benign ({n}).png,benign,{n},{int(n == 1)},{split}")
+    (directory / "manifest.csv").write_text("\n".join(rows) + "\n")
+    return directory
+
+
+def test_held_out_and_contradictory_images_are_not_read(tmp_path: Path) -> None:
+    samples = read_busi(write_busi(tmp_path, 5))
+    assert [sample.group for sample in samples] == ["busi-2", "busi-3", "busi-4"]
+    assert all(sample.mask.any() for sample in samples)
+
+
+@pytest.mark.training
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_a_small_network_learns_resumes_and_becomes_a_bundle(tmp_path: Path) -> None:
+    settings = SegmenterSettings(
+        work=tmp_path / "work",
+        bundle=tmp_path / "segmenter",
+        busi=write_busi(tmp_path / "busi", 18),
+        exams=4,
+        held_out_exams=2,
+        epochs=1,
+        size=64,
+    )
+    train(settings)
+    longer = SegmenterSettings(**{**vars(settings), "epochs": 2})
+    bundle = load(train(longer))
+    assert "BUSI" in bundle.use.trained_on
+    answer = Segmenter(bundle).segment({"bmode": np.zeros((80, 90), np.float32)}, (0.1, 0.1))
+    assert answer.probability.shape == (80, 90)

@@ -1,0 +1,97 @@
+"""Codebook and classifier from simulated exams to bundles that the node loads, in small."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from dicomnode.inference.models import Models, load_models
+from dicomnode.training import classifier, codebook
+from dicomnode.training.classifier import ClassifierSettings
+from dicomnode.training.codebook import CodebookSettings
+from dicomnode.training.evaluation import Evaluation, EvaluationSettings, evaluate_bundles
+from dicomnode.training.exams import SEEDS, cases
+
+MODELS = Path(__file__).resolve().parents[2] / "models"
+
+
+@pytest.fixture(scope="module")
+def directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The shipped segmenter with a codebook and a classifier made from a handful of exams."""
+    root = tmp_path_factory.mktemp("models")
+    shutil.copytree(MODELS / "segmenter", root / "segmenter")
+    codebook.train(CodebookSettings(bundle=root / "codebook", exams=8, held_out_exams=2))
+    classifier.train(
+        ClassifierSettings(
+            models=root, bundle=root / "classifier", work=root / "work", exams=20, repeats=4
+        )
+    )
+    return root
+
+
+@pytest.fixture(scope="module")
+def models(directory: Path) -> Models:
+    return load_models(directory)
+
+
+@pytest.fixture(scope="module")
+def evaluation(directory: Path) -> Evaluation:
+    return evaluate_bundles(EvaluationSettings(models=directory, exams=4))
+
+
+def test_the_bundles_load_together_and_say_they_are_from_simulation(models: Models) -> None:
+    assert [use.name for use in models.uses] == ["segmenter", "codebook", "classifier"]
+    assert all("simulated exams" in use.trained_on for use in models.uses)
+
+
+def test_the_codebook_numbers_are_the_simulators(models: Models) -> None:
+    assert models.codebook.names == (
+        "non-perfused", "slow low", "intermediate", "fast in slow out", "fast in fast out"
+    )  # fmt: skip
+    peak, rise = models.codebook.means[:, 0], models.codebook.means[:, 3]
+    assert peak.argmin() == 0
+    assert rise[3] < rise[1]
+    assert rise[4] < rise[1]
+
+
+def test_every_card_says_what_it_must(directory: Path) -> None:
+    for name in ("segmenter", "codebook", "classifier"):
+        card = (directory / name / "card.md").read_text()
+        assert "not clinical accuracy" in card
+        assert "Nothing here is clinically validated" in card
+
+
+def test_an_interrupted_run_measures_nothing_twice(directory: Path) -> None:
+    (notes,) = (directory / "work").glob("features-*.jsonl")
+    assert len(notes.read_text().splitlines()) == 20 + 2 * 4
+    before = (directory / "classifier" / "manifest.toml").read_bytes()
+    classifier.train(
+        ClassifierSettings(
+            models=directory,
+            bundle=directory / "classifier",
+            work=directory / "work",
+            exams=20,
+            repeats=4,
+        )
+    )
+    assert len(notes.read_text().splitlines()) == 20 + 2 * 4
+    assert (directory / "classifier" / "manifest.toml").read_bytes() == before
+
+
+def test_evaluation_accounts_for_every_exam(evaluation: Evaluation) -> None:
+    assert sum(evaluation.confusion.values()) == len(evaluation.outcomes) == 4
+    assert all("simulated exams" in figure.conditions for figure in evaluation.figures)
+    assert all(
+        outcome.lesion_dice is None or 0 <= outcome.lesion_dice <= 1
+        for outcome in evaluation.outcomes
+    )
+
+
+def test_no_two_cohorts_share_an_exam() -> None:
+    seeds = [{case.seed for case in cases(name, 10_000, 100)} for name in SEEDS]
+    assert len(set().union(*seeds)) == sum(len(each) for each in seeds)
+
+
+def test_a_cohort_too_large_is_refused() -> None:
+    with pytest.raises(ValueError, match="expected up to 10000 exams and a seed from 1 to 100"):
+        cases("codebook", 10_001)
