@@ -63,6 +63,8 @@ class NodeOptions(BaseModel, frozen=True, extra="forbid"):
     workers: int = Field(default=2, ge=1, le=256)
     """Exams that are analysed at the same time, each in a process of its own."""
     analysis_timeout_s: float = Field(default=1800.0, gt=0)
+    drain_s: float = Field(default=20.0, ge=0)
+    """How long a node that is stopped waits for its jobs; what is left goes on at next start."""
     max_associations: int = Field(default=20, ge=1)
     max_associations_per_host: int = Field(default=10, ge=1)
 

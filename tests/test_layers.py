@@ -21,8 +21,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     "network": {"errors"},
     "jobs": {"errors", "store", "network", "pipeline", "outputs"},
     "web": {"errors", "store"},
-    "config": {"errors", "network", "store", "jobs", "web", "pipeline"},
     "log": {"errors"},
+    "config": {"errors", "network", "store", "jobs", "web", "pipeline", "log"},
     "service": {
         "errors",
         "store",

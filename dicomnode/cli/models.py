@@ -6,7 +6,7 @@ import click
 from rich.table import Table
 
 from dicomnode.cli.present import console
-from dicomnode.config import BUNDLED_MODELS
+from dicomnode.config import default_models_dir
 from dicomnode.errors import BundleError
 from dicomnode.inference.bundle import Bundle, load
 
@@ -16,7 +16,7 @@ directory_option = click.option(
     "--models",
     "directory",
     type=click.Path(exists=True, path_type=Path, file_okay=False),
-    default=BUNDLED_MODELS,
+    default=default_models_dir(),
     help="Folder of bundles; the ones that come with dicomnode by default.",
 )
 

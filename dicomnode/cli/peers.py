@@ -12,7 +12,7 @@ from dicomnode.errors import NetworkError, SettingsError
 from dicomnode.network.peers import Peer
 from dicomnode.network.send import echo as echo_peer
 from dicomnode.network.send import send as send_files
-from dicomnode.service.peers import destination_peer
+from dicomnode.service.node import peer_of
 
 __all__ = ["echo", "send"]
 
@@ -25,9 +25,7 @@ def parse_peer(text: str) -> Peer:
     if match is None:
         raise SettingsError(f"--to: expected AE@HOST:PORT, e.g. PACS@127.0.0.1:4242, got {text!r}")
     found = match.groupdict()
-    return Peer(
-        name=text, ae_title=found["ae_title"], host=found["host"], port=int(found["port"])
-    )
+    return Peer(name=text, ae_title=found["ae_title"], host=found["host"], port=int(found["port"]))
 
 
 @click.command()
@@ -61,6 +59,6 @@ def echo(name: str, config: Path) -> None:
         raise SettingsError(
             f"expected a destination of {config}, one of {sorted(known)}, got {name!r}"
         )
-    peer = destination_peer(settings, known[name])
+    peer = peer_of(known[name], settings.tls)
     echo_peer(peer, calling_ae=settings.node.ae_title)
     console().print(f"{peer.name} answers ({peer.ae_title} at {peer.host}:{peer.port})")

@@ -31,7 +31,7 @@ ULTRASOUND = {
 """SOP classes that may hold a clip; US Image is sent with several frames, against PS3.3 A.6."""
 OWN_MODEL = "dicomnode"
 SHRINK = 4
-THUMBNAIL_PX = 24
+THUMBNAIL_PX = 10
 ALIKE = 0.5
 """Correlation from which a clip goes on where another ended."""
 
@@ -138,7 +138,7 @@ def _refused_count(header: Header, minimum_frames: int) -> Reason | None:
 
 
 def _look(header: Header, sample_frames: int) -> Look | Reason:
-    """Judge the pixels first: what is no contrast clip is refused as that, whatever else it lacks."""
+    """Judge the pixels first: no contrast clip is refused as that, whatever else it lacks."""
     name, dataset = header.path.name, header.dataset
     count = number_of_frames(header)
     frame_shape(header)

@@ -75,7 +75,7 @@ def _combined(date: str, time: str) -> Callable[[Dataset], datetime | None]:
         day, clock = header.get(date), header.get(time)
         if not day or not clock:
             return None
-        moment = datetime.combine(DA(day), TM(clock))  # type: ignore[arg-type]
+        moment = datetime.combine(DA(day), TM(clock))
         return moment.replace(tzinfo=_zone(header))
 
     return read

@@ -35,7 +35,7 @@ KNOWN_MAPS: dict[str, tuple[tuple[int, int, int, int], ...]] = {
 
 COLOURLESS = 0.3
 """Chroma per luma below which echoes are grey."""
-NEAR = 24.0
+NEAR = 14.0
 """A known map is taken if the seen colours lie within this distance of it (RGB units)."""
 BAR_NEAR = 40.0
 """JPEG smears the colour of a bar that is a few pixels wide: it may be further off."""
@@ -138,7 +138,7 @@ def _inverse(grey: F64, levels: F64) -> U8:
     inside = np.interp(np.arange(256), x, y)
     beyond = np.arange(256) > x[-1]
     inside[beyond] = np.arange(256)[beyond] * y[-1] / max(x[-1], 1.0)
-    return np.clip(np.rint(inside), 0, 255).astype(np.uint8)
+    return np.asarray(np.clip(np.rint(inside), 0, 255), np.uint8)
 
 
 def _bar_fits(bar: Bar, seen: F64, known: NDArray[np.intp]) -> bool:

@@ -102,7 +102,8 @@ def _after_wavelet(photometric: str) -> str:
 def _rle(data: bytes, shape: FrameShape) -> Decoded:
     """RLE gives one plane after another, each sample's bytes already joined (PS3.5 G)."""
     raw = imagecodecs.dicomrle_decode(data, shape.dtype)
-    planes = np.frombuffer(raw, shape.dtype)
+    is_narrow = shape.bits_allocated == 8
+    planes: Samples = np.frombuffer(raw, np.uint8) if is_narrow else np.frombuffer(raw, np.uint16)
     if shape.samples == 1:
         return Decoded(planes.reshape(shape.rows, shape.columns), shape.photometric)
     cube = planes.reshape(shape.samples, shape.rows, shape.columns)

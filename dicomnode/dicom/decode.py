@@ -11,7 +11,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dicomnode.dicom.box import Box
-from dicomnode.dicom.compression import CODECS, LUMA_CODECS, VIDEO, Decoded, FrameShape, video_frames
+from dicomnode.dicom.compression import (
+    CODECS,
+    LUMA_CODECS,
+    VIDEO,
+    Decoded,
+    FrameShape,
+    video_frames,
+)
 from dicomnode.dicom.fragments import Fragment, frame_fragments, read_fragments
 from dicomnode.dicom.header import Header, read_header, tag_text
 from dicomnode.dicom.native import native_samples
@@ -129,7 +136,7 @@ def _whole_frames(request: _Request) -> Iterator[U8]:
     if header.inflated is not None:
         yield from _native(request, memoryview(header.inflated), "OW")
         return
-    data = memoryview(np.memmap(header.path, np.uint8, "r"))
+    data = np.memmap(header.path, np.uint8, "r").data
     start, length, vr = _pixel_value(header, data)
     if not header.transfer_syntax.is_encapsulated:
         value = data[start : start + length]

@@ -220,15 +220,19 @@ def _scale(
     panes: Panes, regions: tuple[Region, ...]
 ) -> tuple[tuple[float, float], Box | None, tuple[str, ...]]:
     """Pixel spacing of the contrast pane; a B-mode pane on another scale is not used."""
-    contrast = max(regions, key=lambda region: region.box.overlap(panes.contrast))
+    contrast = _region_of(panes.contrast, regions)
     if panes.bmode is None:
         return contrast.spacing_mm, None, ()
-    bmode = max(regions, key=lambda region, pane=panes.bmode: region.box.overlap(pane))
+    bmode = _region_of(panes.bmode, regions)
     pairs = zip(contrast.spacing_mm, bmode.spacing_mm, strict=True)
     if all(abs(a - b) <= SAME_SCALE * a for a, b in pairs):
         return contrast.spacing_mm, panes.bmode, ()
     told = f"{bmode.spacing_mm[0]:.3g} instead of {contrast.spacing_mm[0]:.3g} mm a pixel"
     return contrast.spacing_mm, None, (f"the B-mode pane is not used: its scale is {told}",)
+
+
+def _region_of(pane: Box, regions: tuple[Region, ...]) -> Region:
+    return max(regions, key=lambda region: region.box.overlap(pane))
 
 
 def load_loop(exam: Exam) -> Loop:
@@ -247,9 +251,7 @@ def load_loop(exam: Exam) -> Loop:
     at = 0
     for clip in exam.clips:
         for image in frames(clip.path, box=whole, colour="luma"):
-            np.take(
-                exam.grey_of_luma, image[exam.contrast.within(whole).slices], out=contrast[at]
-            )
+            np.take(exam.grey_of_luma, image[exam.contrast.within(whole).slices], out=contrast[at])
             if bmode is not None and exam.bmode is not None:
                 bmode[at] = image[exam.bmode.within(whole).slices]
             at += 1

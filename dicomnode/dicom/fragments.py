@@ -135,7 +135,14 @@ def _by_marker(data: memoryview, fragments: Sequence[Fragment]) -> list[list[Fra
     groups: list[list[Fragment]] = [[]]
     for fragment in fragments:
         groups[-1].append(fragment)
-        tail = bytes(data[max(fragment.stop - TAIL, fragment.start) : fragment.stop])
-        if END_OF_IMAGE in tail.rstrip(b"\x00")[-2:]:
+        if _tail(data, groups[-1]).rstrip(b"\x00").endswith(END_OF_IMAGE):
             groups.append([])
     return [group for group in groups if group]
+
+
+def _tail(data: memoryview, group: Sequence[Fragment]) -> bytes:
+    """Last bytes of a frame so far; the end marker may be cut in two by a fragment's edge."""
+    return b"".join(
+        bytes(data[max(fragment.stop - TAIL, fragment.start) : fragment.stop])
+        for fragment in group[-2:]
+    )

@@ -24,9 +24,9 @@ BLUR_PX = 2
 """Compression smears ink by this much."""
 
 
-def graphics_mask(frames: U8, box: Box, seen: NDArray[np.float64], bars: tuple[Bar, ...]) -> (
-    NDArray[np.bool_]
-):
+def graphics_mask(
+    frames: U8, box: Box, seen: NDArray[np.float64], bars: tuple[Bar, ...]
+) -> NDArray[np.bool_]:
     """Find ink in one pane.
 
     Parameters
@@ -51,9 +51,7 @@ def graphics_mask(frames: U8, box: Box, seen: NDArray[np.float64], bars: tuple[B
     return np.asarray(ink, np.bool_)
 
 
-def _foreign(
-    pane: U8, levels: U8, seen: NDArray[np.float64]
-) -> NDArray[np.bool_]:
+def _foreign(pane: U8, levels: U8, seen: NDArray[np.float64]) -> NDArray[np.bool_]:
     """Pixels that are most of the time in a colour that the pane's echoes never have."""
     known = np.flatnonzero(np.isfinite(seen[:, 0]))
     if not len(known):
@@ -69,7 +67,7 @@ def _foreign(
 
 
 def _add(ink: NDArray[np.bool_], bar: Box, pane: Box) -> None:
-    """Mark the part of a bar, with a margin for its neighbour and its frame, that lies in a pane."""
+    """Mark the part of a bar, with a margin for its frame, that lies in a pane."""
     top = max(bar.row - BLUR_PX - pane.row, 0)
     left = max(bar.column - BLUR_PX - pane.column, 0)
     bottom = bar.row + bar.rows + BLUR_PX - pane.row

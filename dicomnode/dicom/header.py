@@ -1,5 +1,6 @@
 """A file's header, read with patience: odd values are kept and told, never raised."""
 
+import re
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
@@ -76,10 +77,13 @@ def read_header(path: Path) -> Header:
                 f"{path.name}: expected a readable DICOM header, found {error}",
                 hint="the file may be truncated: send it again",
             ) from error
-        _keep_text(dataset)
-    told = dict.fromkeys(f"{path.name}: {warning.message}" for warning in caught)
+        told = [*_without_values(caught), *_keep_text(dataset)]
     return Header(
-        path=path, dataset=dataset, pixel_element=start, inflated=inflated, warnings=tuple(told)
+        path=path,
+        dataset=dataset,
+        pixel_element=start,
+        inflated=inflated,
+        warnings=tuple(dict.fromkeys(f"{path.name}: {text}" for text in told)),
     )
 
 
@@ -131,11 +135,20 @@ def _element(dataset: Dataset, tag: BaseTag) -> Any:
         return None
 
 
-def _keep_text(dataset: Dataset) -> None:
+def _without_values(caught: list[warnings.WarningMessage]) -> list[str]:
+    """What pydicom warned of; the values it quotes may name a patient."""
+    return [re.sub(r"'[^']*'|: [^:]*$", "", str(warning.message)) for warning in caught]
+
+
+def _keep_text(dataset: Dataset) -> list[str]:
+    """Declare text that was read in an unknown character set as UTF-8, and say so."""
     stated = dataset.get("SpecificCharacterSet")
     if stated is None:
-        return
+        return []
     names = [stated] if isinstance(stated, str) else list(stated)
     if all(name in python_encoding for name in names):
-        return
+        return []
     dataset.SpecificCharacterSet = UTF_8
+    found = ", ".join(map(repr, names))
+    tag = tag_text("SpecificCharacterSet")
+    return [f"{tag}: expected a defined term (PS3.3 C.12.1.1.2), found {found}; text may be wrong"]

@@ -7,7 +7,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 from pydicom import Dataset
-from pydicom.pixels import apply_color_lut
+from pydicom.pixels.processing import apply_color_lut
 
 from dicomnode.errors import InputError
 
@@ -27,7 +27,7 @@ RED, GREEN, BLUE = (
 def luma(rgb: U8) -> U8:
     """Rec. 601 luma of (..., 3) pixels, rounded; equal channels keep their value."""
     total = RED[rgb[..., 0]] + GREEN[rgb[..., 1]] + BLUE[rgb[..., 2]]
-    return np.minimum((total + 128) >> 8, 255).astype(np.uint8)
+    return np.asarray(np.minimum((total + 128) >> 8, 255), np.uint8)
 
 
 def _ybr_to_rgb(ybr: Samples) -> U8:
@@ -36,7 +36,7 @@ def _ybr_to_rgb(ybr: Samples) -> U8:
     cb = ybr[..., 1].astype(np.float32) - 128
     cr = ybr[..., 2].astype(np.float32) - 128
     rgb = np.stack([y + 1.402 * cr, y - 0.344136 * cb - 0.714136 * cr, y + 1.772 * cb], axis=-1)
-    return np.clip(np.rint(rgb), 0, 255).astype(np.uint8)
+    return np.asarray(np.clip(np.rint(rgb), 0, 255), np.uint8)
 
 
 def _grey(samples: Samples, colour: Colour) -> U8:

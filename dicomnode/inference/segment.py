@@ -12,7 +12,7 @@ from scipy import ndimage
 from dicomnode.errors import BundleError
 from dicomnode.inference.bundle import Bundle
 
-__all__ = ["NORMALISATIONS", "Segmentation", "Segmenter"]
+__all__ = ["NORMALISATIONS", "PRESENT", "SMALLEST_PX", "Segmentation", "Segmenter"]
 
 Image = NDArray[np.float32]
 

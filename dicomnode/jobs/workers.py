@@ -147,6 +147,9 @@ def _main(
 ) -> None:
     """Run in the worker: the boundary where anything that goes wrong becomes an answer."""
     die_with_parent()
+    node = multiprocessing.parent_process()
+    if node is None or not node.is_alive():
+        return  # it ended before the kernel was asked
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)
     os.nice(5)  # receiving goes first

@@ -64,7 +64,7 @@ def _image_height(findings: Findings) -> float:
     """Return the height of a pane in tissue's proportions, so that the table can follow it."""
     rows, columns = findings.contrast_image.shape
     height = IMAGE_WIDTH_PX * rows * aspect(findings) / columns
-    return min(height, IMAGE_HEIGHT_PX)
+    return float(min(height, IMAGE_HEIGHT_PX))
 
 
 def _axes(figure: Figure, left: float, top: float, width: float, height: float) -> Axes:

@@ -10,6 +10,7 @@ __all__ = [
     "Bins",
     "bin_power",
     "bin_times",
+    "is_power",
     "mean_curve",
     "smooth_masked",
     "smooth_samples",
@@ -20,6 +21,7 @@ Floats = NDArray[np.float64]
 
 _WASH_IN_DENSITY = 3.0
 """Bins per frame during wash-in against elsewhere."""
+_MOST_POWER = 1e30
 _GAP = 3.0
 """A step of this many median frame intervals is a gap that no bin may bridge."""
 _SMOOTHING_FRAMES = 60
@@ -106,12 +108,17 @@ def bin_times(
     return Bins(frames=frames, starts=starts, times_s=centres, counts=counts)
 
 
+def is_power(samples: NDArray[np.floating]) -> NDArray[np.bool_]:
+    """Tell echo power from NaN, negative numbers and numbers that no scanner shows (10³⁰)."""
+    return np.asarray((samples >= 0) & (samples <= _MOST_POWER))
+
+
 def bin_power(
     power: NDArray[np.floating], bins: Bins, *, uncensored: NDArray[np.floating] | None = None
 ) -> tuple[Floats, Floats]:
     """Sum echo power and count samples in each bin.
 
-    A sample that is negative, NaN or infinite counts as absent. A saturated sample adds its
+    A sample that :func:`is_power` refuses counts as absent. A saturated sample adds its
     (too low) power but does not count as a sample: for single-look speckle, whose power is
     exponentially distributed, sum over count is then exactly the censored likelihood's sufficient
     statistic; for smoother data it is an approximation.
@@ -131,11 +138,11 @@ def bin_power(
         Sum of power, and number of uncensored samples.
     """
     samples = power if bins.frames.size == power.shape[0] else power[bins.frames]
-    usable = np.isfinite(samples) & (samples >= 0)
+    usable = is_power(samples)
     all_usable = bool(usable.all())
     if not all_usable:
         samples = np.where(usable, samples, 0)
-    total = np.add.reduceat(samples, bins.starts, axis=0)
+    total = np.add.reduceat(samples, bins.starts, axis=0, dtype=np.float64)
     if uncensored is None and all_usable:
         count = np.broadcast_to(bins.counts[:, None], total.shape)
     else:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from dicomnode.science.curves import Bins, bin_power, bin_times, wash_in
+from dicomnode.science.curves import Bins, bin_power, bin_times, is_power, wash_in
 from dicomnode.science.fit_kernel import LOWER, SIZE, UPPER, curves, maximise
 from dicomnode.science.fit_start import dictionary_start, region_curve
 from dicomnode.science.kinetics import recirculation
@@ -18,7 +18,7 @@ _SPREAD = np.array([4.0, 1.0, 0.5, 2.0, 1.5])
 """Standard deviations of the prior around the region's curve: ln A, μ, ln σ, t0 / s, ln B."""
 _STEPS = 30
 _FEWEST_FRAMES = 8
-_FRACTIONS = (0.0, 0.15, 0.3, 0.5, 0.8, 1.2)
+_FRACTIONS = (0.0, 0.1, 0.2, 0.35, 0.5)
 _DELAYS_S = (10.0, 18.0, 28.0)
 _DECAY_S = 180.0
 _PROBE = 256
@@ -103,7 +103,7 @@ def _check(power: NDArray[np.floating], times_s: Floats, kept: NDArray[np.bool_]
 def _bins(
     power: NDArray[np.floating], times_s: Floats, kept: NDArray[np.bool_] | None, n: int
 ) -> Bins:
-    usable = np.isfinite(power) & (power >= 0)
+    usable = is_power(power)
     pixels = usable.sum(axis=1)
     mean = np.where(usable, power, 0).sum(axis=1, dtype=np.float64) / np.maximum(pixels, 1)
     mean[pixels == 0] = np.nan
@@ -178,9 +178,9 @@ def _covariance(fisher: Floats, dispersion: Floats) -> Floats:
 
 def _nothing(times_s: Floats, pixels: int) -> Fit:
     """Every pixel failed: there was no echo power anywhere."""
-    middle = float(np.log(max(times_s[-1] - times_s[0], 1e-3) / 4))
+    middle = float(np.clip(np.log(np.ptp(times_s) / 4), LOWER[1], UPPER[1]))
     return Fit(
-        log_auc=np.full(pixels, LOWER[0]), mu=np.full(pixels, np.clip(middle, LOWER[1], UPPER[1])),
+        log_auc=np.full(pixels, LOWER[0]), mu=np.full(pixels, middle),
         log_sigma=np.full(pixels, np.log(0.7)), t0_s=np.full(pixels, times_s[0]),
         baseline=np.zeros(pixels), covariance=np.tile(np.diag(_SPREAD**2), (pixels, 1, 1)),
         qof=np.zeros(pixels), failed=np.ones(pixels, bool), dispersion=1.0,
@@ -213,7 +213,7 @@ def fit_lognormal(
     Parameters
     ----------
     power : ndarray, shape (T, N)
-        Linear echo power. Negative or non-finite samples count as absent.
+        Linear echo power. Negative or non-finite samples, and those above 10³⁰, count as absent.
     times_s : ndarray of float64, shape (T,)
         Strictly increasing seconds.
     looks : float
@@ -251,12 +251,14 @@ def fit_lognormal(
     uncensored = None if saturated is None else 1 - np.asarray(saturated, np.float32)
     groups = _bins(power, times_s, kept, bins)
     total, count = bin_power(power, groups, uncensored=uncensored)
-    if not total.sum() > 0:
+    level = total.sum() / max(count.sum(), 1e-9)
+    if not level > 0:
         return _nothing(times_s, power.shape[1])
-    return _fit_binned(groups.times_s, total * looks, count * looks)
+    return _fit_binned(groups.times_s, total / level * looks, count * looks, float(level))
 
 
-def _fit_binned(times: Floats, total: Floats, count: Floats) -> Fit:
+def _fit_binned(times: Floats, total: Floats, count: Floats, level: float) -> Fit:
+    """Fit sums given in units of the region's mean power, ``level``."""
     failed = (count.sum(axis=1) <= 0) & (total.sum(axis=1) <= 0)
     region = region_curve(times, total.sum(axis=0), count.sum(axis=0))
     shared = _choose_recirculation(times, total, count, region)
@@ -271,9 +273,10 @@ def _fit_binned(times: Floats, total: Floats, count: Floats) -> Fit:
     noise = np.maximum(dispersion, typical)
     qof = np.where(failed, 0.0, typical / noise)
     return Fit(
-        log_auc=theta[:, 0], mu=theta[:, 1], log_sigma=theta[:, 2], t0_s=theta[:, 3],
-        baseline=np.exp(theta[:, 4]), covariance=_covariance(fisher, noise), qof=qof,
-        failed=failed, dispersion=typical, recirculation=shared, evaluations=evaluations,
+        log_auc=theta[:, 0] + np.log(level), mu=theta[:, 1], log_sigma=theta[:, 2],
+        t0_s=theta[:, 3], baseline=np.exp(theta[:, 4]) * level,
+        covariance=_covariance(fisher, noise), qof=qof, failed=failed,
+        dispersion=typical, recirculation=shared, evaluations=evaluations,
     )  # fmt: skip
 
 

@@ -224,10 +224,10 @@ def _maximise_compiled(
     start: Floats, times: Floats, extra: Floats, total: Floats, count: Floats, prior: Floats,
     precision: Floats, steps: int,
 ) -> tuple[Floats, Floats, NDArray[np.int64]]:  # fmt: skip
-    theta = start.copy()
-    fisher, used = _all_curves(
-        theta, times, extra, total, count, prior, precision, LOWER, UPPER, STEP, steps
-    )
+    theta = np.array(start, order="C")
+    # one memory layout, so that numba compiles once
+    given = [np.ascontiguousarray(each) for each in (times, extra, total, count, prior, precision)]
+    fisher, used = _all_curves(theta, *given, LOWER, UPPER, STEP, steps)
     return theta, fisher, used
 
 

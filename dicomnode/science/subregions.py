@@ -26,7 +26,7 @@ Floats = NDArray[np.float64]
 _LIMITS = np.array([[-3.0, -20.0, 0.0, -1.5], [4.0, 30.0, 5.5, 4.5]])
 """Features are held within these: beyond them a curve says no more than "none" or "never"."""
 _TIMELESS_LOG_PE, _TIMED_LOG_PE = -2.0, -1.2
-"""Below the first, enhancement is too weak for its timing to mean anything; above the second not."""
+"""Enhancement below the first is too weak for its timing to count; above the second it counts."""
 _LEAST_LOG_POSTERIOR = -20.0
 """No pixel is so sure of itself that all its neighbours cannot overrule it."""
 _USED = ("PE", "TTP", "mTT", "RT", "arrival")
@@ -62,11 +62,11 @@ def pixel_features(parameters: Mapping[str, Floats], tissue: Mapping[str, Floats
     neutral = np.clip(np.concatenate([[0.0], zero[0, 2:]]), _LIMITS[0, 1:], _LIMITS[1, 1:])
     timed = _timed(at)
     at[:, 1:] = timed * at[:, 1:] + (1 - timed) * neutral
-    return at
+    return np.asarray(at)
 
 
 def _place(parameters: Mapping[str, Floats] | Mapping[str, float]) -> Floats:
-    """ln PE, instant of the peak / s, ln mTT, ln RT; shape (N, 4)."""
+    """Give ln PE, instant of the peak / s, ln mTT, ln RT; shape (N, 4)."""
     values = {name: np.atleast_1d(parameters[name]).astype(np.float64) for name in _USED}
     logs = {name: np.log(np.maximum(values[name], 1e-300)) for name in ("PE", "mTT", "RT")}
     peak_s = values["arrival"] + values["TTP"]

@@ -42,8 +42,6 @@ __all__ = ["Node", "peer_of"]
 
 log = structlog.get_logger(__name__)
 
-_PATIENCE_S = 20.0
-
 
 class Node:
     """A running node, from ``with`` to the end of its block.
@@ -180,7 +178,7 @@ class Node:
         engine.start({ANALYSE: analysis, DELIVER: delivery})
         stack.callback(engine.stop)
         stack.callback(workers.stop)
-        stack.callback(engine.drain, patience_s=_PATIENCE_S)
+        stack.callback(engine.drain, patience_s=settings.node.drain_s)
         return settler, engine
 
     def _receive(self, stack: ExitStack, ledger: Ledger, spool: Spool) -> None:

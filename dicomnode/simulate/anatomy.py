@@ -71,17 +71,21 @@ class Anatomy:
 def build(
     rng: np.random.Generator, grid: Grid, plan: LesionPlan, geometry: Geometry | None
 ) -> Anatomy:
-    """Draw the anatomy, or take lesion and background from a real picture."""
+    """Draw the anatomy, or take lesion and B-mode background from a real picture.
+
+    Simplified: with a picture, the layers of tissue and the reflectors that leak into the contrast
+    pane are still drawn, so they do not follow the picture's own layers.
+    """
     tissue, echo, reflector = _layers(rng, grid)
     if geometry is None:
         lesion = _outline(rng, grid, plan)
-        echo = _with_lesion(rng, grid, plan, echo, lesion)
+        echo = _with_lesion(rng, grid, plan, echo, lesion) + posterior(grid, plan, lesion)
     else:
         lesion, echo = _from_picture(grid, plan, geometry)
     return Anatomy(
         lesion=lesion,
         tissue=tissue,
-        echogenicity_db=(echo + posterior(grid, plan, lesion)).astype(np.float32),
+        echogenicity_db=echo.astype(np.float32),
         reflector_db=np.where(lesion, reflector - 12.0, reflector).astype(np.float32),
     )
 

@@ -4,6 +4,10 @@ The literature disagrees, and so do these patients. Malignant lesions peak earli
 14.6 s, Acta Radiol 2012;53:382) with no difference in peak enhancement there, and brighter
 elsewhere; some wash out fast and some late; 85 % of malignant and 21 % of benign lesions enhance
 heterogeneously (PMID 22373958), and malignant ones look larger than on B-mode.
+
+The constants were chosen, before anything was trained, so that a lesion's noise-free mean curve
+tells the kinds apart with an AUC of about 0.80 and its true habitats with about 0.95; a test holds
+both. These are properties of dice, not of breasts.
 """
 
 from collections.abc import Iterator, Mapping
@@ -227,5 +231,5 @@ def _display(rng: np.random.Generator) -> Display:
         tint=str(rng.choice(tints, p=list(TINT_SHARE.values()))),
         dynamic_range_db=float(rng.choice([45.0, 50.0, 55.0, 60.0, 65.0])),
         transfer_syntax=("jpeg", "rle", "explicit")[rng.choice(3, p=[0.7, 0.15, 0.15])],
-        full_scale=float(np.exp(rng.uniform(np.log(5.0), np.log(100.0)))),
+        full_scale=float(np.exp(rng.uniform(np.log(3.0), np.log(100.0)))),
     )

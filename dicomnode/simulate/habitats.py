@@ -24,7 +24,7 @@ class Supply:
     lag_s: float = 0.0
 
 
-GLAND_PEAK = 0.55
+GLAND_PEAK = 0.42
 """Peak of the gland in units of an intermediate habitat's."""
 
 HABITATS: tuple[Supply, ...] = (
@@ -37,9 +37,9 @@ HABITATS: tuple[Supply, ...] = (
 """Sub-region numbers 1 to 5, in this order."""
 
 TISSUES: tuple[Supply, ...] = (
-    Supply(name="fat", peak=0.16, ttp_s=16.0, sigma=0.85, lag_s=2.0),
+    Supply(name="fat", peak=0.12, ttp_s=16.0, sigma=0.85, lag_s=2.0),
     Supply(name="gland", peak=GLAND_PEAK, ttp_s=14.0, sigma=0.85, lag_s=1.2),
-    Supply(name="muscle", peak=0.38, ttp_s=15.0, sigma=0.85, lag_s=1.2),
+    Supply(name="muscle", peak=0.3, ttp_s=15.0, sigma=0.85, lag_s=1.2),
     Supply(name="feeding vessel", peak=2.5, ttp_s=6.0, sigma=0.75, lag_s=-2.0),
 )
 """Tissue numbers 6 to 9, in this order; they continue the numbers of the habitats."""

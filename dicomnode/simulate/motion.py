@@ -33,7 +33,11 @@ class Path:
 def move(
     rng: np.random.Generator, tissue: Tissue, times_s: NDArray[np.float64], spacing_mm: float
 ) -> Path:
-    """Draw the motion of one exam; it starts near the place of the truth."""
+    """Draw the motion of one exam.
+
+    Simplified: the tissue moves as a whole, and slipping out of the plane changes its speckle but
+    not the lesion's outline.
+    """
     phase = rng.uniform(0, 2 * np.pi)
     wander = 1 + 0.25 * _slow(rng, times_s, 8.0)
     cycle = 2 * np.pi * tissue.breathing_hz * times_s + phase + 0.4 * _slow(rng, times_s, 10.0)

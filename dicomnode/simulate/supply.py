@@ -15,7 +15,7 @@ from dicomnode.simulate.vessels import feed
 
 __all__ = ["Supply", "supplied"]
 
-UNEVEN_LESION, UNEVEN_TISSUE = 0.15, 0.5
+UNEVEN_LESION, UNEVEN_TISSUE = 0.15, 0.4
 """Log standard deviation of perfusion over some millimetres; in a lesion the habitats vary it."""
 
 

@@ -2,29 +2,26 @@
 
 import copy
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from rich.console import Console
 from rich.progress import track
-from sklearn.metrics import roc_auc_score
 from torch import Tensor
 from torch.nn import functional
 
-from dicomnode.inference.bundle import Channel, Figure, Manifest, Source, Tensors
+from dicomnode.inference.bundle import Channel, Manifest, Source, Tensors
 from dicomnode.inference.bundle import Tensor as TensorShape
-from dicomnode.training.augment import augmented, plain
+from dicomnode.training.augment import augmented
 from dicomnode.training.busi import read_busi
 from dicomnode.training.card import UNSIGNED, write_bundle
 from dicomnode.training.exams import SIMULATED_EXAMS, exam_samples
 from dicomnode.training.export import exported
 from dicomnode.training.network import UNet
 from dicomnode.training.samples import CHANNELS, Sample, split_by_group
-from dicomnode.training.scores import dice
+from dicomnode.training.validation import dices, figures_of
 
 __all__ = ["SegmenterSettings", "train"]
 
@@ -94,7 +91,7 @@ def train(settings: SegmenterSettings) -> Path:
         state.epoch = epoch + 1
         _save(state, settings)
         means = [
-            float(np.mean(_dices(state.average, samples, settings.size)))
+            float(np.mean(dices(state.average, samples, settings.size)))
             for samples in (cohorts.busi, cohorts.exams)
             if samples
         ]
@@ -201,56 +198,6 @@ def _loss(logits: Tensor, mask: Tensor) -> Tensor:
     return cross_entropy + (overlap * has_lesion).sum() / has_lesion.sum().clamp_min(1)
 
 
-def _probabilities(network: UNet, samples: Sequence[Sample], size: int) -> NDArray[np.float32]:
-    network.eval()
-    with torch.inference_mode():
-        parts = [
-            network(plain(samples[start : start + 16], size).images)[:, 0].sigmoid()
-            for start in range(0, len(samples), 16)
-        ]
-    return np.concatenate([part.numpy() for part in parts])
-
-
-def _dices(network: UNet, samples: Sequence[Sample], size: int) -> list[float]:
-    """Dice of every sample that has a lesion."""
-    with_lesion = [sample for sample in samples if sample.mask.any()]
-    found = _probabilities(network, with_lesion, size) >= 0.5
-    truth = plain(with_lesion, size).mask.numpy() > 0
-    return [dice(f, t) for f, t in zip(found, truth, strict=True)]
-
-
-def _lesion_auc(network: UNet, samples: Sequence[Sample], size: int) -> float:
-    """How well the 48 most likely pixels tell images with a lesion from those without."""
-    flat = _probabilities(network, samples, size).reshape(len(samples), -1)
-    score = np.sort(flat, axis=1)[:, -48:].mean(axis=1)
-    return float(roc_auc_score([bool(sample.mask.any()) for sample in samples], score))
-
-
-def _figures(network: UNet, cohorts: _Cohorts, settings: SegmenterSettings) -> tuple[Figure, ...]:
-    size = settings.size
-    figures = []
-    if cohorts.busi:
-        dices = _dices(network, cohorts.busi, size)
-        where = "BUSI development images held out by near-duplicate group, B-mode channel only"
-        conditions = f"{len(dices)} lesions, {where}, {size}x{size}, threshold 0.5"
-        figures += [
-            Figure(name="mean Dice", value=round(np.mean(dices), 4), conditions=conditions),
-            Figure(name="median Dice", value=round(np.median(dices), 4), conditions=conditions),
-            Figure(
-                name="AUC lesion against normal",
-                value=round(_lesion_auc(network, cohorts.busi, size), 4),
-                conditions=f"{len(cohorts.busi)} images, {where}",
-            ),
-        ]
-    if cohorts.exams:
-        dices = _dices(network, cohorts.exams, size)
-        conditions = f"{len(dices)} simulated exams of other seeds, all channels"
-        figures.append(
-            Figure(name="mean Dice", value=round(np.mean(dices), 4), conditions=conditions)
-        )
-    return tuple(figures)
-
-
 MEANINGS = {
     "bmode": "mean of the motion-compensated B-mode frames around the reference frame",
     "contrast_max": "brightest grey level over time, motion-compensated",
@@ -290,5 +237,5 @@ def _manifest(network: UNet, cohorts: _Cohorts, settings: SegmenterSettings) -> 
             output=TensorShape(name="logits", shape=(-1, 1, size, size)),
         ),
         training_data=((BUSI,) if settings.busi else ()) + (SIMULATED_EXAMS,),
-        figures=_figures(network, cohorts, settings),
+        figures=figures_of(network, cohorts.busi, cohorts.exams, size),
     )

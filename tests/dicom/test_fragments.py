@@ -11,7 +11,7 @@ from pydicom.encaps import encapsulate
 from dicomnode.dicom.fragments import frame_fragments, read_fragments
 from dicomnode.errors import InputError
 
-CODESTREAM = st.binary(min_size=2, max_size=60).map(
+CODESTREAM = st.binary(min_size=16, max_size=60).map(
     lambda body: b"\xff\xd8" + body.replace(b"\xff", b"\x01") + b"\xff\xd9"
 )
 

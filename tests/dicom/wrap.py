@@ -8,12 +8,16 @@ from pathlib import Path
 
 import imagecodecs
 import numpy as np
-from pydicom import dcmread
-from pydicom.dataset import Dataset, FileDataset, FileMetaDataset
+from pydicom import dcmread, dcmwrite
+from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.encaps import encapsulate
 from pydicom.sequence import Sequence as Items
-from pydicom.uid import UID, ExplicitVRLittleEndian, JPEGBaseline8Bit
-from pydicom.uid import UltrasoundMultiFrameImageStorage
+from pydicom.uid import (
+    UID,
+    ExplicitVRLittleEndian,
+    JPEGBaseline8Bit,
+    UltrasoundMultiFrameImageStorage,
+)
 from scipy.ndimage import gaussian_filter
 
 ASSUMED_FRAME_TIME_MS = 2500.0
@@ -43,13 +47,14 @@ def region(
     return item
 
 
-def header(uid: str, rows: int, columns: int, frames: int) -> FileDataset:
+def header(uid: str, rows: int, columns: int, frames: int) -> Dataset:
     """A US Multi-frame header without pixels, timing or regions."""
     meta = FileMetaDataset()
     meta.MediaStorageSOPClassUID = UltrasoundMultiFrameImageStorage
     meta.MediaStorageSOPInstanceUID = uid
     meta.TransferSyntaxUID = ExplicitVRLittleEndian
-    dataset = FileDataset("", {}, file_meta=meta, preamble=b"\0" * 128)
+    dataset = Dataset()
+    dataset.file_meta = meta
     dataset.SOPClassUID = UltrasoundMultiFrameImageStorage
     dataset.SOPInstanceUID = uid
     dataset.StudyInstanceUID = "2.25.1"
@@ -111,11 +116,17 @@ def native(
     is_words = pixels.dtype == np.uint16 or not syntax.is_little_endian
     dataset["PixelData"].VR = "OW" if is_words else "OB"
     for keyword, value in elements.items():
-        if value is None:
-            del dataset[keyword]
-        else:
+        if value is not None:
             setattr(dataset, keyword, value)
-    dataset.save_as(path, enforce_file_format=True)
+        elif keyword in dataset:
+            delattr(dataset, keyword)
+    dcmwrite(
+        path,
+        dataset,
+        implicit_vr=syntax.is_implicit_VR,
+        little_endian=syntax.is_little_endian,
+        enforce_file_format=True,
+    )
     return path
 
 
@@ -149,7 +160,8 @@ def wash_in(frames: int, start: float = 8.0, peak: float = 60.0) -> np.ndarray:
 def amber(grey: np.ndarray) -> np.ndarray:
     """A tint as scanners use it: red as grey level, less green, little blue."""
     level = grey.astype(np.float64)
-    rgb = np.stack([level, level * (0.42 + 0.45 * level / 255), level * (0.1 + 0.5 * level / 255)])
+    share = level / 255
+    rgb = np.stack([level, level * (0.4 + 0.48 * share**1.3), level * (0.1 + 0.5 * share**2)])
     return np.moveaxis(np.rint(rgb), 0, -1).astype(np.uint8)
 
 
@@ -182,7 +194,7 @@ def wrap_jpeg(
         dataset.FrameIncrementPointer = 0x00181063
     dataset.PixelData = encapsulate(list(jpegs))
     dataset["PixelData"].VR = "OB"
-    dataset.save_as(path, enforce_file_format=True)
+    dcmwrite(path, dataset, implicit_vr=False, little_endian=True, enforce_file_format=True)
     return path
 
 

@@ -69,7 +69,7 @@ def test_no_stranger_is_admitted(calling_ae, host):
 
 
 def test_an_unknown_host_name_is_a_settings_error():
-    with pytest.raises(SettingsError, match="found 'no-such-host.invalid'"):
+    with pytest.raises(SettingsError, match=r"found 'no-such-host\.invalid'"):
         Admission(
             ae_title="NODE",
             accept=[Accepted(ae_title="A", hosts=("no-such-host.invalid",))],

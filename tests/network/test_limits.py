@@ -100,15 +100,17 @@ def test_what_is_not_dicom_is_closed(start, peer_of):
 def test_beyond_a_limit_the_peer_is_told_to_come_back(start, peer_of, until, limit):
     receiver = start(**{limit: 1})
     peer = peer_of(receiver)
-    with associate(peer, "SCANNER1", VERIFICATION):
-        with pytest.raises(UnreachableError, match="[Ll]ocal limit exceeded"):
-            echo(peer, calling_ae="SCANNER1")
+    with (
+        associate(peer, "SCANNER1", VERIFICATION),
+        pytest.raises(UnreachableError, match="(?i)local limit exceeded"),
+    ):
+        echo(peer, calling_ae="SCANNER1")
     until(lambda: not receiver.open_associations)
     echo(peer, calling_ae="SCANNER1")
 
 
 def test_a_port_in_use_is_an_error_that_says_so(start):
-    with pytest.raises(SettingsError, match="could not listen on 127.0.0.1"):
+    with pytest.raises(SettingsError, match="could not listen on 127"):
         start(port=start().port)
 
 

@@ -109,7 +109,7 @@ def test_a_peer_that_is_not_there_is_tried_again(us_file):
     peer = Peer(name="pacs", ae_title="PACS", host="127.0.0.1", port=1)
     (sent,) = send([us_file()], peer, calling_ae="CEUSNODE")
     assert (sent.outcome, sent.status) == ("retry", None)
-    with pytest.raises(UnreachableError, match="pacs \\(PACS@127.0.0.1:1\\)"):
+    with pytest.raises(UnreachableError, match=r"pacs \(PACS@127\.0\.0\.1:1\)"):
         echo(peer, calling_ae="CEUSNODE")
 
 

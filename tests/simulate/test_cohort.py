@@ -1,6 +1,13 @@
 import numpy as np
+from sklearn.ensemble import GradientBoostingClassifier
+from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import roc_auc_score
+from sklearn.model_selection import cross_val_predict
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 
 from dicomnode.simulate import cohort
+from dicomnode.simulate.perfusion import perfuse
 from dicomnode.simulate.recipe import ExamRecipe
 
 
@@ -41,3 +48,38 @@ def test_fractions_are_shares() -> None:
     for recipe in cohort(2, 50):
         assert np.isclose(sum(recipe.lesion.fractions), 1.0)
         assert all(share == 0 or share >= 0.05 for share in recipe.lesion.fractions)
+
+
+def mean_curve_features(recipe: ExamRecipe) -> list[float]:
+    """Peak, time to peak and drop 50 s after arrival of the lesion's mean curve, without noise."""
+    times_s = np.arange(0, 80, 0.2)
+    perfusion = perfuse(recipe.bolus, duration_s=80.0, lesion_gain=recipe.lesion.gain)
+    curve = np.array(recipe.lesion.fractions) @ perfusion.at(times_s)[1:6]
+    peak = curve.max()
+    arrival_s = times_s[np.argmax(curve > 0.1 * peak)]
+    drop = 1 - np.interp(arrival_s + 50, times_s, curve) / peak
+    return [np.log(peak), np.log(times_s[curve.argmax()] - arrival_s), drop]
+
+
+def habitat_features(recipe: ExamRecipe) -> list[float]:
+    """What the truth says of the habitats: shares, entropy and how far they lie in shells."""
+    shares = np.array(recipe.lesion.fractions)
+    present = shares[shares > 0]
+    return [*shares, -(present * np.log(present)).sum(), recipe.lesion.rim_weight]
+
+
+def cross_validated_auc(model: object, features: list[list[float]], labels: list[bool]) -> float:
+    scores = cross_val_predict(model, features, labels, cv=10, method="decision_function")
+    return float(roc_auc_score(labels, scores))
+
+
+def test_difficulty_is_what_it_was_fixed_at() -> None:
+    recipes = list(cohort(77, 600))
+    labels = [recipe.kind == "malignant" for recipe in recipes]
+    line = make_pipeline(StandardScaler(), LogisticRegression())
+    by_curve = cross_validated_auc(line, [mean_curve_features(r) for r in recipes], labels)
+    trees = GradientBoostingClassifier(n_estimators=80, max_depth=2, random_state=0)
+    by_habitats = cross_validated_auc(trees, [habitat_features(r) for r in recipes], labels)
+    print(f"AUC of the mean curve {by_curve:.3f}, of the true habitats {by_habitats:.3f}")
+    assert 0.74 < by_curve < 0.84
+    assert 0.92 < by_habitats < 0.98

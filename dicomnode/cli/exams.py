@@ -1,0 +1,196 @@
+"""``dicomnode exams``: what came, what became of it, and trying again.
+
+These commands read and change the ledger only; a running node picks the changes up by itself.
+"""
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+
+import click
+from rich.table import Table
+
+from dicomnode.cli.present import console
+from dicomnode.cli.serve import config_option
+from dicomnode.config import Settings, load
+from dicomnode.errors import SettingsError
+from dicomnode.store.ledger import Ledger
+from dicomnode.store.rows import DeliveryRow, ExamRow, InstanceRow
+from dicomnode.store.states import DeliveryState, ExamState
+
+__all__ = ["exams"]
+
+number_argument = click.argument("number", type=int)
+STATE_STYLE = {
+    ExamState.ANALYSED: "green",
+    ExamState.REFUSED: "yellow",
+    ExamState.FAILED: "bold red",
+    DeliveryState.SENT: "green",
+    DeliveryState.COMMITTED: "green",
+    DeliveryState.PARKED: "bold red",
+    DeliveryState.RETRY: "yellow",
+}
+
+
+@click.group()
+def exams() -> None:
+    """List exams, say why one has no result, try again."""
+
+
+@contextmanager
+def _ledger(config: Path) -> Iterator[tuple[Settings, Ledger]]:
+    settings = load(config)
+    if not settings.node.data_dir.is_dir():
+        raise SettingsError(
+            f"node.data_dir: expected the folder of a node that has run, found none at "
+            f"{settings.node.data_dir}"
+        )
+    ledger = Ledger(settings.ledger_url)
+    try:
+        yield settings, ledger
+    finally:
+        ledger.close()
+
+
+def _styled(state: ExamState | DeliveryState) -> str:
+    style = STATE_STYLE.get(state)
+    return f"[{style}]{state}[/]" if style else str(state)
+
+
+def _clock(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds, UTC).astimezone().strftime("%Y-%m-%d %H:%M:%S")
+
+
+def _answer(exam: ExamRow) -> str:
+    if exam.reasons:
+        more = f" (+{len(exam.reasons) - 1} more)" if len(exam.reasons) > 1 else ""
+        return exam.reasons[0].code + more
+    if "decision" not in exam.summary:
+        return ""
+    probability = exam.summary.get("malignant_probability")
+    said = "" if probability is None else f" {probability:.2f}"
+    return f"{exam.summary['decision']}{said}, quality {exam.summary['grade']}"
+
+
+@exams.command("list")
+@config_option
+@click.option("--state", "states", multiple=True, type=click.Choice(list(ExamState)))
+@click.option("--limit", type=click.IntRange(min=1), default=50, show_default=True)
+def list_exams(config: Path, states: tuple[str, ...], limit: int) -> None:
+    """List exams, newest first."""
+    wanted = tuple(map(ExamState, states)) or tuple(ExamState)
+    table = Table(box=None, header_style="bold")
+    for title in ("exam", "state", "result", "received", "inj.", "rev.", "study"):
+        table.add_column(title, no_wrap=title != "study", overflow="fold")
+    with _ledger(config) as (_, ledger):
+        for exam in ledger.exams(states=wanted, limit=limit):
+            table.add_row(
+                str(exam.id),
+                _styled(exam.state),
+                _answer(exam),
+                _clock(exam.last_instance_at),
+                str(exam.injection),
+                str(exam.revision),
+                exam.study_uid,
+            )
+    console().print(table)
+
+
+def _show_instances(instances: tuple[InstanceRow, ...]) -> None:
+    out = console()
+    out.print(f"\n[bold]{len(instances)} instances[/]")
+    for one in instances:
+        note = f" [yellow]other bytes, copy {one.variant + 1}[/]" if one.variant else ""
+        out.print(
+            f"  {_clock(one.received_at)}  {one.calling_ae}  {one.size_bytes / 1e6:.1f} MB  "
+            f"{one.sop_instance_uid}{note}",
+            highlight=False,
+            soft_wrap=True,
+        )
+
+
+def _show_deliveries(deliveries: tuple[DeliveryRow, ...]) -> None:
+    table = Table(box=None, header_style="bold")
+    for title in ("delivery", "output", "destination", "state", "attempts", "status", "note"):
+        table.add_column(title)
+    for one in deliveries:
+        table.add_row(
+            str(one.id),
+            one.output.kind,
+            one.destination,
+            _styled(one.state),
+            str(one.attempts),
+            "" if one.status is None else f"0x{one.status:04X}",
+            one.error,
+        )
+    console().print(table)
+
+
+@exams.command("show")
+@number_argument
+@config_option
+def show(number: int, config: Path) -> None:
+    """Tell everything about exam NUMBER: state, reasons, what came, what was sent where."""
+    with _ledger(config) as (settings, ledger):
+        exam = ledger.exam(number)
+        out = console()
+        out.print(f"exam {exam.id}: {_styled(exam.state)} {_answer(exam)}", highlight=False)
+        out.print(
+            f"  study {exam.study_uid}, injection {exam.injection}, revision {exam.revision}"
+            + (f", replaces exam {exam.replaces}" if exam.replaces else ""),
+            highlight=False,
+            soft_wrap=True,
+        )
+        for reason in exam.reasons:
+            out.print(f"  [yellow]{reason.code}[/]: {reason.text}", highlight=False, soft_wrap=True)
+        _show_instances(ledger.variants_of(exam))
+        for output in ledger.outputs(exam.id):
+            out.print(
+                f"  {output.kind:<9} {settings.node.data_dir / 'spool' / output.path}",
+                highlight=False,
+                soft_wrap=True,
+            )
+        if deliveries := ledger.deliveries(exam.id):
+            _show_deliveries(deliveries)
+
+
+@exams.command("retry")
+@number_argument
+@config_option
+def retry(number: int, config: Path) -> None:
+    """Try again: analyse a failed or refused exam, or send what is parked or waiting."""
+    with _ledger(config) as (_, ledger):
+        now = time.time()
+        waiting = [
+            one
+            for one in ledger.deliveries(number)
+            if one.state in (DeliveryState.PARKED, DeliveryState.RETRY)
+        ]
+        for one in waiting:
+            ledger.release(one.id, now=now)
+        if waiting:
+            console().print(f"{len(waiting)} deliveries of exam {number} will be tried again")
+            return
+        console().print(f"exam {ledger.retry(number, now=now).id} is queued again")
+
+
+@exams.command("reanalyse")
+@number_argument
+@config_option
+def reanalyse(number: int, config: Path) -> None:
+    """Analyse exam NUMBER's study anew, as a further revision; the older result stays."""
+    with _ledger(config) as (_, ledger):
+        exam = ledger.reanalyse(number, now=time.time())
+        console().print(f"exam {exam.id} (revision {exam.revision}) is queued")
+
+
+@exams.command("resend")
+@number_argument
+@config_option
+def resend(number: int, config: Path) -> None:
+    """Send the results of exam NUMBER again: the same bytes, the same UIDs."""
+    with _ledger(config) as (_, ledger):
+        count = ledger.resend(number, now=time.time())
+        console().print(f"{count} deliveries of exam {number} will be sent again")

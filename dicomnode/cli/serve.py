@@ -1,0 +1,35 @@
+"""``dicomnode serve``: the node, until it is told to stop."""
+
+import signal
+from pathlib import Path
+
+import click
+
+from dicomnode.config import load
+from dicomnode.log import configure
+from dicomnode.service.node import Node
+
+__all__ = ["config_option", "serve"]
+
+DEFAULT_SETTINGS = Path("/etc/dicomnode/node.toml")
+
+config_option = click.option(
+    "-c",
+    "--config",
+    default=DEFAULT_SETTINGS,
+    show_default=True,
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Settings file.",
+)
+
+
+@click.command()
+@config_option
+def serve(config: Path) -> None:
+    """Receive, analyse and deliver until SIGTERM or Ctrl-C; work in hand is finished later."""
+    settings = load(config)
+    configure(settings.log)
+    with Node(settings) as node:
+        for name in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(name, lambda _number, _frame: node.stop())
+        node.wait()

@@ -1,0 +1,143 @@
+"""Power cuts, dying workers and second nodes."""
+
+import os
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pydicom import dcmread
+
+from dicomnode.store.spool import dataset_sha256
+from dicomnode.store.states import DeliveryState, ExamState
+
+Clip = Callable[..., Path]
+
+BOUNDARIES = (
+    ("step.started", "begin"),
+    ("step.finished", "begin"),
+    ("step.started", "process"),
+    ("step.finished", "process"),
+    ("step.started", "publish"),
+    ("step.finished", "publish"),
+    ("step.started", "send"),
+)
+
+
+def descendants(pid: int) -> set[int]:
+    """Every process below one, from /proc."""
+    parents: dict[int, int] = {}
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdecimal():
+            with suppress(OSError):
+                parents[int(entry.name)] = int(
+                    (entry / "stat").read_text().rsplit(")", 1)[1].split()[1]
+                )
+    found, layer = set(), {pid}
+    while layer:
+        layer = {child for child, parent in parents.items() if parent in layer}
+        found |= layer
+    return found
+
+
+def alive(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+def test_killed_at_every_step_the_destination_has_one_set_of_results(
+    site: Any, clip: Clip
+) -> None:
+    site.start_pacs()
+    for life, (event, step) in enumerate(BOUNDARIES):
+        node = site.start_node().ready()
+        if life == 0:
+            site.send(clip())
+        node.wait_for(event, step=step)
+        node.kill()
+
+    node = site.start_node().ready()
+    ledger = site.ledger()
+
+    def arrived() -> bool:
+        rows = [row for exam in ledger.exams() for row in ledger.deliveries(exam.id)]
+        return bool(rows) and all(row.state is DeliveryState.SENT for row in rows)
+
+    give_up_at = time.monotonic() + 60
+    while not arrived():
+        assert time.monotonic() < give_up_at, node.log.read_text()
+        time.sleep(0.1)
+    (exam,) = ledger.exams()
+    assert exam.state is ExamState.ANALYSED
+    outputs = ledger.outputs(exam.id)
+    delivered = {dcmread(path).SOPInstanceUID: dataset_sha256(path) for path in site.received()}
+    assert delivered == {output.sop_instance_uid: output.sha256 for output in outputs}
+    assert len(outputs) == 5
+
+
+def test_no_worker_outlives_a_killed_node_and_the_exam_is_taken_up_again(
+    site: Any, clip: Clip
+) -> None:
+    site.start_pacs()
+    node = site.start_node(STAND_IN_S="120").ready()
+    site.send(clip())
+    node.wait_for("step.started", step="process")
+    time.sleep(1.0)
+    below = descendants(node.process.pid)
+    assert len(below) >= 2, "the fork server and a worker"
+    node.kill()
+    give_up_at = time.monotonic() + 10
+    while any(alive(pid) for pid in below):
+        assert time.monotonic() < give_up_at, "a process outlived the node"
+        time.sleep(0.05)
+    node = site.start_node().ready()
+    node.wait_for("delivery.sent", kind="report")
+
+
+def test_a_node_that_is_stopped_in_an_analysis_goes_on_at_the_next_start(
+    site: Any, clip: Clip
+) -> None:
+    node = site.start_node(STAND_IN_S="120", DICOMNODE__NODE__DRAIN_S="1").ready()
+    site.send(clip())
+    node.wait_for("step.started", step="process")
+    assert node.stop() == 0
+    (exam,) = site.ledger().exams()
+    assert exam.state is ExamState.ANALYSING
+    node = site.start_node().ready()
+    node.wait_for("exam.analysed")
+
+
+@pytest.mark.parametrize(
+    ("trouble", "timeout_s", "state", "code"),
+    [
+        ("die once", 60.0, ExamState.ANALYSED, None),
+        ("die always", 60.0, ExamState.FAILED, "worker-died"),
+        ("hang", 2.0, ExamState.FAILED, "analysis-timeout"),
+    ],
+)
+def test_a_worker_that_dies_or_hangs_does_not_take_the_node_with_it(
+    site: Any, clip: Clip, trouble: str, timeout_s: float, state: ExamState, code: str | None
+) -> None:
+    site.write_settings(timeout_s=timeout_s)
+    marker = str(site.root / "marker")
+    node = site.start_node(STAND_IN_TROUBLE=trouble, STAND_IN_MARKER=marker).ready()
+    site.send(clip())
+    node.wait_for("step.finished", step="fail" if code else "publish")
+    (exam,) = site.ledger().exams()
+    assert exam.state is state
+    assert [reason.code for reason in exam.reasons] == ([code] if code else [])
+    assert node.process.poll() is None
+
+
+def test_a_second_node_on_the_same_data_directory_is_refused(site: Any) -> None:
+    node = site.start_node().ready()
+    second = site.start_node()
+    assert second.process.wait(60) != 0
+    said = second.log.read_text()
+    assert "expected to be the only node" in said
+    assert f"process {node.process.pid} has it" in said
+    assert os.path.exists(site.data_dir / "lock")

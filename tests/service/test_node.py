@@ -1,0 +1,120 @@
+"""The whole node but for the analysis: real sockets, real processes, a real ledger."""
+
+import json
+import urllib.request
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from pydicom import dcmread
+
+from dicomnode.store.spool import dataset_sha256
+from dicomnode.store.states import DeliveryState, ExamState
+
+Clip = Callable[..., Path]
+
+
+def get(site: Any, path: str) -> bytes:
+    with urllib.request.urlopen(f"http://127.0.0.1:{site.web_port}{path}", timeout=10) as answer:
+        return bytes(answer.read())
+
+
+def test_a_received_exam_is_analysed_and_delivered_once(site: Any, clip: Clip) -> None:
+    site.start_pacs()
+    node = site.start_node().ready()
+    one = clip("one.dcm")
+    study_uid = dcmread(one).StudyInstanceUID
+    site.send(one, clip("two.dcm", study_uid=study_uid))
+
+    node.wait_for("delivery.sent", kind="report")
+
+    ledger = site.ledger()
+    (exam,) = ledger.exams()
+    assert (exam.state, exam.summary["decision"]) == (ExamState.ANALYSED, "benign")
+    assert len(ledger.instances_for(exam, "first")) == 2
+    assert {one.state for one in ledger.deliveries(exam.id)} == {DeliveryState.SENT}
+    outputs = {output.sop_instance_uid: output for output in ledger.outputs(exam.id)}
+    delivered = {dcmread(path).SOPInstanceUID: path for path in site.received()}
+    assert delivered.keys() == outputs.keys()
+    assert {dataset_sha256(path) for path in delivered.values()} == {
+        output.sha256 for output in outputs.values()
+    }
+    assert json.loads(get(site, "/health/ready"))["status"] == "ready"
+    assert json.loads(get(site, "/api/exams"))["exams"][0]["study_uid"] == study_uid
+    assert get(site, f"/exams/{exam.id}/report.png").startswith(b"\x89PNG")
+    page = get(site, "/") + get(site, f"/exams/{exam.id}")
+    assert b"analysed" in page
+    for shown in (page, node.log.read_bytes(), get(site, "/metrics")):
+        assert b"DOE" not in shown
+        assert b"4711" not in shown
+    assert not list((site.data_dir / "spool" / "work").iterdir())
+    assert node.stop() == 0
+    assert node.saw("node.stopped")
+
+
+def test_a_refused_exam_is_shown_with_its_reason_and_sent_only_where_wanted(
+    site: Any, clip: Clip
+) -> None:
+    site.write_settings(refusals=True)
+    site.start_pacs()
+    node = site.start_node().ready()
+    site.send(clip(comment="refuse"))
+    node.wait_for("delivery.sent", kind="sr")
+    (exam,) = site.ledger().exams()
+    assert exam.state is ExamState.REFUSED
+    assert [reason.code for reason in exam.reasons] == ["no-bolus"]
+    assert len(site.received()) == 1
+    assert b"expected a bolus, found none" in get(site, f"/exams/{exam.id}")
+
+
+def test_each_injection_is_an_exam_and_a_late_instance_opens_a_revision(
+    site: Any, clip: Clip
+) -> None:
+    site.start_pacs()
+    node = site.start_node().ready()
+    first = clip(comment="two injections")
+    site.send(first)
+    node.wait_for("exam.analysed", exam=1)
+    assert [(row.injection, row.state) for row in site.ledger().exams()] == [
+        (2, ExamState.ANALYSED),
+        (1, ExamState.ANALYSED),
+    ]
+    site.send(clip("late.dcm", study_uid=dcmread(first).StudyInstanceUID))
+    node.wait_for("exam.analysed", exam=3)
+    newest = {row.injection: row for row in reversed(site.ledger().exams()) if row.revision == 2}
+    assert newest[1].replaces == 1
+    assert newest[2].replaces == 2
+
+
+def test_a_destination_that_was_away_gets_the_same_bytes_later(site: Any, clip: Clip) -> None:
+    node = site.start_node().ready()
+    site.send(clip())
+    node.wait_for("delivery.retry")
+    site.start_pacs()
+    node.wait_for("delivery.sent", kind="report")
+    (exam,) = site.ledger().exams()
+    assert {dataset_sha256(path) for path in site.received()} == {
+        output.sha256 for output in site.ledger().outputs(exam.id)
+    }
+
+
+def test_what_another_process_asks_of_the_ledger_is_done(site: Any, clip: Clip) -> None:
+    site.start_pacs()
+    node = site.start_node(STAND_IN_TROUBLE="raise").ready()
+    site.send(clip())
+    node.wait_for("exam.failed")
+    node.stop()
+    ledger = site.ledger()
+    (exam,) = ledger.exams()
+    assert exam.reasons[0].code == "analysis-error"
+    assert "KeyError in stand_in.py" in exam.reasons[0].text
+    assert "DOE" not in exam.reasons[0].text + node.log.read_text()
+
+    node = site.start_node().ready()
+    ledger.retry(exam.id, now=0.0)
+    node.wait_for("delivery.sent", kind="report")
+    for path in site.received():
+        path.unlink()
+    assert ledger.resend(exam.id, now=0.0) == 5
+    node.wait_for("delivery.sent", kind="report", attempt=1)
+    assert len(site.received()) == 5
