@@ -5,7 +5,7 @@ training uses, so that a model meets in the node what it met when it was made.
 """
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dicomnode.dicom.exam import Exam, load_loop
-from dicomnode.errors import Reason, RefusedError
+from dicomnode.errors import InputError, Reason, RefusedError
 from dicomnode.inference.models import Models
 from dicomnode.inference.segment import Segmenter
 from dicomnode.science import quality
@@ -69,10 +69,9 @@ class Result:
     """An exam after analysis: findings, or the reasons why there are none."""
 
     exam: Exam
-    loop: Loop | None
     findings: Findings | None
     reasons: tuple[Reason, ...] = ()
-    timing_s: dict[str, float] = field(default_factory=dict)
+    timing_s: Mapping[str, float] = field(default_factory=dict)
 
 
 class Timing(dict[str, float]):
@@ -100,16 +99,15 @@ class Measured:
 def analyse(exam: Exam, models: Models, recipe: Recipe) -> Result:
     """Analyse one exam. A refusal is a result, too; only a fault of ours raises."""
     timing = Timing()
-    loop = None
     try:
         with timing.step("decode"):
             loop = load_loop(exam)
         findings = measure(loop, models, recipe, timing)
     except RefusedError as refused:
-        return Result(
-            exam=exam, loop=loop, findings=None, reasons=refused.reasons, timing_s=dict(timing)
-        )
-    return Result(exam=exam, loop=loop, findings=findings, timing_s=dict(timing))
+        return Result(exam=exam, findings=None, reasons=refused.reasons, timing_s=timing)
+    except InputError as unreadable:
+        return Result(exam=exam, findings=None, reasons=(unreadable.reason,), timing_s=timing)
+    return Result(exam=exam, findings=findings, timing_s=timing)
 
 
 def measure(loop: Loop, models: Models, recipe: Recipe, timing: Timing | None = None) -> Findings:

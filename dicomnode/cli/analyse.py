@@ -6,8 +6,7 @@ from pathlib import Path
 import click
 
 from dicomnode.cli.present import busy, console, show_document
-from dicomnode.config import default_models_dir
-from dicomnode.config import load as load_settings
+from dicomnode.config import default_models_dir, load_settings
 from dicomnode.errors import SettingsError
 from dicomnode.outputs import Outcome, Request, process
 from dicomnode.outputs.document import Document

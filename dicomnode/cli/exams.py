@@ -14,7 +14,7 @@ from rich.table import Table
 
 from dicomnode.cli.present import console
 from dicomnode.cli.serve import config_option
-from dicomnode.config import Settings, load
+from dicomnode.config import Settings, load_settings
 from dicomnode.errors import SettingsError
 from dicomnode.store.ledger import Ledger
 from dicomnode.store.rows import DeliveryRow, ExamRow, InstanceRow
@@ -41,7 +41,7 @@ def exams() -> None:
 
 @contextmanager
 def _ledger(config: Path) -> Iterator[tuple[Settings, Ledger]]:
-    settings = load(config)
+    settings = load_settings(config)
     if not settings.node.data_dir.is_dir():
         raise SettingsError(
             f"node.data_dir: expected the folder of a node that has run, found none at "

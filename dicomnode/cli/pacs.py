@@ -81,7 +81,7 @@ class StandInPacs:
         return [item.kind for item in self.results(study_uid)]
 
     def _keep(self, received: Received) -> None:
-        kept = received.path.rename(self._directory / f"{received.sop_instance_uid}.dcm")
+        kept = received.path.rename(self._directory / f"{received.header.sop_instance_uid}.dcm")
         header = pydicom.dcmread(kept, stop_before_pixels=True)
         description = str(header.get("SeriesDescription", ""))
         capture = "keyframe" if "key frame" in description else "report"

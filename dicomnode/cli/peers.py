@@ -7,7 +7,7 @@ import click
 
 from dicomnode.cli.analyse import files_below
 from dicomnode.cli.present import busy, console
-from dicomnode.config import load as load_settings
+from dicomnode.config import load_settings
 from dicomnode.errors import NetworkError, SettingsError
 from dicomnode.network.peers import Peer
 from dicomnode.network.send import echo as echo_peer

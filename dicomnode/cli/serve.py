@@ -5,7 +5,7 @@ from pathlib import Path
 
 import click
 
-from dicomnode.config import load
+from dicomnode.config import load_settings
 from dicomnode.log import configure
 from dicomnode.service.node import Node
 
@@ -27,7 +27,7 @@ config_option = click.option(
 @config_option
 def serve(config: Path) -> None:
     """Receive, analyse and deliver until SIGTERM or Ctrl-C; work in hand is finished later."""
-    settings = load(config)
+    settings = load_settings(config)
     configure(settings.log)
     with Node(settings) as node:
         for name in (signal.SIGTERM, signal.SIGINT):

@@ -1,6 +1,7 @@
 """``dicomnode train``: make the models anew. Needs the extra ``train``; the node does not."""
 
 import importlib
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,8 @@ from dicomnode.cli.present import console
 from dicomnode.errors import SettingsError
 
 __all__ = ["train"]
+
+Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 
 WORK = Path("training-work")
 OUTPUT = Path("models")
@@ -26,7 +29,7 @@ def _module(name: str) -> Any:
         ) from missing
 
 
-def _folder(name: str, default: Path, text: str) -> Any:
+def _folder(name: str, default: Path, text: str) -> Decorator:
     return click.option(
         name,
         default=default,
@@ -42,7 +45,7 @@ seed_option = click.option("--seed", type=click.IntRange(1, 100), default=1, sho
 version_option = click.option("--bundle-version", default="1", show_default=True)
 
 
-def _exams_option(default: int) -> Any:
+def _exams_option(default: int) -> Decorator:
     return click.option(
         "--exams",
         type=click.IntRange(min=4),

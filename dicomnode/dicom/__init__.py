@@ -1,1 +1,1 @@
-"""pydicom and highdicom objects: what comes in is read here, what goes out is built here. No network."""
+"""pydicom and highdicom objects: what comes in is read, what goes out is built. No network."""

@@ -21,17 +21,18 @@ F64 = NDArray[np.float64]
 KNOWN_MAPS: dict[str, tuple[tuple[int, int, int, int], ...]] = {
     "amber": (
         (0, 0, 0, 0),
-        (60, 60, 30, 9),
-        (120, 120, 70, 26),
-        (180, 180, 123, 55),
-        (220, 220, 172, 94),
-        (255, 255, 225, 160),
+        (40, 40, 12, 1),
+        (80, 80, 35, 8),
+        (120, 120, 67, 23),
+        (160, 160, 107, 49),
+        (200, 200, 153, 88),
+        (255, 255, 225, 165),
     ),
     "copper": ((0, 0, 0, 0), (206, 255, 161, 103), (255, 255, 199, 127)),
     "gold": ((0, 0, 0, 0), (128, 150, 110, 10), (200, 235, 190, 60), (255, 255, 245, 170)),
     "sepia": ((0, 0, 0, 0), (128, 146, 128, 100), (255, 255, 240, 215)),
 }
-"""Knots of grey level, red, green, blue; nominal, after maps seen on screens of scanners."""
+"""Knots of grey level, red, green, blue. Nominal: amber's green and blue follow red by powers."""
 
 COLOURLESS = 0.3
 """Chroma per luma below which echoes are grey."""

@@ -11,6 +11,7 @@ from pydicom import Dataset
 from dicomnode.dicom.box import Box, around
 from dicomnode.dicom.clip import LeftOut, Look, look_at
 from dicomnode.dicom.decode import frames
+from dicomnode.dicom.dynamic_range import dynamic_range_db
 from dicomnode.dicom.header import read_header
 from dicomnode.dicom.injections import Injection, sort_into_injections
 from dicomnode.dicom.layout import Layout
@@ -32,8 +33,6 @@ __all__ = [
     "read_study",
 ]
 
-DEFAULT_DYNAMIC_RANGE_DB = 60.0
-"""No standard element holds the log-compression range and no vendor's private one is documented."""
 SAME_SCALE = 0.02
 """Panes whose pixel spacings differ by less show the same place in the same pixels."""
 
@@ -190,7 +189,7 @@ def _exam(
     most = max(injection.looks, key=lambda look: len(look.times_s))
     spacing_mm, bmode, warnings = _scale(panes, first.regions)
     sight = see(most.sample(), panes.contrast, bmode)
-    stated_db = settings.dynamic_range_db
+    range_db, range_source = dynamic_range_db(first.header.dataset, settings.dynamic_range_db)
     return Exam(
         study_uid=str(first.header.dataset.get("StudyInstanceUID", "")),
         injection=number,
@@ -209,8 +208,8 @@ def _exam(
         colour_map=sight.colour_map.name,
         grey_of_luma=sight.colour_map.grey_of_luma,
         graphics=sight.graphics,
-        dynamic_range_db=DEFAULT_DYNAMIC_RANGE_DB if stated_db is None else stated_db,
-        dynamic_range_source="default" if stated_db is None else "settings",
+        dynamic_range_db=range_db,
+        dynamic_range_source=range_source,
         left_out=left_out,
         warnings=(*injection.warnings, *warnings, *sight.warnings),
     )

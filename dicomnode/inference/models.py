@@ -23,7 +23,7 @@ class Judge(Protocol):
     def use(self) -> ModelUse:
         """What a result says about it."""
 
-    def classify(self, features: Mapping[str, float]) -> Diagnosis:
+    def classify(self, features: Mapping[str, float], /) -> Diagnosis:
         """Answer from lesion features."""
 
 

@@ -66,6 +66,17 @@ def _send_at_once(event: Event) -> None:
         transport.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
 
+def _why_unreachable(peer: Peer) -> str:
+    """Try the connection once more by itself: pynetdicom does not tell why it failed."""
+    try:
+        with socket.create_connection((peer.host, peer.port), _CONNECT_TIMEOUT_S) as connection:
+            if peer.tls is not None:
+                peer.tls.wrap_socket(connection, server_hostname=peer.host).close()
+    except OSError as error:
+        return str(error)
+    return "connected, but it aborted or did not answer; does it expect TLS or plain DICOM?"
+
+
 def _expect_established(assoc: Association, peer: Peer, calling_ae: str) -> None:
     if assoc.is_established:
         return
@@ -75,8 +86,8 @@ def _expect_established(assoc: Association, peer: Peer, calling_ae: str) -> None
             hint="leave this kind of output out for this destination, or allow it at the peer",
         )
     if not assoc.is_rejected:
-        what = "aborted or refused every context" if assoc.is_aborted else "did not answer"
-        raise UnreachableError(f"expected an association with {peer} as {calling_ae}: {what}")
+        why = _why_unreachable(peer)
+        raise UnreachableError(f"expected an association with {peer} as {calling_ae}: {why}")
     answer = assoc.acceptor.primitive
     assert answer is not None, "a rejection is an answer"
     words = f"{peer} rejected the association of {calling_ae}: {answer.reason_str}"

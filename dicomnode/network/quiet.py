@@ -1,8 +1,11 @@
 """How pynetdicom is set up in this process. Its settings are module globals; they live here."""
 
 import logging
+import socket
+from contextlib import suppress
 
 from pynetdicom import _config
+from pynetdicom.transport import AssociationSocket
 
 __all__ = ["set_up_pynetdicom"]
 
@@ -19,3 +22,17 @@ def set_up_pynetdicom() -> None:
     _config.LOG_REQUEST_IDENTIFIERS = False
     _config.LOG_RESPONSE_IDENTIFIERS = False
     logging.getLogger("pynetdicom").setLevel(logging.CRITICAL)
+    AssociationSocket._shutdown_socket = _close  # type: ignore[method-assign]  # noqa: SLF001
+
+
+def _close(transport: AssociationSocket) -> None:
+    """Close a socket even when its peer is gone.
+
+    pynetdicom 3.0.4 leaves it open when shutting it down fails, as it does after every refused
+    connection and failed TLS handshake: one descriptor for each attempt to reach a dead peer.
+    """
+    if transport.socket is None:
+        return
+    with suppress(OSError):
+        transport.socket.shutdown(socket.SHUT_RDWR)
+    transport.socket.close()

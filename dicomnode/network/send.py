@@ -107,6 +107,9 @@ def _send_batch(batch: Sequence[_Object], peer: Peer, calling_ae: str) -> list[S
         with associate(peer, calling_ae, _contexts(batch)) as assoc:
             for number, item in enumerate(batch, start=1):
                 answers.append(_send_one(assoc, item, peer, number))
+                if answers[-1].status is None and answers[-1].outcome == "retry":
+                    # The library may not have noticed yet; it would wait in vain for the next.
+                    raise UnreachableError(f"the association with {peer} was lost before this file")
     except NetworkError as error:
         outcome: Outcome = "retry" if error.retryable else "park"
         answers += [item.sent(outcome, str(error)) for item in batch[len(answers) :]]
@@ -127,13 +130,13 @@ def _syntaxes(item: _Object) -> tuple[str, ...]:
 
 def _send_one(assoc: Association, item: _Object, peer: Peer, number: int) -> Sent:
     if not assoc.is_established:
-        return item.sent("retry", f"the association with {peer} was lost before this file")
+        return item.sent("retry", f"the association with {peer} was lost")
     accepted = {
         str(context.transfer_syntax[0])
         for context in assoc.accepted_contexts
         if context.abstract_syntax == item.sop_class_uid
     }
-    if not accepted:
+    if accepted.isdisjoint(_syntaxes(item)):
         return item.sent(
             "park",
             f"{peer} accepts no {item.sop_class_uid} in transfer syntax {item.transfer_syntax_uid}",

@@ -87,7 +87,7 @@ class Server(ThreadedAssociationServer):
             )
         return connection, address
 
-    def verify_request(self, request: Any, client_address: Any) -> bool:  # noqa: ARG002
+    def verify_request(self, request: Any, client_address: Any) -> bool:
         """Refuse a connection beyond the limits, and count the others."""
         host = plain_address(client_address[0])
         with self._lock:

@@ -228,7 +228,7 @@ def document(
             reasons=_reasons(reasons),
             exam=None if result is None else _exam(result.exam, None),
             outputs=outputs,
-            timing_s={} if result is None else result.timing_s,
+            timing_s={} if result is None else dict(result.timing_s),
         )
     findings = result.findings
     lesion = findings.lesion
@@ -250,5 +250,5 @@ def document(
             for m in findings.models
         ],
         outputs=outputs,
-        timing_s=result.timing_s,
+        timing_s=dict(result.timing_s),
     )

@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
@@ -93,14 +93,8 @@ def _one(exam: Exam, models: Models, directory: Path, request: Request) -> Outco
             outputs = write_outputs(exam, result.findings, context, directory)
             if request.maps:
                 outputs.append(write_maps(result.findings, directory))
-    result = Result(
-        exam=exam,
-        loop=None,
-        findings=result.findings,
-        reasons=result.reasons,
-        timing_s=dict(timing),
-    )
-    return _outcome(exam.injection, result, result.reasons, outputs, directory)
+    timed = replace(result, timing_s=timing)
+    return _outcome(exam.injection, timed, result.reasons, outputs, directory)
 
 
 def _without_exam(study: Study, directory: Path, request: Request) -> Outcome:

@@ -3,6 +3,7 @@
 import json
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -93,12 +94,14 @@ def write_document(document: Document, directory: Path) -> OutputFile:
 def write_maps(findings: Findings, directory: Path) -> OutputFile:
     """Write ``maps.npz``: lesion, sub-regions and every parameter map, shape (R, C)."""
     path = directory / "maps.npz"
-    np.savez_compressed(
-        path,
-        lesion=findings.lesion_mask.astype(np.float32),
-        subregion=findings.subregion_map.astype(np.float32),
-        **{("quality" if name == "QOF" else name): findings.maps[name] for name in findings.maps},
-    )
+    images: dict[str, Any] = {
+        "lesion": findings.lesion_mask.astype(np.float32),
+        "subregion": findings.subregion_map.astype(np.float32),
+    }
+    images |= {
+        ("quality" if name == "QOF" else name): found for name, found in findings.maps.items()
+    }
+    np.savez_compressed(path, **images)
     return OutputFile(kind="maps", path=path)
 
 

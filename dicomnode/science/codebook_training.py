@@ -15,8 +15,8 @@ Floats = NDArray[np.float64]
 
 _PIXELS_PER_PATIENT = 200
 _SPLITS = 3
-_STARTS = 2
-_TRIMMED = 0.1
+_STARTS = 4
+_TRIMMED = 0.15
 """Share of pixels, the most unusual, that the second fit leaves out."""
 _RIDGE = 1e-3
 """Added to the variances of standardised features."""

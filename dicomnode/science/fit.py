@@ -19,6 +19,7 @@ _SPREAD = np.array([4.0, 1.0, 0.5, 2.0, 1.5])
 _STEPS = 30
 _FEWEST_FRAMES = 8
 _FRACTIONS = (0.0, 0.1, 0.2, 0.35, 0.5)
+"""Shares tried; no more than half, for a slow wash-out can pass for recirculation."""
 _DELAYS_S = (10.0, 18.0, 28.0)
 _DECAY_S = 180.0
 _PROBE = 256

@@ -38,7 +38,7 @@ from dicomnode.web.app import make_app
 from dicomnode.web.labels import secret_key
 from dicomnode.web.server import Server
 
-__all__ = ["Node", "peer_of"]
+__all__ = ["Node", "peer_of", "receive_settings"]
 
 log = structlog.get_logger(__name__)
 
@@ -184,7 +184,7 @@ class Node:
     def _receive(self, stack: ExitStack, ledger: Ledger, spool: Spool) -> None:
         intake = Intake(ledger, spool)
         self.receiver = Receiver(
-            _receive_settings(self.settings, spool),
+            receive_settings(self.settings, spool.incoming),
             on_store=intake.store,
             on_opened=intake.opened,
             on_closed=intake.closed,
@@ -229,7 +229,8 @@ def _wants(destinations: Sequence[DestinationOptions]) -> dict[str, tuple[str, .
     return {one.name: one.outputs for one in destinations}
 
 
-def _receive_settings(settings: Settings, spool: Spool) -> ReceiveSettings:
+def receive_settings(settings: Settings, incoming: Path) -> ReceiveSettings:
+    """Make the receiver's settings; certificates are loaded here."""
     node, tls = settings.node, settings.tls
     context = None
     if tls.receive and tls.certificate is not None and tls.key is not None:
@@ -238,7 +239,7 @@ def _receive_settings(settings: Settings, spool: Spool) -> ReceiveSettings:
         ae_title=node.ae_title,
         host=node.host,
         port=node.port,
-        incoming=spool.incoming,
+        incoming=incoming,
         accept=tuple(Accepted(ae_title=one.ae_title, hosts=one.hosts) for one in settings.accept),
         max_associations=node.max_associations,
         max_associations_per_host=node.max_associations_per_host,

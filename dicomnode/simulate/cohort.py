@@ -5,9 +5,13 @@ The literature disagrees, and so do these patients. Malignant lesions peak earli
 elsewhere; some wash out fast and some late; 85 % of malignant and 21 % of benign lesions enhance
 heterogeneously (PMID 22373958), and malignant ones look larger than on B-mode.
 
-The constants were chosen, before anything was trained, so that a lesion's noise-free mean curve
-tells the kinds apart with an AUC of about 0.80 and its true habitats with about 0.95; a test holds
-both. These are properties of dice, not of breasts.
+The effect here is weaker than in that paper: over 600 patients of seed 502 the lesion's noise-free
+mean curve peaks 9.2 s (malignant) and 11.7 s (benign) after arrival and has dropped by 74 and 68 %
+after 50 s, against 85 and 66 % there. The spread of habitats within each kind was widened until
+that curve told the kinds apart with an AUC near 0.80 and the true habitats near 0.95. The constants
+were chosen on seed 77 before any model was trained; the test that holds them draws another cohort.
+The perfusion of the gland was lowered once afterwards, after the measuring pipeline had found no
+enlargement in most of 24 exams. These are properties of dice, not of breasts.
 """
 
 from collections.abc import Iterator, Mapping

@@ -32,9 +32,8 @@ class _Undecided:
         name="undecided", version="0", task="classification", sha256="", trained_on="nothing"
     )
 
-    def classify(self, features: Mapping[str, float]) -> Diagnosis:
+    def classify(self, _features: Mapping[str, float], /) -> Diagnosis:
         """Say nothing about any lesion."""
-        assert features
         return Diagnosis(
             malignant_probability=None,
             interval=None,

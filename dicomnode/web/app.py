@@ -63,7 +63,7 @@ def make_app(*, ledger: Ledger, spool: Spool, checks: Mapping[str, Check], key: 
             Route("/metrics", pages.metrics),
             Route("/health/live", pages.live),
             Route("/health/ready", pages.ready),
-            Mount("/static", StaticFiles(directory=_HERE / "static")),
+            Mount("/static", StaticFiles(directory=_HERE / "static"), name="static"),
         ],
         middleware=[Middleware(SafeHeaders)],
     )

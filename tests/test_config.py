@@ -1,0 +1,113 @@
+"""Settings: what is wrong is named, with its key, what was expected and what was found."""
+
+import re
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from dicomnode.config import Settings, default_models_dir, load_settings
+from dicomnode.errors import SettingsError
+
+DEPLOYED = Path(__file__).resolve().parents[1] / "deploy" / "node.toml"
+LEAST = '[node]\ndata_dir = "/srv/node"\n'
+DESTINATION = '[[destination]]\nname = "{name}"\nae_title = "PACS"\nhost = "h"\nport = 104\n'
+
+
+def settings(tmp_path: Path, text: str) -> Settings:
+    path = tmp_path / "node.toml"
+    path.write_text(text)
+    return load_settings(path)
+
+
+def test_only_the_data_directory_has_no_default(tmp_path: Path) -> None:
+    found = settings(tmp_path, LEAST)
+    assert found.node.port == 11112
+    assert found.settle.quiet_s == 30
+    assert found.models.directory == default_models_dir()
+    assert found.ledger_url == "sqlite:////srv/node/ledger.sqlite"
+    with pytest.raises(SettingsError, match="node: expected a value, found none"):
+        settings(tmp_path, "")
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("prt = 1", "node.prt: unknown key; did you mean 'port'?"),
+        ("port = 70000", "node.port: input should be less than or equal to 65535, found 70000"),
+        ('ae_title = "A\\\\B"', r"node.ae_title: string should match"),
+        ('ae_title = "SEVENTEEN LETTERS"', "node.ae_title"),
+        ("[nod]", "nod: unknown key; did you mean 'node'?"),
+        ("[settle]\nquiet_s = 0", "settle.quiet_s: input should be greater than or equal to 0.1"),
+        ('[settle]\nconflicting_instances = "newest"', "'first', 'last' or 'refuse'"),
+        ("[recipe]\ndynamic_range = 60", "recipe: unknown key 'dynamic_range'; did you mean"),
+        (DESTINATION.format(name="P A"), "destination.0.name"),
+        (DESTINATION.format(name="p") + 'hots = "x"', "destination.0.hots: unknown key"),
+        (DESTINATION.format(name="p") * 2, "destination: each name once, found twice: p"),
+        (DESTINATION.format(name="p") + "tls = true", "tls: ca is needed"),
+        ("[tls]\nreceive = true", "tls: certificate, key and ca are needed"),
+        ("=", "expected TOML in"),
+    ],
+)
+def test_what_is_wrong_is_said(tmp_path: Path, text: str, said: str) -> None:
+    with pytest.raises(SettingsError, match=re.escape(said)):
+        settings(tmp_path, LEAST + text)
+
+
+def test_a_missing_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match=r"expected a settings file at .*absent\.toml"):
+        load_settings(tmp_path / "absent.toml")
+
+
+def test_a_password_in_a_wrong_url_is_not_repeated(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match=r"database\.url") as caught:
+        settings(tmp_path, LEAST + '[database]\nurl = "mysql://node:hunter2@h/d"')
+    assert "hunter2" not in str(caught.value)
+
+
+def test_the_environment_wins_over_the_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DICOMNODE__NODE__PORT", "11113")
+    monkeypatch.setenv("DICOMNODE__ACCEPT", '[{"ae_title": "US1", "hosts": ["::1"]}]')
+    found = settings(tmp_path, LEAST + 'port = 1\nae_title = "KEPT"')
+    assert (found.node.port, found.node.ae_title) == (11113, "KEPT")
+    assert found.accept[0].hosts == ("::1",)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "said"),
+    [
+        ("DICOMNODE__NODE__PROT", "1", "node.prot: unknown key; did you mean 'port'?"),
+        ("DICOMNODE__NOD__PORT", "1", "unknown section 'nod'; did you mean 'node'?"),
+        ("DICOMNODE__ACCEPT", "US1", "the environment cannot be used"),
+    ],
+)
+def test_the_environment_is_checked_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, value: str, said: str
+) -> None:
+    monkeypatch.setenv(name, value)
+    with pytest.raises(SettingsError, match=re.escape(said)):
+        settings(tmp_path, LEAST)
+
+
+def test_settings_cannot_be_changed(tmp_path: Path) -> None:
+    found = settings(tmp_path, LEAST)
+    with pytest.raises(ValueError, match="frozen"):
+        found.node.port = 1  # type: ignore[misc]
+
+
+def test_the_deployed_file_names_every_key_with_its_default(tmp_path: Path) -> None:
+    text = DEPLOYED.read_text()
+    loaded = load_settings(DEPLOYED)
+    uncommented = re.sub(r"^# (?=\w+ = )", "", text, flags=re.MULTILINE)
+    named = tomllib.loads(uncommented)
+    for section, field in Settings.model_fields.items():
+        value = getattr(loaded, section)
+        keys = set(named[section][0] if isinstance(value, tuple) else named[section])
+        model = value[0] if isinstance(value, tuple) else value
+        expected = set(getattr(type(model), "model_fields", None) or vars(model))
+        assert keys == expected, section
+        if section in ("settle", "delivery", "web", "tls", "retention", "log", "recipe"):
+            assert value == field.default, f"[{section}] states the defaults"
+    assert loaded.node.data_dir == Path("/var/lib/dicomnode")

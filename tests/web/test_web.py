@@ -1,0 +1,192 @@
+"""The operator's page over a real ledger and spool."""
+
+import socket
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, closing
+from html.parser import HTMLParser
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import httpx
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+from starlette.applications import Starlette
+
+from dicomnode.errors import Reason, SettingsError
+from dicomnode.store.ledger import Ledger
+from dicomnode.store.rows import Instance, Output
+from dicomnode.store.spool import Spool
+from dicomnode.web.app import make_app
+from dicomnode.web.labels import secret_key, short_uid, study_label
+from dicomnode.web.options import WebOptions
+from dicomnode.web.server import Server
+
+STUDY = "1.2.826.0.1.3680043.8.498.20250101.123456789"
+KINDS = ["seg", "sr"]
+
+
+def fill(ledger: Ledger) -> None:
+    """An analysed exam whose objects wait, and a refused one."""
+    for number, study in enumerate((STUDY, STUDY + ".2")):
+        exam_id = ledger.record_instance(
+            Instance(
+                sop_instance_uid=f"{study}.1",
+                sop_class_uid="1.2.840.10008.5.1.4.1.1.3.1",
+                study_uid=study,
+                series_uid=f"{study}.9",
+                transfer_syntax_uid="1.2.840.10008.1.2.1",
+                sha256=f"{number:064x}",
+                size_bytes=2_500_000,
+                path=PurePosixPath("objects/x.dcm"),
+                calling_ae="<b>US1</b>",
+                host="127.0.0.1",
+                association_id="a",
+            ),
+            now=100.0,
+        ).exam_id
+        ledger.queue(ledger.exam(exam_id), now=101.0)
+        ledger.begin(exam_id, job="j", now=102.0)
+    outputs = [
+        Output(
+            kind=kind,
+            path=PurePosixPath(f"outputs/{kind}.dcm"),
+            sop_class_uid="1.2",
+            sop_instance_uid=f"2.25.{number}",
+            sha256="ab" * 32,
+            size_bytes=1000,
+        )
+        for number, kind in enumerate(KINDS, start=1)
+    ]
+    ledger.finish(
+        1,
+        job="j",
+        outputs=outputs,
+        destinations={"pacs": KINDS},
+        summary={"decision": "malignant", "malignant_probability": 0.91, "grade": "good"},
+        now=103.0,
+    )
+    reason = Reason("no-bolus", "expected a bolus, found <none>")
+    ledger.refuse(2, job="j", reasons=[reason], now=103.0)
+
+
+def free_port() -> int:
+    with closing(socket.socket()) as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@pytest.fixture
+def open_page(tmp_path: Path) -> Iterator[Callable[..., httpx.Client]]:
+    ledger = Ledger(f"sqlite:///{tmp_path}/ledger.sqlite")
+    spool = Spool(tmp_path / "spool")
+    fill(ledger)
+    with ExitStack() as stack:
+        stack.callback(ledger.close)
+
+        def page(**checks: Any) -> httpx.Client:
+            app = make_app(ledger=ledger, spool=spool, checks=checks, key=b"k" * 32)
+            options = WebOptions(port=free_port())
+            stack.enter_context(Server(app, options))
+            base = f"http://127.0.0.1:{options.port}"
+            return stack.enter_context(httpx.Client(base_url=base, trust_env=False))
+
+        yield page
+
+
+def test_a_port_that_is_taken_is_said(open_page: Any) -> None:
+    taken = open_page().base_url.port
+    with (
+        pytest.raises(SettingsError, match=f"could not serve .* on 127.0.0.1:{taken}"),
+        Server(Starlette(), WebOptions(port=taken)),
+    ):
+        pass
+
+
+class Links(HTMLParser):
+    def __init__(self) -> None:
+        super().__init__()
+        self.found: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.found += [value for name, value in attrs if name in ("href", "src") and value]
+
+
+def test_the_table_shows_state_quality_decision_and_deliveries(open_page: Any) -> None:
+    text = open_page().get("/").text
+    for shown in ("malignant", "0.91", "good", "2 pending", "refused", "expected a bolus"):
+        assert shown in text
+    assert study_label(STUDY, b"k" * 32) in text
+
+
+def test_whole_uids_are_not_on_the_page_and_text_is_escaped(open_page: Any) -> None:
+    client = open_page()
+    for address in ("/", "/exams/1", "/exams/2"):
+        text = client.get(address).text
+        assert STUDY not in text
+        assert "<b>US1" not in text
+        assert "<none>" not in text
+
+
+def test_every_link_of_every_page_leads_to_something_here(open_page: Any) -> None:
+    client = open_page()
+    for address in ("/", "/exams/1", "/exams/2"):
+        links = Links()
+        links.feed(client.get(address).text)
+        assert links.found
+        for link in links.found:
+            assert link.startswith("/")
+            assert client.get(link).status_code == 200, link
+
+
+def test_an_exam_that_is_not_there_is_a_404(open_page: Any) -> None:
+    client = open_page()
+    for address in ("/exams/99", "/api/exams/99", "/exams/1/report.png", "/exams/1/..%2Fx.png"):
+        assert client.get(address).status_code == 404, address
+    assert client.get("/api/exams?limit=lots").status_code == 400
+
+
+def test_the_api_gives_newest_first_with_reasons_and_deliveries(open_page: Any) -> None:
+    client = open_page()
+    refused, analysed = client.get("/api/exams").json()["exams"]
+    assert refused["reasons"][0]["code"] == "no-bolus"
+    assert [one["kind"] for one in analysed["deliveries"]] == KINDS
+    assert client.get("/api/exams/1").json() == analysed
+
+
+def test_metrics_count_states(open_page: Any) -> None:
+    families = text_string_to_metric_families(open_page().get("/metrics").text)
+    samples = {
+        (sample.name, sample.labels.get("state")): sample.value
+        for family in families
+        for sample in family.samples
+    }
+    assert samples["dicomnode_exams", "refused"] == 1
+    assert samples["dicomnode_exams", "failed"] == 0
+    assert samples["dicomnode_deliveries", "pending"] == 2
+    assert samples["dicomnode_spool_free_bytes", None] > 0
+
+
+def test_ready_only_when_every_check_is(open_page: Any) -> None:
+    def broken() -> tuple[bool, str]:
+        raise OSError("secret")
+
+    assert open_page(disk=lambda: (True, "room")).get("/health/ready").status_code == 200
+    answer = open_page(disk=lambda: (True, "room"), ledger=broken).get("/health/ready")
+    assert answer.status_code == 503
+    assert answer.json()["checks"]["ledger"] == {"ok": False, "found": "OSError"}
+    assert open_page().get("/health/live").json() == {"status": "ok"}
+
+
+def test_the_browser_is_told_to_load_nothing_from_elsewhere(open_page: Any) -> None:
+    policy = open_page().get("/").headers["content-security-policy"]
+    assert "default-src 'none'" in policy
+    assert "frame-ancestors 'none'" in policy
+
+
+def test_labels_last_and_differ_between_nodes(tmp_path: Path) -> None:
+    key = secret_key(tmp_path)
+    assert secret_key(tmp_path) == key
+    assert (tmp_path / "label.key").stat().st_mode & 0o777 == 0o600
+    assert study_label(STUDY, key) != study_label(STUDY, b"other")
+    assert short_uid("1.2.3") == "1.2.3"
+    assert len(short_uid(STUDY)) == 9
