@@ -22,7 +22,7 @@ def set_up_pynetdicom() -> None:
     _config.LOG_REQUEST_IDENTIFIERS = False
     _config.LOG_RESPONSE_IDENTIFIERS = False
     logging.getLogger("pynetdicom").setLevel(logging.CRITICAL)
-    AssociationSocket._shutdown_socket = _close  # type: ignore[method-assign]  # noqa: SLF001
+    AssociationSocket._shutdown_socket = _close  # type: ignore[assignment, method-assign]  # noqa: SLF001
 
 
 def _close(transport: AssociationSocket) -> None:

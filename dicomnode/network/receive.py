@@ -186,7 +186,7 @@ class Receiver:
 
     def _wait_until_quiet(self, timeout_s: float) -> bool:
         deadline = time.monotonic() + timeout_s
-        while self._server is not None and self._server.connections > 0:
+        while self.open_associations:
             if time.monotonic() > deadline:
                 return False
             time.sleep(0.05)
@@ -242,8 +242,7 @@ class Receiver:
     def _ended(self, assoc: Association) -> None:
         """Clean up after an association, however it ended."""
         discard_unfinished(assoc)
-        with self._lock:
-            ended = self._open.pop(assoc, None)
+        ended = self._open.get(assoc)
         if ended is None:
             return
         how = "released" if assoc.is_released else "aborted"
@@ -252,6 +251,8 @@ class Receiver:
             self._on_closed(ended)
         except Exception:
             log.exception("end of association not recorded", association=ended.id)
+        with self._lock:
+            del self._open[assoc]
 
 
 def _admission(settings: ReceiveSettings) -> Admission:

@@ -69,12 +69,6 @@ class Server(ThreadedAssociationServer):
             request_handler=_Connection,
         )
 
-    @property
-    def connections(self) -> int:
-        """How many connections are open."""
-        with self._lock:
-            return self._connections.total()
-
     def get_request(self) -> tuple[socket.socket, Any]:
         """Accept a connection; no peer can make this wait."""
         assert self.socket is not None, "the server listens"

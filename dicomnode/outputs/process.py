@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from pydicom import Dataset
+from threadpoolctl import threadpool_limits
 
 from dicomnode.dicom.context import Context, exam_context, study_context
 from dicomnode.dicom.digest import dataset_digest
@@ -56,13 +57,18 @@ def process(paths: Sequence[Path], directory: Path, request: Request) -> tuple[O
 
     Results are written to ``directory``, or to ``directory/injection-N`` where the study holds
     several injections. A study without any contrast exam is one refused outcome whose reasons say
-    of each file why.
+    of each file why. Linear algebra keeps to one thread: workers share the cores among themselves.
 
     Raises
     ------
     BundleError
         A model bundle is missing or was changed.
     """
+    with threadpool_limits(limits=1):
+        return _process(paths, directory, request)
+
+
+def _process(paths: Sequence[Path], directory: Path, request: Request) -> tuple[Outcome, ...]:
     models = load_models(request.models_dir)
     study = read_study(paths, ReadSettings(dynamic_range_db=request.recipe.dynamic_range_db))
     directory.mkdir(parents=True, exist_ok=True)

@@ -105,9 +105,12 @@ def measure_perfusion(
     power = linearise(grey, loop.dynamic_range_db)
     fitted = regions.lesion | regions.ring | _part_of(regions.tissue)
     chosen = fitted[regions.measured]
-    smooth = smooth_samples(power, regions.measured, smoothing_px)[:, chosen]
     fit = fit_lognormal(
-        smooth, loop.times_s, kept=motion.kept, saturated=saturated(grey[:, chosen]), bins=bins
+        smooth_samples(power, regions.measured, smoothing_px)[:, chosen],
+        loop.times_s,
+        kept=motion.kept,
+        saturated=_saturated_share(grey, regions.measured, smoothing_px, chosen),
+        bins=bins,
     )
     return Perfusion(
         regions=regions,
@@ -118,6 +121,16 @@ def measure_perfusion(
         fit=fit,
         parameters=evaluate(fit),
     )
+
+
+def _saturated_share(
+    grey: NDArray[np.uint8], measured: Mask, smoothing_px: float, chosen: Mask
+) -> NDArray[np.float32] | None:
+    """How much of each smoothed sample was at the top of the grey scale; None where nothing was."""
+    clipped = saturated(grey)
+    if not clipped.any():
+        return None
+    return smooth_samples(clipped.astype(np.float32), measured, smoothing_px)[:, chosen]
 
 
 def _part_of(tissue: Mask) -> Mask:

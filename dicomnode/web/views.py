@@ -13,7 +13,13 @@ from dicomnode.web.picture import PICTURES
 
 __all__ = ["exam_page", "exam_plain", "exam_rows"]
 
-_NOT_SHOWN = frozenset({"decision", "malignant_probability", "grade"})
+_FACTS = {
+    "area_mm2": "{:.0f} mm²",
+    "subregions": "{}",
+    "seconds": "{:.1f} s",
+}
+"""How the summary's values are written; its decision and grade have places of their own."""
+_FACT_NAMES = {"area_mm2": "Lesion area", "subregions": "Sub-regions", "seconds": "Time taken"}
 
 
 def exam_rows(ledger: Ledger, key: bytes, *, limit: int) -> list[dict[str, Any]]:
@@ -51,7 +57,7 @@ def exam_page(ledger: Ledger, exam_id: int, key: bytes) -> dict[str, Any]:
             }
             for one in outputs
         ],
-        "pictures": [one.kind for one in outputs if one.kind in PICTURES],
+        "pictures": [kind for kind in PICTURES if kind in {one.kind for one in outputs}],
         "deliveries": [_delivery(one) for one in deliveries],
     }
 
@@ -124,11 +130,11 @@ def _delivery(one: DeliveryRow) -> dict[str, Any]:
 
 
 def _facts(summary: Mapping[str, Any]) -> dict[str, str]:
-    """Write what is not shown in the head of the page."""
+    """Write what is not shown elsewhere on the page."""
     return {
-        name.replace("_", " "): f"{value:g}" if isinstance(value, float) else str(value)
-        for name, value in summary.items()
-        if name not in _NOT_SHOWN and value is not None
+        _FACT_NAMES[name]: form.format(summary[name])
+        for name, form in _FACTS.items()
+        if summary.get(name) is not None
     }
 
 
