@@ -1,10 +1,31 @@
 """What every test may use."""
 
+import os
+import shutil
+import subprocess
+from collections.abc import Callable
 from pathlib import Path
+from types import ModuleType
 
 import pytest
+from pydicom.dataset import Dataset
+
+import parts.example
+import parts.wrap
 
 SHARED_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
+
+
+def program(name: str) -> str:
+    """Path of a Debian program (a venv's PATH holds pynetdicom's own ``storescu``).
+
+    Where it is missing the test is skipped and says so, except under CI=true, where it fails.
+    """
+    found = shutil.which(name, path="/usr/bin:/usr/local/bin:/usr/sbin")
+    if found is None:
+        assert os.environ.get("CI") != "true", f"{name} is not installed"
+        pytest.skip(f"needs {name}; run tests/install-debian-packages")
+    return found
 
 
 @pytest.fixture(scope="session")
@@ -13,3 +34,36 @@ def shared_data() -> Path:
     if not SHARED_DATA.is_dir():
         pytest.skip("needs ../shared/data, which may not be redistributed")
     return SHARED_DATA
+
+
+@pytest.fixture(scope="session")
+def example() -> ModuleType:
+    """A made-up exam and its findings."""
+    return parts.example
+
+
+@pytest.fixture(scope="session")
+def wrap() -> ModuleType:
+    """Small US Multi-frame objects, and the real clip wrapped into one."""
+    return parts.wrap
+
+
+@pytest.fixture
+def judged(tmp_path: Path) -> Callable[[str, Dataset | Path], list[str]]:
+    """Complaints of a validator (dciodvfy, dsrdump) about an object, one per line."""
+
+    def complaints(name: str, written: Dataset | Path) -> list[str]:
+        validator = program(name)
+        path = written if isinstance(written, Path) else tmp_path / "judged.dcm"
+        if isinstance(written, Dataset):
+            written.save_as(path, enforce_file_format=True)
+        result = subprocess.run(
+            [validator, str(path)], capture_output=True, check=False, timeout=60
+        )
+        return [
+            line
+            for line in result.stderr.decode("latin-1").splitlines()
+            if line.startswith(("Error", "Warning", "E:", "W:", "F:"))
+        ]
+
+    return complaints

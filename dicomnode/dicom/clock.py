@@ -83,9 +83,9 @@ def _combined(date: str, time: str) -> Callable[[Dataset], datetime | None]:
 
 def _acquisition_datetime(header: Dataset) -> datetime | None:
     stated = header.get("AcquisitionDateTime")
-    if not stated:
+    moment = DT(stated) if stated else None
+    if moment is None:
         return None
-    moment = DT(stated)
     zone = moment.tzinfo or _zone(header)
     return datetime.combine(moment.date(), moment.time()).replace(tzinfo=zone)
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from pydicom import Dataset
 
@@ -101,6 +101,7 @@ def test_an_overlap_by_rounding_is_closed_up() -> None:
     text=st.text(max_size=20),
     other=st.text(max_size=20),
 )
+@example(text=" ", other="\x1f")
 @pytest.mark.filterwarnings("ignore::UserWarning")
 def test_senseless_dates_place_nothing_and_never_crash(text: str, other: str) -> None:
     clips = [Dataset(), Dataset()]

@@ -69,7 +69,7 @@ def test_stopping_interrupts_whoever_waits() -> None:
     def wait() -> None:
         try:
             stopped.run(time.sleep, 600)
-        except BaseException as error:  # noqa: BLE001
+        except BaseException as error:
             seen.append(error)
 
     thread = threading.Thread(target=wait)

@@ -149,26 +149,31 @@ class StoreScp:
 
     peer: Peer
     directory: Path
-    process: subprocess.Popen
 
 
 @pytest.fixture
 def storescp(tmp_path: Path) -> Iterator[Callable[..., StoreScp]]:
     started = []
 
+    def listen(directory: Path, options: tuple[str, ...]) -> int:
+        """Take a port; another program may take the same one in between, so try again."""
+        while True:
+            port = free_port()
+            command = ["/usr/bin/storescp", "-aet", "PACS", "-od", directory, *options, str(port)]
+            process = subprocess.Popen(
+                command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+            )
+            started.append(process)
+            wait_until(lambda: process.poll() is not None or answers(port))
+            if process.poll() is None:
+                return port
+
     def start(*options: str) -> StoreScp:
         directory = tmp_path / f"pacs{len(started)}"
         directory.mkdir()
-        port = free_port()
-        process = subprocess.Popen(
-            ["/usr/bin/storescp", "-aet", "PACS", "-od", directory, *options, str(port)],
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-        )
-        started.append(process)
-        wait_until(lambda: answers(port))
+        port = listen(directory, options)
         peer = Peer(name="pacs", ae_title="PACS", host="127.0.0.1", port=port)
-        return StoreScp(peer, directory, process)
+        return StoreScp(peer, directory)
 
     yield start
     for process in started:
