@@ -140,7 +140,7 @@ class Node:
         try:
             return list(workers.run(self._models, self.settings.models.directory))
         except WorkError as error:
-            raise BundleError(str(error)) from error
+            raise BundleError(str(error), hint="") from error
 
     def _jobs(
         self, stack: ExitStack, ledger: Ledger, spool: Spool, workers: Workers

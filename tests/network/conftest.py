@@ -155,23 +155,22 @@ class StoreScp:
 def storescp(tmp_path: Path) -> Iterator[Callable[..., StoreScp]]:
     started = []
 
-    def listen(directory: Path, options: tuple[str, ...]) -> int:
-        """Take a port; another program may take the same one in between, so try again."""
-        while True:
-            port = free_port()
-            command = ["/usr/bin/storescp", "-aet", "PACS", "-od", directory, *options, str(port)]
-            process = subprocess.Popen(
-                command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-            )
-            started.append(process)
-            wait_until(lambda: process.poll() is not None or answers(port))
-            if process.poll() is None:
-                return port
+    def listen(directory: Path, options: tuple[str, ...]) -> int | None:
+        port = free_port()
+        process = subprocess.Popen(
+            ["/usr/bin/storescp", "-aet", "PACS", "-od", directory, *options, str(port)],
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        started.append(process)
+        wait_until(lambda: process.poll() is not None or answers(port))
+        return port if process.poll() is None else None
 
     def start(*options: str) -> StoreScp:
         directory = tmp_path / f"pacs{len(started)}"
         directory.mkdir()
-        port = listen(directory, options)
+        # Another program may take the free port first; storescp ends, and another one is tried.
+        port = next(port for _ in range(5) if (port := listen(directory, options)) is not None)
         peer = Peer(name="pacs", ae_title="PACS", host="127.0.0.1", port=port)
         return StoreScp(peer, directory)
 

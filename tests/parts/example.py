@@ -87,6 +87,7 @@ def maps(label: NDArray[np.uint8], rng: np.random.Generator) -> dict[str, NDArra
         for field, value, noise in zip(fields, (log_auc, mu, sigma), smooth, strict=True):
             field[label == number] = value + noise[label == number]
     values = lognormal_parameters(*fields[:2], np.clip(fields[2], 0.4, 1.5))
+    values["QOF"] = np.where(label > 0, 0.8, np.nan)
     return {name: value.astype(np.float32) for name, value in values.items()}
 
 

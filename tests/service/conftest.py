@@ -90,12 +90,14 @@ class Site:
     def pacs_dir(self) -> Path:
         return self.root / "pacs"
 
-    def write_settings(self, *, timeout_s: float = 60.0, refusals: bool = False) -> None:
+    def write_settings(
+        self, *, timeout_s: float = 60.0, workers: int = 1, refusals: bool = False
+    ) -> None:
         self.settings.write_text(f"""
 [node]
 data_dir = "{self.data_dir}"
 port = {self.port}
-workers = 1
+workers = {workers}
 analysis_timeout_s = {timeout_s}
 [[accept]]
 ae_title = "SCANNER1"
@@ -157,7 +159,13 @@ class RunningNode:
         with self.log.open("w") as stream:
             self.process = subprocess.Popen(
                 [sys.executable, str(HERE / "run_node.py"), str(site.settings)],
-                env={**os.environ, "PYTHONPATH": str(HERE), "OMP_NUM_THREADS": "1", **environment},
+                env={
+                    **os.environ,
+                    "PYTHONPATH": str(HERE),
+                    "OMP_NUM_THREADS": "1",
+                    "STAND_IN_MARKER": str(site.root / "marker-"),
+                    **environment,
+                },
                 stderr=stream,
                 text=True,
             )

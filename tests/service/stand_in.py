@@ -1,7 +1,7 @@
 """A small analysis with real DICOM results, for tests of everything around the analysis.
 
-It runs in worker processes, which find it by PYTHONPATH. What it does is written by the test
-into the study's first file name or the environment: nothing is shared but files.
+It runs in worker processes, which find it by PYTHONPATH. The test says in a clip's ImageComments
+what shall happen: "refuse", "two injections", or one of TROUBLES, always or ("die once") once.
 """
 
 import hashlib
@@ -27,10 +27,10 @@ def models(directory: Path) -> list[str]:
 
 
 def process(paths: Sequence[Path], directory: Path, request: Request) -> tuple[Outcome, ...]:
-    _misbehave(directory)
     sources = [dcmread(path, stop_before_pixels=True) for path in paths]
-    time.sleep(float(os.environ.get("STAND_IN_S", "0")))
     comments = {str(source.get("ImageComments", "")) for source in sources}
+    for comment in comments:
+        _misbehave(comment)
     injections = 2 if "two injections" in comments else 1
     return tuple(
         _outcome(number, sources, directory, request, refused="refuse" in comments)
@@ -38,19 +38,26 @@ def process(paths: Sequence[Path], directory: Path, request: Request) -> tuple[O
     )
 
 
-def _misbehave(directory: Path) -> None:
+def _misbehave(comment: str) -> None:
     """Do once, or always, what an analysis should not."""
-    trouble = os.environ.get("STAND_IN_TROUBLE", "")
-    marker = Path(os.environ.get("STAND_IN_MARKER", directory / "marker"))
-    if trouble == "die once" and not marker.exists():
+    trouble, _, once = comment.partition(" ")
+    marker = Path(os.environ["STAND_IN_MARKER"] + trouble)
+    if once and marker.exists():
+        return
+    if trouble in TROUBLES:
         marker.touch()
-        os.kill(os.getpid(), signal.SIGKILL)
-    if trouble == "die always":
-        os.kill(os.getpid(), signal.SIGKILL)
-    if trouble == "hang":
-        time.sleep(600)
-    if trouble == "raise":
-        raise KeyError("DOE^JANE")
+        TROUBLES[trouble]()
+
+
+def _raise() -> None:
+    raise KeyError("DOE^JANE")
+
+
+TROUBLES = {
+    "die": lambda: os.kill(os.getpid(), signal.SIGKILL),
+    "hang": lambda: time.sleep(600),
+    "raise": _raise,
+}
 
 
 def _outcome(

@@ -1,6 +1,7 @@
 """The whole node but for the analysis: real sockets, real processes, a real ledger."""
 
 import json
+import time
 import urllib.request
 from collections.abc import Callable
 from pathlib import Path
@@ -52,38 +53,36 @@ def test_a_received_exam_is_analysed_and_delivered_once(site: Any, clip: Clip) -
     assert node.saw("node.stopped")
 
 
-def test_a_refused_exam_is_shown_with_its_reason_and_sent_only_where_wanted(
-    site: Any, clip: Clip
-) -> None:
+def test_refusals_injections_and_late_instances_each_have_a_row(site: Any, clip: Clip) -> None:
     site.write_settings(refusals=True)
     site.start_pacs()
     node = site.start_node().ready()
-    site.send(clip(comment="refuse"))
-    node.wait_for("delivery.sent", kind="sr")
+    site.send(clip("refused.dcm", comment="refuse"))
+    node.wait_for("delivery.sent", exam=1, kind="sr")
     (exam,) = site.ledger().exams()
     assert exam.state is ExamState.REFUSED
     assert [reason.code for reason in exam.reasons] == ["no-bolus"]
     assert len(site.received()) == 1
     assert b"expected a bolus, found none" in get(site, f"/exams/{exam.id}")
 
-
-def test_each_injection_is_an_exam_and_a_late_instance_opens_a_revision(
-    site: Any, clip: Clip
-) -> None:
-    site.start_pacs()
-    node = site.start_node().ready()
     first = clip(comment="two injections")
     site.send(first)
-    node.wait_for("exam.analysed", exam=1)
-    assert [(row.injection, row.state) for row in site.ledger().exams()] == [
+    study_uid = dcmread(first).StudyInstanceUID
+    node.wait_for("step.finished", step="publish", exam=2)
+    assert [(row.injection, row.state) for row in site.ledger().exams(study_uid=study_uid)] == [
         (2, ExamState.ANALYSED),
         (1, ExamState.ANALYSED),
     ]
-    site.send(clip("late.dcm", study_uid=dcmread(first).StudyInstanceUID))
-    node.wait_for("exam.analysed", exam=3)
-    newest = {row.injection: row for row in reversed(site.ledger().exams()) if row.revision == 2}
-    assert newest[1].replaces == 1
-    assert newest[2].replaces == 2
+
+    site.send(clip("late.dcm", study_uid=study_uid))
+    node.wait_for("step.finished", step="publish", exam=4)
+    rows = site.ledger().exams(study_uid=study_uid)
+    assert {(row.injection, row.revision): row.replaces for row in rows} == {
+        (1, 1): None,
+        (2, 1): None,
+        (1, 2): 2,
+        (2, 2): 3,
+    }
 
 
 def test_a_destination_that_was_away_gets_the_same_bytes_later(site: Any, clip: Clip) -> None:
@@ -93,28 +92,32 @@ def test_a_destination_that_was_away_gets_the_same_bytes_later(site: Any, clip: 
     site.start_pacs()
     node.wait_for("delivery.sent", kind="report")
     (exam,) = site.ledger().exams()
-    assert {dataset_sha256(path) for path in site.received()} == {
-        output.sha256 for output in site.ledger().outputs(exam.id)
-    }
+    wanted = {output.sha256 for output in site.ledger().outputs(exam.id)}
+    assert {dataset_sha256(path) for path in site.received()} == wanted
+
+    for path in site.received():
+        path.unlink()
+    assert site.ledger().resend(exam.id, now=0.0) == 5
+    give_up_at = time.monotonic() + 60
+    while {one.state for one in site.ledger().deliveries(exam.id)} != {DeliveryState.SENT}:
+        assert time.monotonic() < give_up_at
+        time.sleep(0.1)
+    assert {dataset_sha256(path) for path in site.received()} == wanted
 
 
 def test_what_another_process_asks_of_the_ledger_is_done(site: Any, clip: Clip) -> None:
-    site.start_pacs()
-    node = site.start_node(STAND_IN_TROUBLE="raise").ready()
-    site.send(clip())
-    node.wait_for("exam.failed")
-    node.stop()
-    ledger = site.ledger()
-    (exam,) = ledger.exams()
+    node = site.start_node().ready()
+    site.send(clip(comment="raise once"))
+    node.wait_for("step.finished", step="fail")
+    (exam,) = site.ledger().exams()
     assert exam.reasons[0].code == "analysis-error"
     assert "KeyError in stand_in.py" in exam.reasons[0].text
     assert "DOE" not in exam.reasons[0].text + node.log.read_text()
 
-    node = site.start_node().ready()
-    ledger.retry(exam.id, now=0.0)
-    node.wait_for("delivery.sent", kind="report")
-    for path in site.received():
-        path.unlink()
-    assert ledger.resend(exam.id, now=0.0) == 5
-    node.wait_for("delivery.sent", kind="report", attempt=1)
-    assert len(site.received()) == 5
+    site.ledger().retry(exam.id, now=0.0)
+    node.wait_for("step.finished", step="publish")
+    first = site.ledger().outputs(exam.id)
+    site.ledger().reanalyse(exam.id, now=0.0)
+    node.wait_for("step.finished", step="publish", exam=exam.id + 1)
+    assert site.ledger().exam(exam.id + 1).replaces == exam.id
+    assert len(first) == len(site.ledger().outputs(exam.id + 1)) == 5

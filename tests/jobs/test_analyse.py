@@ -1,0 +1,68 @@
+"""One exam's job, its steps run in place of the engine; its work in real processes."""
+
+import functools
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from dicomnode.jobs.analyse import Analysis, job_name
+from dicomnode.jobs.workers import Workers
+from dicomnode.outputs import Request
+from dicomnode.store.ledger import Ledger
+from dicomnode.store.rows import ExamRow
+from dicomnode.store.spool import Spool
+from dicomnode.store.states import ExamState
+
+
+@pytest.fixture
+def make(ledger: Ledger, spool: Spool) -> Iterator[Callable[..., Analysis]]:
+    workers = Workers(timeout_s=60, prepare=functools.partial(int))
+
+    def analysis(process: Any, policy: Any = "first") -> Analysis:
+        return Analysis(
+            ledger=ledger,
+            spool=spool,
+            workers=workers,
+            process=process,
+            request=Request(models_dir=Path("models")),
+            policy=policy,
+            destinations={"pacs": ["sr"]},
+            refusal_destinations={},
+            now=lambda: 10.0,
+        )
+
+    yield analysis
+    workers.stop()
+
+
+def test_conflicting_bytes_are_refused_where_the_settings_say_so(
+    make: Callable[..., Analysis], step: Any, ledger: Ledger, queued: Callable[..., ExamRow]
+) -> None:
+    queued(settle=False)
+    exam = queued(sha256="c" * 64)
+    make(print, "refuse")(step, job_name(exam), exam.id)
+    refused = ledger.exam(exam.id)
+    assert refused.state is ExamState.REFUSED
+    assert refused.reasons[0].code == "conflicting-instances"
+
+
+def test_an_analysis_that_cannot_work_fails_with_its_place(
+    make: Callable[..., Analysis], step: Any, ledger: Ledger, queued: Callable[..., ExamRow]
+) -> None:
+    exam = queued()
+    make(int)(step, job_name(exam), exam.id)
+    failed = ledger.exam(exam.id)
+    assert failed.state is ExamState.FAILED
+    assert failed.reasons[0].text.startswith("expected a result, got TypeError in analyse.py")
+
+
+def test_an_exam_that_another_job_has_is_left_alone(
+    make: Callable[..., Analysis], step: Any, ledger: Ledger, queued: Callable[..., ExamRow]
+) -> None:
+    exam = queued()
+    ledger.begin(exam.id, job="another", now=2.0)
+    make(print)(step, job_name(exam), exam.id)
+    assert ledger.exam(exam.id).job == "another"
+    assert ledger.exam(exam.id).state is ExamState.ANALYSING

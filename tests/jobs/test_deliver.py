@@ -1,0 +1,113 @@
+"""One attempt at one destination: every delivery that was taken gets a state."""
+
+import socket
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import PurePosixPath
+from typing import Any
+
+import pytest
+from pydicom import Dataset, dcmwrite
+from pydicom.dataset import FileMetaDataset
+from pydicom.uid import ExplicitVRLittleEndian, SecondaryCaptureImageStorage, generate_uid
+
+from dicomnode.jobs.deliver import Delivery, Destination
+from dicomnode.jobs.options import DeliveryOptions
+from dicomnode.network.peers import Peer
+from dicomnode.store.ledger import Ledger
+from dicomnode.store.rows import DeliveryRow, ExamRow, Output
+from dicomnode.store.spool import Spool
+from dicomnode.store.states import DeliveryState
+
+
+def free_port() -> int:
+    with closing(socket.socket()) as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@pytest.fixture
+def waiting(
+    ledger: Ledger, spool: Spool, queued: Callable[..., ExamRow]
+) -> Callable[[], DeliveryRow]:
+    """An object that waits for the destination "pacs"."""
+    path = PurePosixPath("outputs/sr.dcm")
+    ds = Dataset()
+    ds.SOPClassUID, ds.SOPInstanceUID = SecondaryCaptureImageStorage, generate_uid()
+    ds.file_meta = FileMetaDataset()
+    ds.file_meta.MediaStorageSOPClassUID = ds.SOPClassUID
+    ds.file_meta.MediaStorageSOPInstanceUID = ds.SOPInstanceUID
+    ds.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
+    dcmwrite(spool.absolute(path), ds, enforce_file_format=True)
+    exam = queued()
+    ledger.begin(exam.id, job="j", now=2.0)
+    output = Output(
+        kind="sr",
+        path=path,
+        sop_class_uid=ds.SOPClassUID,
+        sop_instance_uid=ds.SOPInstanceUID,
+        sha256="b" * 64,
+        size_bytes=1,
+    )
+    ledger.finish(
+        exam.id, job="j", outputs=[output], destinations={"pacs": ["sr"]}, summary={}, now=3.0
+    )
+
+    def row() -> DeliveryRow:
+        (found,) = ledger.deliveries(exam.id)
+        return found
+
+    return row
+
+
+def delivery(ledger: Ledger, spool: Spool, attempts: int = 3, *, known: bool = True) -> Delivery:
+    peer = Peer(name="pacs", ae_title="PACS", host="127.0.0.1", port=free_port())
+    return Delivery(
+        ledger=ledger,
+        spool=spool,
+        destinations={"pacs": Destination(peer=peer)} if known else {},
+        calling_ae="CEUSNODE",
+        options=DeliveryOptions(first_retry_s=10, attempts=attempts),
+        now=lambda: 100.0,
+    )
+
+
+def test_nobody_there_is_tried_again_later(
+    ledger: Ledger, spool: Spool, step: Any, waiting: Callable[[], DeliveryRow]
+) -> None:
+    delivery(ledger, spool)(step, "job", "pacs", [waiting().id])
+    row = waiting()
+    assert (row.state, row.attempts) == (DeliveryState.RETRY, 1)
+    assert 105.0 <= row.next_attempt_at <= 110.0
+    assert "pacs (PACS@127.0.0.1" in row.error
+
+
+def test_after_the_last_attempt_a_person_must_look(
+    ledger: Ledger, spool: Spool, step: Any, waiting: Callable[[], DeliveryRow]
+) -> None:
+    delivery(ledger, spool, attempts=1)(step, "job", "pacs", [waiting().id])
+    assert waiting().state is DeliveryState.PARKED
+
+
+def test_a_destination_that_left_the_settings_parks(
+    ledger: Ledger, spool: Spool, step: Any, waiting: Callable[[], DeliveryRow]
+) -> None:
+    delivery(ledger, spool, known=False)(step, "job", "pacs", [waiting().id])
+    assert waiting().state is DeliveryState.PARKED
+    assert waiting().error == "expected destination 'pacs' in the settings"
+
+
+def test_a_file_that_is_gone_parks(
+    ledger: Ledger, spool: Spool, step: Any, waiting: Callable[[], DeliveryRow]
+) -> None:
+    spool.absolute(waiting().output.path).unlink()
+    delivery(ledger, spool)(step, "job", "pacs", [waiting().id])
+    assert waiting().state is DeliveryState.PARKED
+
+
+def test_what_another_process_took_is_left_alone(
+    ledger: Ledger, spool: Spool, step: Any, waiting: Callable[[], DeliveryRow]
+) -> None:
+    ledger.claim([waiting().id], now=50.0)
+    delivery(ledger, spool)(step, "job", "pacs", [waiting().id])
+    assert waiting().state is DeliveryState.SENDING
