@@ -1,6 +1,7 @@
 """A lognormal bolus for every pixel, under the gamma likelihood that speckle calls for."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import product
 
 import numpy as np
 from numpy.typing import NDArray
@@ -8,7 +9,7 @@ from numpy.typing import NDArray
 from dicomnode.science.curves import Bins, bin_power, bin_times, is_power, wash_in
 from dicomnode.science.fit_kernel import LOWER, SIZE, UPPER, curves, maximise
 from dicomnode.science.fit_start import dictionary_start, region_curve
-from dicomnode.science.kinetics import recirculation
+from dicomnode.science.kinetics import lognormal, recirculation
 
 __all__ = ["Fit", "Recirculation", "fit_lognormal", "predict"]
 
@@ -22,6 +23,10 @@ _FRACTIONS = (0.0, 0.1, 0.2, 0.35, 0.5)
 """Shares tried; no more than half, for a slow wash-out can pass for recirculation."""
 _DELAYS_S = (10.0, 18.0, 28.0)
 _DECAY_S = 180.0
+_TOLERATED = 0.05
+"""Share of a pixel's peak below which a misfit does not count."""
+_SHAPES = ((_DECAY_S, 1.0), (0.0, 1.5), (0.0, 3.0))
+"""Decay of a pool, or slowness of a second pass."""
 _PROBE = 256
 """Pixels that decide on recirculation."""
 _CONVINCING = 10.0
@@ -30,17 +35,27 @@ _CONVINCING = 10.0
 
 @dataclass(frozen=True, kw_only=True)
 class Recirculation:
-    """What comes round again, per unit area of a pixel's first pass; shared by the region."""
+    """What comes round again, per unit area of a pixel's first pass; shared by the region.
+
+    Either a second pass, delayed and slower than the first, or agent so well mixed by then that it
+    fills a pool that decays.
+    """
 
     fraction: float
     delay_s: float
     decay_s: float
+    """Decay of a well-mixed pool; 0 where a second pass is seen instead."""
+    dispersion: float
+    """How many times slower than the first pass the second one is."""
     mu: float
     sigma: float
     t0_s: float
 
     def per_area(self, times_s: Floats) -> Floats:
         """Echo power at ``times_s`` for a first pass of area 1."""
+        if not self.decay_s:
+            slower = self.mu + np.log(self.dispersion)
+            return lognormal(times_s, self.fraction, slower, self.sigma, self.t0_s + self.delay_s)
         return recirculation(
             times_s, 1.0, self.mu, self.sigma, self.t0_s,
             fraction=self.fraction, delay_s=self.delay_s, decay_s=self.decay_s,
@@ -118,11 +133,18 @@ def _objective(theta: Floats, times: Floats, extra: Floats, total: Floats, count
     return float((count * np.log(model) + total / model).sum())
 
 
-def _shape(region: Floats, fraction: float, delay_s: float) -> Recirculation:
+def _shape(
+    region: Floats, fraction: float, delay_s: float, decay_s: float, dispersion: float
+) -> Recirculation:
     return Recirculation(
-        fraction=fraction, delay_s=delay_s, decay_s=_DECAY_S, mu=float(region[1]),
-        sigma=float(np.exp(region[2])), t0_s=float(region[3]),
-    )  # fmt: skip
+        fraction=fraction,
+        delay_s=delay_s,
+        decay_s=decay_s,
+        dispersion=dispersion,
+        mu=float(region[1]),
+        sigma=float(np.exp(region[2])),
+        t0_s=float(region[3]),
+    )
 
 
 def _probe(total: Floats) -> NDArray[np.int64]:
@@ -141,25 +163,30 @@ def _choose_recirculation(
     none = np.zeros_like(times)
     theta = dictionary_start(times, none, total, count, region)
     found: list[tuple[float, Recirculation]] = []
-    for delay_s in _DELAYS_S:
-        for fraction in _FRACTIONS if delay_s == _DELAYS_S[0] else _FRACTIONS[1:]:
-            candidate = _shape(region, fraction, delay_s)
+    for (decay_s, dispersion), delay_s in product(_SHAPES, _DELAYS_S):
+        for fraction in _FRACTIONS if not found else _FRACTIONS[1:]:
+            candidate = _shape(region, fraction, delay_s, decay_s, dispersion)
             extra = candidate.per_area(times)
             theta, _, _ = maximise(theta, times, extra, total, count, region, _SPREAD**-2.0, _STEPS)
             found.append((_objective(theta, times, extra, total, count), candidate))
     plain, best = found[0], min(found, key=lambda pair: pair[0])
-    dispersion = _dispersion(theta, times, none, total, count)
+    dispersion = _dispersion(theta, times, none, total, count, np.zeros(len(total)))
     fall = 2 * (plain[0] - best[0]) / max(float(np.median(dispersion)), 1e-9)
     return best[1] if fall > _CONVINCING else plain[1]
 
 
 def _dispersion(
-    theta: Floats, times: Floats, extra: Floats, total: Floats, count: Floats
+    theta: Floats, times: Floats, extra: Floats, total: Floats, count: Floats, lift: Floats
 ) -> Floats:
-    """Pearson's dispersion of each pixel: 1 for the speckle that the weights assume."""
+    """Pearson's dispersion of each pixel: 1 for the speckle that the weights assume.
+
+    Speckle makes the power vary in proportion to what was there before it was lifted.
+    """
     model = curves(theta, times, extra)[1]
     ratio = np.divide(total, count, out=model.copy(), where=count > 0) / model
-    free = np.maximum((count > 0).sum(axis=1) - SIZE, 1)
+    share = np.clip(1 - lift[:, np.newaxis] / model, 1e-3, 1.0) ** 2 * (count > 0)
+    used = np.maximum((count > 0).sum(axis=1), 1)
+    free = np.maximum(share.sum(axis=1) * (1 - SIZE / np.maximum(used, SIZE + 1)), 1e-3)
     return np.asarray((count * (ratio - 1) ** 2).sum(axis=1) / free)
 
 
@@ -186,7 +213,7 @@ def _nothing(times_s: Floats, pixels: int) -> Fit:
         baseline=np.zeros(pixels), covariance=np.tile(np.diag(_SPREAD**2), (pixels, 1, 1)),
         qof=np.zeros(pixels), failed=np.ones(pixels, bool), dispersion=1.0,
         recirculation=Recirculation(
-            fraction=0.0, delay_s=0.0, decay_s=_DECAY_S, mu=middle, sigma=0.7,
+            fraction=0.0, delay_s=0.0, decay_s=_DECAY_S, dispersion=1.0, mu=middle, sigma=0.7,
             t0_s=float(times_s[0]),
         ),
         evaluations=np.zeros(pixels, np.int64),
@@ -255,11 +282,25 @@ def fit_lognormal(
     level = total.sum() / max(count.sum(), 1e-9)
     if not level > 0:
         return _nothing(times_s, power.shape[1])
-    return _fit_binned(groups.times_s, total / level * looks, count * looks, float(level))
+    lift = _tolerated(total, count) / level
+    lifted = total / level + lift[:, np.newaxis] * count
+    return _fit_lifted(groups.times_s, lifted * looks, count * looks, lift, float(level))
 
 
-def _fit_binned(times: Floats, total: Floats, count: Floats, level: float) -> Fit:
-    """Fit sums given in units of the region's mean power, ``level``."""
+def _tolerated(total: Floats, count: Floats) -> Floats:
+    """Echo power (N,) to be added to every sample of a pixel, hence to its baseline.
+
+    Under the gamma likelihood a sample weighs by its ratio to the model, so that the foot of the
+    curve, thousands of times below the peak, would weigh as much as the peak: where the tissue is
+    not exactly lognormal, a fit to its foot misses its peak. With the addition only misfits above
+    a small part of the peak count.
+    """
+    mean = np.divide(total, count, out=np.zeros_like(total), where=count > 0)
+    return np.asarray(_TOLERATED * np.quantile(mean, 0.9, axis=1))
+
+
+def _fit_lifted(times: Floats, total: Floats, count: Floats, lift: Floats, level: float) -> Fit:
+    """Fit sums in units of the region's mean power, ``level``, each sample lifted by ``lift``."""
     failed = (count.sum(axis=1) <= 0) & (total.sum(axis=1) <= 0)
     region = region_curve(times, total.sum(axis=0), count.sum(axis=0))
     shared = _choose_recirculation(times, total, count, region)
@@ -269,13 +310,13 @@ def _fit_binned(times: Floats, total: Floats, count: Floats, level: float) -> Fi
         start, times, extra, total, count, region, _SPREAD**-2.0, _STEPS
     )
     theta[failed] = region
-    dispersion = _dispersion(theta, times, extra, total, count)
+    dispersion = _dispersion(theta, times, extra, total, count, lift)
     typical = _typical(dispersion, theta[:, 0], failed)
     noise = np.maximum(dispersion, typical)
     qof = np.where(failed, 0.0, typical / noise)
     return Fit(
         log_auc=theta[:, 0] + np.log(level), mu=theta[:, 1], log_sigma=theta[:, 2],
-        t0_s=theta[:, 3], baseline=np.exp(theta[:, 4]) * level,
+        t0_s=theta[:, 3], baseline=np.maximum(np.exp(theta[:, 4]) - lift, 0.0) * level,
         covariance=_covariance(fisher, noise), qof=qof, failed=failed,
         dispersion=typical, recirculation=shared, evaluations=evaluations,
     )  # fmt: skip
