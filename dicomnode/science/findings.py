@@ -1,4 +1,4 @@
-"""What was found in one exam: the values every output (SEG, SR, overlay, report, JSON) is made from.
+"""What was found in one exam: the values every output (SEG, SR, report, JSON) is made from.
 
 All masks and maps are in the contrast pane's pixel coordinates on the reference frame.
 """
@@ -39,7 +39,7 @@ PALETTE: Mapping[int, tuple[int, int, int]] = {
     6: (204, 121, 167),
     UNRELIABLE: (187, 187, 187),
 }
-"""sRGB of each sub-region number, the same in every output (Okabe and Ito's colour-blind-safe set)."""
+"""sRGB of each sub-region, the same in every output (Okabe and Ito's colour-blind-safe set)."""
 
 
 @dataclass(frozen=True, kw_only=True)

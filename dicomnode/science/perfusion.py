@@ -76,7 +76,7 @@ class Perfusion:
         }
 
     def mean_curve(self, mask: Mask) -> Floats:
-        """Mean echo power (T,) of the measured pixels in ``mask``; NaN where a frame is left out."""
+        """Mean echo power (T,) of measured pixels in ``mask``; NaN where a frame is left out."""
         inside = mask[self.regions.measured]
         if not inside.any():
             return np.full(self.times_s.shape, np.nan)

@@ -70,7 +70,7 @@ def figures_of(
         figures += _lesion_or_not(network, busi, size, where)
     if exams:
         found = dices(network, exams, size)
-        conditions = f"{len(found)} simulated exams of other seeds, all channels"
+        conditions = f"{len(found)} simulated exams of other seeds, preset small, all channels"
         figures.append(
             Figure(name="mean Dice", value=round(np.mean(found), 4), conditions=conditions)
         )

@@ -80,4 +80,4 @@ def test_the_shipped_segmenter_finds_the_lesion_of_a_real_clip(shared_data: Path
         assert found.lesion_probability > 0.5
         assert 260 < row < 350
         assert 240 < column < 330
-        assert 0.01 < found.mask.mean() < 0.06
+        assert 0.01 < found.mask.mean() < 0.08

@@ -11,7 +11,7 @@ from scipy.optimize import minimize
 
 from dicomnode.science import compiled
 from dicomnode.science.fit import Fit, fit_lognormal, predict
-from dicomnode.science.fit_kernel import curves, maximise, maximise_numpy
+from dicomnode.science.fit.kernel import curves, maximise, maximise_numpy
 from dicomnode.science.kinetics import evaluate, lognormal, recirculation
 
 TIMES_S = np.linspace(0, 80, 240)

@@ -10,7 +10,8 @@ from hypothesis.extra.numpy import arrays
 from dicomnode.science.codebook import KINDS, Codebook, kind, names_for
 from dicomnode.science.codebook_training import train_codebook
 from dicomnode.science.findings import UNRELIABLE
-from dicomnode.science.fit import Fit, Recirculation, fit_lognormal
+from dicomnode.science.fit import Fit, fit_lognormal
+from dicomnode.science.fit.recirculation import no_recirculation
 from dicomnode.science.kinetics import evaluate, lognormal
 from dicomnode.science.subregions import assign, feature_covariance, pixel_features, unreliable
 
@@ -202,8 +203,7 @@ def test_feature_covariance_agrees_with_sampling_the_fit():
             log_auc=theta[:, 0], mu=theta[:, 1], log_sigma=theta[:, 2], t0_s=theta[:, 3],
             baseline=np.exp(theta[:, 4]), covariance=np.tile(spread, (n, 1, 1)), qof=np.ones(n),
             failed=np.zeros(n, bool), dispersion=1.0, evaluations=np.ones(n, np.int64),
-            recirculation=Recirculation(fraction=0.0, delay_s=0.0, decay_s=1.0, mu=0.0,
-                                        sigma=1.0, t0_s=0.0),
+            recirculation=no_recirculation(0.0, 0.0),
         )  # fmt: skip
 
     middle, cloud = fit_of(centre[None], covariance), fit_of(drawn, covariance)

@@ -17,10 +17,12 @@ from numpy.typing import NDArray
 
 from dicomnode.science.compiled import AVAILABLE, compiled
 
-__all__ = ["LOWER", "SIZE", "STEP", "UPPER", "curves", "maximise", "maximise_numpy"]
+__all__ = ["ITERATIONS", "LOWER", "SIZE", "STEP", "UPPER", "curves", "maximise", "maximise_numpy"]
 
 Floats = NDArray[np.float64]
 
+ITERATIONS = 30
+"""Most steps of one fit."""
 SIZE = 5
 """Parameters per curve."""
 LOWER = np.array([-80.0, -3.0, math.log(0.1), -1e5, -80.0])

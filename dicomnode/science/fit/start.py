@@ -6,7 +6,7 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from dicomnode.science.fit_kernel import SIZE, maximise
+from dicomnode.science.fit.kernel import SIZE, maximise
 from dicomnode.science.kinetics import lognormal
 
 __all__ = ["dictionary_start", "region_curve"]

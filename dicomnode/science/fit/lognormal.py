@@ -1,65 +1,27 @@
 """A lognormal bolus for every pixel, under the gamma likelihood that speckle calls for."""
 
-from dataclasses import dataclass, replace
-from itertools import product
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from dicomnode.science.curves import Bins, bin_power, bin_times, is_power, wash_in
-from dicomnode.science.fit_kernel import LOWER, SIZE, UPPER, curves, maximise
-from dicomnode.science.fit_start import dictionary_start, region_curve
-from dicomnode.science.kinetics import lognormal, recirculation
+from dicomnode.science.fit.kernel import ITERATIONS, LOWER, UPPER, curves, maximise
+from dicomnode.science.fit.noise import SPREAD, covariance, dispersion, share_of_variance, typical
+from dicomnode.science.fit.recirculation import (
+    Recirculation,
+    choose_recirculation,
+    no_recirculation,
+)
+from dicomnode.science.fit.start import dictionary_start, region_curve
 
-__all__ = ["Fit", "Recirculation", "fit_lognormal", "predict"]
+__all__ = ["Fit", "fit_lognormal", "predict"]
 
 Floats = NDArray[np.float64]
 
-_SPREAD = np.array([4.0, 1.0, 0.5, 2.0, 1.5])
-"""Standard deviations of the prior around the region's curve: ln A, μ, ln σ, t0 / s, ln B."""
-_STEPS = 30
 _FEWEST_FRAMES = 8
-_FRACTIONS = (0.0, 0.1, 0.2, 0.35, 0.5)
-"""Shares tried; no more than half, for a slow wash-out can pass for recirculation."""
-_DELAYS_S = (10.0, 18.0, 28.0)
-_DECAY_S = 180.0
-_TOLERATED = 0.05
+_TOLERATED = 0.02
 """Share of a pixel's peak below which a misfit does not count."""
-_SHAPES = ((_DECAY_S, 1.0), (0.0, 1.5), (0.0, 3.0))
-"""Decay of a pool, or slowness of a second pass."""
-_PROBE = 256
-"""Pixels that decide on recirculation."""
-_CONVINCING = 10.0
-"""Fall of the deviance, over the dispersion, that recirculation must bring."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Recirculation:
-    """What comes round again, per unit area of a pixel's first pass; shared by the region.
-
-    Either a second pass, delayed and slower than the first, or agent so well mixed by then that it
-    fills a pool that decays.
-    """
-
-    fraction: float
-    delay_s: float
-    decay_s: float
-    """Decay of a well-mixed pool; 0 where a second pass is seen instead."""
-    dispersion: float
-    """How many times slower than the first pass the second one is."""
-    mu: float
-    sigma: float
-    t0_s: float
-
-    def per_area(self, times_s: Floats) -> Floats:
-        """Echo power at ``times_s`` for a first pass of area 1."""
-        if not self.decay_s:
-            slower = self.mu + np.log(self.dispersion)
-            return lognormal(times_s, self.fraction, slower, self.sigma, self.t0_s + self.delay_s)
-        return recirculation(
-            times_s, 1.0, self.mu, self.sigma, self.t0_s,
-            fraction=self.fraction, delay_s=self.delay_s, decay_s=self.decay_s,
-        )  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -128,94 +90,15 @@ def _bins(
     return bin_times(times_s, n, kept=kept, wash_in_s=wash_in(mean, times_s))
 
 
-def _objective(theta: Floats, times: Floats, extra: Floats, total: Floats, count: Floats) -> float:
-    model = curves(theta, times, extra)[1]
-    return float((count * np.log(model) + total / model).sum())
-
-
-def _shape(
-    region: Floats, fraction: float, delay_s: float, decay_s: float, dispersion: float
-) -> Recirculation:
-    return Recirculation(
-        fraction=fraction,
-        delay_s=delay_s,
-        decay_s=decay_s,
-        dispersion=dispersion,
-        mu=float(region[1]),
-        sigma=float(np.exp(region[2])),
-        t0_s=float(region[3]),
-    )
-
-
-def _probe(total: Floats) -> NDArray[np.int64]:
-    """Pixels at evenly spaced ranks of the brighter half."""
-    order = np.argsort(total.sum(axis=1), kind="stable")[total.shape[0] // 2 :]
-    chosen = np.linspace(0, order.size - 1, min(_PROBE, order.size)).astype(np.int64)
-    return np.asarray(order[chosen])
-
-
-def _choose_recirculation(
-    times: Floats, total: Floats, count: Floats, region: Floats
-) -> Recirculation:
-    """Take the share and delay that lower a sample of pixels' deviance most, if convincingly."""
-    probe = _probe(total)
-    total, count = total[probe], count[probe]
-    none = np.zeros_like(times)
-    theta = dictionary_start(times, none, total, count, region)
-    found: list[tuple[float, Recirculation]] = []
-    for (decay_s, dispersion), delay_s in product(_SHAPES, _DELAYS_S):
-        for fraction in _FRACTIONS if not found else _FRACTIONS[1:]:
-            candidate = _shape(region, fraction, delay_s, decay_s, dispersion)
-            extra = candidate.per_area(times)
-            theta, _, _ = maximise(theta, times, extra, total, count, region, _SPREAD**-2.0, _STEPS)
-            found.append((_objective(theta, times, extra, total, count), candidate))
-    plain, best = found[0], min(found, key=lambda pair: pair[0])
-    dispersion = _dispersion(theta, times, none, total, count, np.zeros(len(total)))
-    fall = 2 * (plain[0] - best[0]) / max(float(np.median(dispersion)), 1e-9)
-    return best[1] if fall > _CONVINCING else plain[1]
-
-
-def _dispersion(
-    theta: Floats, times: Floats, extra: Floats, total: Floats, count: Floats, lift: Floats
-) -> Floats:
-    """Pearson's dispersion of each pixel: 1 for the speckle that the weights assume.
-
-    Speckle makes the power vary in proportion to what was there before it was lifted.
-    """
-    model = curves(theta, times, extra)[1]
-    ratio = np.divide(total, count, out=model.copy(), where=count > 0) / model
-    share = np.clip(1 - lift[:, np.newaxis] / model, 1e-3, 1.0) ** 2 * (count > 0)
-    used = np.maximum((count > 0).sum(axis=1), 1)
-    free = np.maximum(share.sum(axis=1) * (1 - SIZE / np.maximum(used, SIZE + 1)), 1e-3)
-    return np.asarray((count * (ratio - 1) ** 2).sum(axis=1) / free)
-
-
-def _typical(dispersion: Floats, log_auc: Floats, failed: NDArray[np.bool_]) -> float:
-    """Median of the brighter half: black pixels, which have no speckle, do not set the scale."""
-    usable = ~failed
-    if not usable.any():
-        return 1.0
-    brighter = usable & (log_auc >= np.median(log_auc[usable]))
-    return max(float(np.median(dispersion[brighter])), 1e-9)
-
-
-def _covariance(fisher: Floats, dispersion: Floats) -> Floats:
-    prior = np.diag(_SPREAD**-2.0)
-    return np.asarray(np.linalg.inv((fisher - prior) / dispersion[:, None, None] + prior))
-
-
 def _nothing(times_s: Floats, pixels: int) -> Fit:
     """Every pixel failed: there was no echo power anywhere."""
     middle = float(np.clip(np.log(np.ptp(times_s) / 4), LOWER[1], UPPER[1]))
     return Fit(
         log_auc=np.full(pixels, LOWER[0]), mu=np.full(pixels, middle),
         log_sigma=np.full(pixels, np.log(0.7)), t0_s=np.full(pixels, times_s[0]),
-        baseline=np.zeros(pixels), covariance=np.tile(np.diag(_SPREAD**2), (pixels, 1, 1)),
+        baseline=np.zeros(pixels), covariance=np.tile(np.diag(SPREAD**2), (pixels, 1, 1)),
         qof=np.zeros(pixels), failed=np.ones(pixels, bool), dispersion=1.0,
-        recirculation=Recirculation(
-            fraction=0.0, delay_s=0.0, decay_s=_DECAY_S, dispersion=1.0, mu=middle, sigma=0.7,
-            t0_s=float(times_s[0]),
-        ),
+        recirculation=no_recirculation(middle, float(times_s[0])),
         evaluations=np.zeros(pixels, np.int64),
     )  # fmt: skip
 
@@ -303,22 +186,24 @@ def _fit_lifted(times: Floats, total: Floats, count: Floats, lift: Floats, level
     """Fit sums in units of the region's mean power, ``level``, each sample lifted by ``lift``."""
     failed = (count.sum(axis=1) <= 0) & (total.sum(axis=1) <= 0)
     region = region_curve(times, total.sum(axis=0), count.sum(axis=0))
-    shared = _choose_recirculation(times, total, count, region)
+    shared = choose_recirculation(times, total, count, region)
     extra = shared.per_area(times)
     start = dictionary_start(times, extra, total, count, region)
     theta, fisher, evaluations = maximise(
-        start, times, extra, total, count, region, _SPREAD**-2.0, _STEPS
+        start, times, extra, total, count, region, SPREAD**-2.0, ITERATIONS
     )
     theta[failed] = region
-    dispersion = _dispersion(theta, times, extra, total, count, lift)
-    typical = _typical(dispersion, theta[:, 0], failed)
-    noise = np.maximum(dispersion, typical)
-    qof = np.where(failed, 0.0, typical / noise)
+    scatter = dispersion(theta, times, extra, total, count, lift)
+    usual = typical(scatter, theta[:, 0], failed)
+    noise = np.maximum(scatter, usual)
+    weight = count * share_of_variance(curves(theta, times, extra)[1], lift)
+    _, varying, _ = maximise(theta, times, extra, total, weight, region, SPREAD**-2.0, 0)
+    qof = np.where(failed, 0.0, usual / noise)
     return Fit(
         log_auc=theta[:, 0] + np.log(level), mu=theta[:, 1], log_sigma=theta[:, 2],
         t0_s=theta[:, 3], baseline=np.maximum(np.exp(theta[:, 4]) - lift, 0.0) * level,
-        covariance=_covariance(fisher, noise), qof=qof, failed=failed,
-        dispersion=typical, recirculation=shared, evaluations=evaluations,
+        covariance=covariance(fisher, varying, noise), qof=qof, failed=failed,
+        dispersion=usual, recirculation=shared, evaluations=evaluations,
     )  # fmt: skip
 
 
