@@ -22,7 +22,9 @@ def check(config: Path) -> None:
     findings = check_settings(load_settings(config))
     for finding in findings:
         console().print(
-            f"{MARKS[finding.level]} {finding.what}: {finding.text}", highlight=False, soft_wrap=True
+            f"{MARKS[finding.level]} {finding.what}: {finding.text}",
+            highlight=False,
+            soft_wrap=True,
         )
     errors = sum(finding.level == "error" for finding in findings)
     if errors:

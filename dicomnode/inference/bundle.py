@@ -40,6 +40,7 @@ __all__ = [
     "Tensor",
     "Tensors",
     "load",
+    "open_session",
 ]
 
 Task = Literal["segmentation", "sub-regions", "classification"]
@@ -244,18 +245,29 @@ def _content(manifest: Manifest, path: Path) -> bytes:
 def _session(manifest: Manifest, content: bytes) -> onnxruntime.InferenceSession:
     if manifest.tensors is None:
         raise BundleError(f"bundle {manifest.name}: manifest: expected [tensors] for an ONNX model")
+    session = open_session(manifest.name, content)
+    _same_shape(manifest.name, "input", manifest.tensors.input, session.get_inputs())
+    _same_shape(manifest.name, "output", manifest.tensors.output, session.get_outputs())
+    return session
+
+
+def open_session(name: str, content: bytes) -> onnxruntime.InferenceSession:
+    """Open an ONNX model on the CPU with few threads, none of which spins while it waits.
+
+    Raises
+    ------
+    BundleError
+        The content is not a model that runs here.
+    """
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = THREADS
     options.inter_op_num_threads = 1
     options.log_severity_level = 3
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     try:
-        session = onnxruntime.InferenceSession(content, options, ["CPUExecutionProvider"])
+        return onnxruntime.InferenceSession(content, options, ["CPUExecutionProvider"])
     except UNUSABLE as error:
-        raise BundleError(f"bundle {manifest.name}: not a model that runs here: {error}") from error
-    _same_shape(manifest.name, "input", manifest.tensors.input, session.get_inputs())
-    _same_shape(manifest.name, "output", manifest.tensors.output, session.get_outputs())
-    return session
+        raise BundleError(f"bundle {name}: not a model that runs here: {error}") from error
 
 
 def _same_shape(name: str, side: str, expected: Tensor, nodes: list[onnxruntime.NodeArg]) -> None:

@@ -64,12 +64,11 @@ class Classifier:
         """
         values = self._values(features)
         scaled = (values - np.array(self._linear.mean)) / np.array(self._linear.scale)
-        contributions = self._contributions(values, scaled)
         distance = _distance(scaled, self._distribution)
         if distance > self._distribution.limit:
-            return self._beyond(contributions, distance)
+            return self._beyond(distance)
         probability = self._probability(values, scaled)
-        return self._decide(probability, contributions)
+        return self._decide(probability, self._contributions(values, scaled))
 
     def _values(self, features: Mapping[str, float]) -> Vector:
         missing = [name for name in self.features if name not in features]
@@ -105,20 +104,19 @@ class Classifier:
             )
         return probability
 
-    def _beyond(self, contributions: tuple[Contribution, ...], distance: float) -> Diagnosis:
+    def _beyond(self, distance: float) -> Diagnosis:
         limit = self._distribution.limit
         return Diagnosis(
             malignant_probability=None,
             interval=None,
             decision="indeterminate",
             coverage=self._calibration.coverage,
-            contributions=contributions,
+            contributions=(),
             reasons=(
                 Reason(
                     "out-of-distribution",
-                    f"this lesion's features lie {distance:.1f} standard distances from the "
-                    f"training exams, at most {limit:.1f} expected: the model does not know "
-                    "such lesions",
+                    "unlike the exams the model was trained on: the features lie "
+                    f"{distance:.1f} standard distances from them, at most {limit:.1f} expected",
                 ),
             ),
         )
@@ -147,10 +145,12 @@ _REASONS: Mapping[tuple[bool, bool], tuple[Reason, ...]] = {
     (True, False): (),
     (False, True): (),
     (True, True): (
-        Reason("both-possible", "at the stated coverage neither benign nor malignant is excluded"),
+        Reason(
+            "both-possible", "neither benign nor malignant can be excluded at the stated coverage"
+        ),
     ),
     (False, False): (
-        Reason("neither-typical", "at the stated coverage neither benign nor malignant is typical"),
+        Reason("neither-typical", "neither benign nor malignant is typical at the stated coverage"),
     ),
 }
 

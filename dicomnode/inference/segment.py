@@ -19,6 +19,9 @@ Image = NDArray[np.float32]
 PRESENT = 0.5
 """Lesion probability from which a mask is given at all."""
 
+SPUR = 0.12
+"""Spurs thinner than twice this share of the lesion's mean radius are not trusted."""
+
 SMALLEST_PX = 48
 """The smallest lesion, in pixels of the network's image, that the lesion probability rests on."""
 
@@ -176,7 +179,16 @@ def _answer(probability: Image, lesion_probability: float) -> Segmentation:
 
 
 def _main_region(probability: Image) -> NDArray[np.bool_]:
-    """Keep the connected region with most probability in it and fill its holes."""
+    """Keep the connected region with most probability in it, fill its holes and cut thin spurs."""
+    region = _heaviest(probability)
+    radius = round(SPUR * float(np.sqrt(region.sum() / np.pi)))
+    steps = np.arange(-radius, radius + 1)
+    disc = np.hypot(*np.meshgrid(steps, steps)) <= radius
+    without: NDArray[np.bool_] = ndimage.binary_opening(region, disc)
+    return _heaviest(np.where(without, probability, np.float32(0)))
+
+
+def _heaviest(probability: Image) -> NDArray[np.bool_]:
     labels, count = ndimage.label(probability >= PRESENT)
     if count == 0:
         return np.zeros(probability.shape, np.bool_)

@@ -35,7 +35,9 @@ def draw_bmode(axes: Axes, findings: Findings) -> None:
 
 def draw_contrast(axes: Axes, findings: Findings) -> None:
     """Show the contrast pane around peak enhancement with sub-regions over it."""
-    heading(axes, "Contrast, peak", "perfusion sub-regions")
+    ratio = findings.lesion.enlargement_ratio
+    enlarged = "perfusion sub-regions" if ratio is None else f"{number(ratio)} × B-mode area"
+    heading(axes, "Contrast, peak", enlarged)
     _show(axes, findings, findings.contrast_peak)
     axes.imshow(
         straight(layer(findings)),

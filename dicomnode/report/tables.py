@@ -21,7 +21,7 @@ from dicomnode.report.style import (
     rgb,
     shorten,
 )
-from dicomnode.science.findings import Check, Findings, Spread, SubRegion
+from dicomnode.science.findings import UNRELIABLE, Check, Findings, Spread, SubRegion
 
 __all__ = [
     "draw_answer",
@@ -50,9 +50,7 @@ def draw_answer(axes: Axes, findings: Findings, facts: str) -> None:
     _gauge(axes, findings)
     size = f"{number(lesion.long_axis_mm)} × {number(lesion.short_axis_mm)} mm"
     _say(axes, 0.60, 0.34, f"{size} · {number(lesion.area_mm2)} mm²", "large", "white")
-    ratio = lesion.enlargement_ratio
-    enlarged = "" if ratio is None else f"{number(ratio)} × B-mode area on contrast · "
-    _say(axes, 0.60, 0.76, f"{enlarged}{shorten(facts, 60)}", "text", "white")
+    _say(axes, 0.60, 0.76, shorten(facts, 50), "text", "white")
     failed = sum(not check.passed for check in findings.quality.checks)
     verdict = f"{failed} check{'s' if failed > 1 else ''} failed" if failed else "all checks passed"
     _say(axes, 0.986, 0.34, f"Quality {findings.quality.grade}", "large", "white", right=True)
@@ -85,9 +83,8 @@ def draw_contributions(axes: Axes, findings: Findings) -> None:
     axes.plot([0.82, 0.82], [0, 1], color=FAINT, linewidth=1)
     for row, item in enumerate(rows):
         y = (row + 0.5) / 6
-        words = f"{shorten(item.words, 44)}"
-        _say(axes, 0.0, y, words, "small", INK)
-        _say(axes, 0.63, y, number(item.value), "small", MUTED, right=True)
+        _say(axes, 0.0, y, shorten(item.words, 46), "small", INK)
+        _say(axes, 0.64, y, number(item.value), "small", MUTED, right=True)
         colour = DECISION_COLOURS["malignant" if item.contribution > 0 else "benign"]
         axes.barh(y, scale * item.contribution, left=0.82, height=0.09, color=colour)
 
@@ -170,7 +167,8 @@ def _table_head(axes: Axes, findings: Findings) -> None:
 def _table_row(axes: Axes, region: SubRegion, y: float, step: float) -> None:
     swatch = Rectangle((0, y - 0.3 * step), 0.022, 0.6 * step, color=rgb(region.rgb))
     axes.add_patch(swatch)
-    _say(axes, 0.035, y, f"{region.number}  {shorten(region.name, 30)}", "text", INK)
+    numbered = "" if region.number == UNRELIABLE else f"{region.number}  "
+    _say(axes, 0.035, y, f"{numbered}{shorten(region.name, 30)}", "text", INK)
     _say(axes, COLUMNS[1], y - 0.03, percent(region.fraction), "text", INK)
     _say(axes, COLUMNS[1], y + 0.035, f"{number(region.area_mm2)} mm²", "small", MUTED)
     for x, name in zip(COLUMNS[2:], TABLE_PARAMETERS, strict=True):
@@ -184,14 +182,15 @@ def _quartiles(spread: Spread | None) -> str:
 
 
 def _check(axes: Axes, check: Check, y: float) -> None:
-    colour = GOOD if check.passed else BAD
-    _say(axes, 0.0, y, "✓" if check.passed else "✗", "text", colour, weight="bold")
+    if not check.passed:
+        _say(axes, 0.0, y, "✗", "text", BAD, weight="bold")
+        _say(axes, 0.05, y, shorten(check.words, 82), "small", BAD)
+        return
+    _say(axes, 0.0, y, "✓", "text", GOOD, weight="bold")
+    _say(axes, 0.05, y, check.name, "small", INK)
     unit = UNITS.get(check.unit, check.unit)
     value = f"{number(check.value)} {unit}".strip()
-    weight = "normal" if check.passed else "bold"
-    _say(axes, 0.05, y, shorten(check.words, 46), "small", INK, weight=weight)
-    limit = f"{value}  (limit {number(check.limit)})"
-    _say(axes, 1.0, y, limit, "small", MUTED if check.passed else BAD, right=True)
+    _say(axes, 1.0, y, f"{value}  (limit {number(check.limit)})", "small", MUTED, right=True)
 
 
 def _say(

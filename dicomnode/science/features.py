@@ -39,75 +39,69 @@ def _fraction(name: str) -> str:
 
 
 FEATURES: tuple[Feature, ...] = (
-    *(
-        Feature(name=_fraction(name), unit="1", words=f"share of the lesion that is {name}")
-        for name in KINDS
-    ),
+    *(Feature(name=_fraction(name), unit="1", words=f"share that is {name}") for name in KINDS),
     Feature(
         name="subregion_entropy",
         unit="1",
-        words="how evenly the lesion is shared between sub-regions (0 one only, 1 all alike)",
+        words="mixture of sub-regions (0 one only, 1 even)",
     ),
     Feature(
         name="interface_density",
         unit="/mm",
-        words="length of the borders between sub-regions per lesion area",
+        words="borders between sub-regions per area",
     ),
     Feature(
         name="rim_core_log_pe",
         unit="1",
-        words="how much brighter the rim enhances than the core (ln ratio of peak enhancement)",
+        words="rim brighter than core (ln ratio)",
     ),
-    Feature(name="rim_core_ttp", unit="s", words="how much later the rim peaks than the core"),
+    Feature(name="rim_core_ttp", unit="s", words="rim peaks later than core"),
     Feature(
         name="enlargement_ratio",
         unit="1",
-        words="area on contrast over area on B-mode",
+        words="larger on contrast than on B-mode",
         neutral=1.0,
     ),
     Feature(
         name="wash_out_50s",
         unit="1",
-        words="share of the peak enhancement that has washed out 50 s after arrival",
+        words="share washed out 50 s after arrival",
     ),
     Feature(
         name="defect_fraction",
         unit="1",
-        words="share of the lesion with almost no enhancement (perfusion defects)",
+        words="share with almost no enhancement",
     ),
     Feature(
         name="relative_log_pe",
         unit="1",
-        words="how much brighter the lesion enhances than reference tissue "
-        "(ln ratio of peak enhancement)",
+        words="brighter than reference tissue (ln ratio)",
     ),
-    Feature(
-        name="relative_ttp", unit="s", words="how much later the lesion peaks than reference tissue"
-    ),
+    Feature(name="relative_ttp", unit="s", words="peaks later than reference tissue"),
     Feature(
         name="relative_log_mtt",
         unit="1",
-        words="how much longer contrast stays than in reference tissue (ln ratio of transit time)",
+        words="longer transit than reference tissue",
     ),
-    Feature(name="ttp", unit="s", words="time from arrival to peak in the lesion"),
-    Feature(name="mtt", unit="s", words="mean transit time in the lesion"),
-    Feature(name="rise_time", unit="s", words="rise time in the lesion"),
+    Feature(name="ttp", unit="s", words="time to peak"),
+    Feature(name="mtt", unit="s", words="mean transit time"),
+    Feature(name="rise_time", unit="s", words="rise time"),
     Feature(
         name="heterogeneity_pe",
         unit="1",
-        words="how unevenly the lesion enhances (interquartile range of ln peak enhancement)",
+        words="uneven peak enhancement",
     ),
     Feature(
         name="heterogeneity_ttp",
         unit="s",
-        words="how unevenly the lesion peaks in time (interquartile range)",
+        words="uneven time of the peak",
     ),
     Feature(
         name="ring_log_pe",
         unit="1",
-        words="how much brighter the surrounding ring enhances than the lesion (ln ratio)",
+        words="surroundings brighter than lesion",
     ),
-    Feature(name="ring_ttp", unit="s", words="how much later the surrounding ring peaks"),
+    Feature(name="ring_ttp", unit="s", words="surroundings peak later than lesion"),
 )
 """Every feature :func:`lesion_features` returns, in this order. None depends on the gain."""
 

@@ -3,9 +3,9 @@
 import io
 
 import numpy as np
-import onnxruntime
 import torch
 
+from dicomnode.inference.bundle import open_session
 from dicomnode.training.network import UNet
 
 __all__ = ["EXPORT_TOLERANCE", "exported"]
@@ -37,8 +37,7 @@ def exported(network: UNet, channels: int, size: int) -> bytes:
 
 
 def _same_answers(network: UNet, content: bytes, example: torch.Tensor) -> None:
-    session = onnxruntime.InferenceSession(content, providers=["CPUExecutionProvider"])
-    (found,) = session.run(None, {"images": example.numpy()})
+    (found,) = open_session("export", content).run(None, {"images": example.numpy()})
     with torch.inference_mode():
         expected = network(example).numpy()
     worst = float(np.abs(found - expected).max())

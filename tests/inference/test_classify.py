@@ -98,7 +98,7 @@ def test_a_patient_unlike_any_other_is_refused_with_a_reason(classifier: Classif
     assert answer.malignant_probability is None
     assert answer.interval is None
     assert [reason.code for reason in answer.reasons] == ["out-of-distribution"]
-    assert answer.contributions
+    assert not answer.contributions
 
 
 def test_a_missing_feature_is_named(classifier: Classifier) -> None:

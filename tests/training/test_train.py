@@ -20,10 +20,10 @@ def directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The shipped segmenter with a codebook and a classifier made from a handful of exams."""
     root = tmp_path_factory.mktemp("models")
     shutil.copytree(MODELS / "segmenter", root / "segmenter")
-    codebook.train(CodebookSettings(bundle=root / "codebook", exams=8, held_out_exams=2))
+    codebook.train(CodebookSettings(bundle=root / "codebook", exams=12, held_out_exams=1))
     classifier.train(
         ClassifierSettings(
-            models=root, bundle=root / "classifier", work=root / "work", exams=20, repeats=4
+            models=root, bundle=root / "classifier", work=root / "work", exams=14, repeats=2
         )
     )
     return root
@@ -36,7 +36,7 @@ def models(directory: Path) -> Models:
 
 @pytest.fixture(scope="module")
 def evaluation(directory: Path) -> Evaluation:
-    return evaluate_bundles(EvaluationSettings(models=directory, exams=4))
+    return evaluate_bundles(EvaluationSettings(models=directory, exams=2))
 
 
 def test_the_bundles_load_together_and_say_they_are_from_simulation(models: Models) -> None:
@@ -63,23 +63,23 @@ def test_every_card_says_what_it_must(directory: Path) -> None:
 
 def test_an_interrupted_run_measures_nothing_twice(directory: Path) -> None:
     (notes,) = (directory / "work").glob("features-*.jsonl")
-    assert len(notes.read_text().splitlines()) == 20 + 2 * 4
+    assert len(notes.read_text().splitlines()) == 14 + 2 * 2
     before = (directory / "classifier" / "manifest.toml").read_bytes()
     classifier.train(
         ClassifierSettings(
             models=directory,
             bundle=directory / "classifier",
             work=directory / "work",
-            exams=20,
-            repeats=4,
+            exams=14,
+            repeats=2,
         )
     )
-    assert len(notes.read_text().splitlines()) == 20 + 2 * 4
+    assert len(notes.read_text().splitlines()) == 14 + 2 * 2
     assert (directory / "classifier" / "manifest.toml").read_bytes() == before
 
 
 def test_evaluation_accounts_for_every_exam(evaluation: Evaluation) -> None:
-    assert sum(evaluation.confusion.values()) == len(evaluation.outcomes) == 4
+    assert sum(evaluation.confusion.values()) == len(evaluation.outcomes) == 2
     assert all("simulated exams" in figure.conditions for figure in evaluation.figures)
     assert all(
         outcome.lesion_dice is None or 0 <= outcome.lesion_dice <= 1
