@@ -9,7 +9,7 @@ from typing import Any, BinaryIO
 import pydicom
 from pydicom import Dataset
 from pydicom.charset import python_encoding
-from pydicom.errors import InvalidDicomError
+from pydicom.errors import BytesLengthException, InvalidDicomError
 from pydicom.tag import BaseTag
 
 from dicomnode.errors import InputError
@@ -64,6 +64,7 @@ def read_header(path: Path) -> Header:
                 f"{path.name}: expected a DICOM file (PS3.10: 128 bytes, then 'DICM'), found none",
             ) from None
         except (
+            BytesLengthException,
             OSError,
             EOFError,
             ValueError,

@@ -12,7 +12,7 @@ from dicomnode.dicom import codes
 from dicomnode.dicom.box import Box
 from dicomnode.dicom.context import Context
 from dicomnode.errors import OutputError
-from dicomnode.science.findings import PALETTE, UNRELIABLE, Findings, ModelUse
+from dicomnode.science.findings import UNRELIABLE, Findings, ModelUse
 
 __all__ = ["Algorithm", "Segment", "algorithm", "full_image", "segments"]
 
@@ -109,17 +109,12 @@ def _lesion(findings: Findings) -> Segment:
 
 
 def _subregions(findings: Findings) -> Iterator[Segment]:
-    labels = findings.subregion_map
     for region in findings.subregions:
-        mask = labels == region.number
+        mask = findings.subregion_map == region.number
+        reliable = region.number != UNRELIABLE
+        code = codes.SUBREGION if reliable else codes.UNRELIABLE_REGION
         if mask.any():
-            label = f"{region.number} {region.name}"
-            yield _part(label, mask, region.rgb, codes.SUBREGION, "subregion", region.number)
-    if (unreliable := labels == UNRELIABLE).any() and UNRELIABLE not in {
-        region.number for region in findings.subregions
-    }:
-        rgb, code = PALETTE[UNRELIABLE], codes.UNRELIABLE_REGION
-        yield _part("Unreliable", unreliable, rgb, code, "subregion", UNRELIABLE)
+            yield _part(region.label, mask, region.rgb, code, "subregion", region.number)
 
 
 def _part(

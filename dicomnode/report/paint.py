@@ -9,7 +9,7 @@ from PIL import Image, ImageDraw, ImageFont
 from scipy.ndimage import binary_dilation, binary_erosion
 
 from dicomnode.report.notice import SHORT_NOTICE, training_notice
-from dicomnode.science.findings import PALETTE, UNRELIABLE, Findings
+from dicomnode.science.findings import PALETTE, Findings
 
 __all__ = ["LoopPainter", "layer"]
 
@@ -95,9 +95,7 @@ def banner(findings: Findings, width: int) -> Picture:
     """Return a strip (H, width, 3): a legend of the sub-regions above the notice."""
     size = 18 if width >= 1200 else 13 if width >= 480 else 10
     font = ImageFont.truetype(str(FONT), size)
-    entries = [(f"{region.number} {region.name}", region.rgb) for region in findings.subregions]
-    if (findings.subregion_map == UNRELIABLE).any():
-        entries.append(("unreliable", PALETTE[UNRELIABLE]))
+    entries = [(region.label, region.rgb) for region in findings.subregions]
     notices = [text for text in (SHORT_NOTICE, training_notice(findings)) if text]
     line = size + 6
     rows = _wrapped([(text, size + 8 + font.getlength(text) + 14) for text, _ in entries], width)

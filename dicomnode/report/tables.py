@@ -21,7 +21,7 @@ from dicomnode.report.style import (
     rgb,
     shorten,
 )
-from dicomnode.science.findings import UNRELIABLE, Check, Findings, Spread, SubRegion
+from dicomnode.science.findings import Check, Findings, Spread, SubRegion
 
 __all__ = [
     "draw_answer",
@@ -167,8 +167,7 @@ def _table_head(axes: Axes, findings: Findings) -> None:
 def _table_row(axes: Axes, region: SubRegion, y: float, step: float) -> None:
     swatch = Rectangle((0, y - 0.3 * step), 0.022, 0.6 * step, color=rgb(region.rgb))
     axes.add_patch(swatch)
-    numbered = "" if region.number == UNRELIABLE else f"{region.number}  "
-    _say(axes, 0.035, y, f"{numbered}{shorten(region.name, 30)}", "text", INK)
+    _say(axes, 0.035, y, shorten(region.label, 32), "text", INK)
     _say(axes, COLUMNS[1], y - 0.03, percent(region.fraction), "text", INK)
     _say(axes, COLUMNS[1], y + 0.035, f"{number(region.area_mm2)} mm²", "small", MUTED)
     for x, name in zip(COLUMNS[2:], TABLE_PARAMETERS, strict=True):

@@ -38,6 +38,8 @@ def describe_subregions(
 ) -> tuple[SubRegion, ...]:
     """Area and parameter spread of every sub-region that the lesion has, in order of number.
 
+    What is unreliable has an area and no parameters.
+
     Parameters
     ----------
     subregion_map : ndarray of uint8, shape (R, C)
@@ -57,7 +59,7 @@ def describe_subregions(
                 name=_UNRELIABLE_NAME if number == UNRELIABLE else names[number - 1],
                 fraction=np.count_nonzero(mask) / total,
                 area_mm2=area_mm2(mask, spacing_mm),
-                parameters=_spreads(perfusion, mask),
+                parameters={} if number == UNRELIABLE else _spreads(perfusion, mask),
             )
         )
     return tuple(found)

@@ -66,7 +66,7 @@ class Lesion:
 
 @dataclass(frozen=True, kw_only=True)
 class SubRegion:
-    """One perfusion sub-region of the lesion."""
+    """One perfusion sub-region of the lesion, or what of it is UNRELIABLE."""
 
     number: int
     name: str
@@ -74,6 +74,11 @@ class SubRegion:
     area_mm2: float
     parameters: Mapping[str, Spread]
     """Kinetic parameters by the names of :data:`dicomnode.science.kinetics.PARAMETERS`."""
+
+    @property
+    def label(self) -> str:
+        """Number and name as a person reads them."""
+        return self.name if self.number == UNRELIABLE else f"{self.number} {self.name}"
 
     @property
     def rgb(self) -> tuple[int, int, int]:

@@ -134,8 +134,11 @@ def subregions(
     units = {parameter.name: parameter.unit for parameter in PARAMETERS}
     area = float((label > 0).sum())
     result = []
-    for number, (name, *_) in KINDS.items():
+    names = {number: name for number, (name, *_) in KINDS.items()} | {UNRELIABLE: "unreliable"}
+    for number, name in names.items():
         mask = label == number
+        if not mask.any():
+            continue
         spreads = {
             key: Spread(
                 median=float(np.median(value[mask])),
@@ -144,6 +147,7 @@ def subregions(
                 unit=units[key],
             )
             for key, value in values.items()
+            if number != UNRELIABLE
         }
         pixels = float(mask.sum())
         result.append(
