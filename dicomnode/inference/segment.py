@@ -184,8 +184,8 @@ def _main_region(probability: Image) -> NDArray[np.bool_]:
     radius = round(SPUR * float(np.sqrt(region.sum() / np.pi)))
     steps = np.arange(-radius, radius + 1)
     disc = np.hypot(*np.meshgrid(steps, steps)) <= radius
-    without: NDArray[np.bool_] = ndimage.binary_opening(region, disc)
-    return _heaviest(np.where(without, probability, np.float32(0)))
+    without = _heaviest(np.where(ndimage.binary_opening(region, disc), probability, np.float32(0)))
+    return without if without.any() else region
 
 
 def _heaviest(probability: Image) -> NDArray[np.bool_]:

@@ -117,9 +117,14 @@ def _figures(count: int, table: FeatureTable, fitted: Fitted) -> tuple[Figure, .
         ("AUC, upper end of DeLong's 95 % interval", area.high),
         ("Brier score", float(np.mean((probability - table.is_malignant) ** 2))),
         ("share decided", float(decided.mean())),
-        ("sensitivity of the decided", float(right[decided & table.is_malignant].mean())),
-        ("specificity of the decided", float(right[decided & ~table.is_malignant].mean())),
+        *_share("sensitivity of the decided", right[decided & table.is_malignant]),
+        *_share("specificity of the decided", right[decided & ~table.is_malignant]),
     )
     return tuple(
         Figure(name=name, value=round(value, 4), conditions=conditions) for name, value in rows
     )
+
+
+def _share(name: str, right: NDArray[np.bool_]) -> list[tuple[str, float]]:
+    """Share of right answers; nothing where none was given."""
+    return [(name, float(right.mean()))] if right.size else []
