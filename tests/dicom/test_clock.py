@@ -6,7 +6,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from pydicom import Dataset
 
-from dicomnode.dicom.clock import frame_times_s, place
+from dicomnode.dicom.exam.clock import frame_times_s, place
 from dicomnode.errors import InputError
 
 

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from dicomnode.dicom.box import Box
-from dicomnode.dicom.colour import choose_map, find_bars, seen_colours
-from dicomnode.dicom.graphics import graphics_mask
-from dicomnode.dicom.samples import luma
+from dicomnode.dicom.decode.samples import luma
+from dicomnode.dicom.exam.colour import choose_map, find_bars, seen_colours
+from dicomnode.dicom.exam.graphics import graphics_mask
 
 RNG = np.random.default_rng(3)
 ROWS, COLUMNS, FRAMES = 160, 200, 12

@@ -1,7 +1,7 @@
 import pytest
 from pydicom import Dataset
 
-from dicomnode.dicom.dynamic_range import dynamic_range_db
+from dicomnode.dicom.exam.dynamic_range import dynamic_range_db
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydicom.encaps import encapsulate
 
-from dicomnode.dicom.fragments import frame_fragments, read_fragments
+from dicomnode.dicom.decode.fragments import frame_fragments, read_fragments
 from dicomnode.errors import InputError
 
 CODESTREAM = st.binary(min_size=16, max_size=60).map(

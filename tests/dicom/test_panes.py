@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from dicomnode.dicom.box import Box
-from dicomnode.dicom.panes import Panes, find_panes
+from dicomnode.dicom.exam.panes import Panes, find_panes
 from dicomnode.errors import Reason
 
 ROWS, COLUMNS, FRAMES = 128, 144, 16

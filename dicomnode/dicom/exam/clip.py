@@ -10,11 +10,11 @@ from pydicom import Dataset
 from pydicom.uid import UID
 
 from dicomnode.dicom.box import Box
-from dicomnode.dicom.clock import frame_times_s
 from dicomnode.dicom.decode import frame_shape, frames, number_of_frames
+from dicomnode.dicom.exam.clock import frame_times_s
+from dicomnode.dicom.exam.panes import Panes, find_panes, level_curve
+from dicomnode.dicom.exam.regions import Region, has_colour_flow, image_regions
 from dicomnode.dicom.header import Header, read_header
-from dicomnode.dicom.panes import Panes, find_panes, level_curve
-from dicomnode.dicom.regions import Region, has_colour_flow, image_regions
 from dicomnode.errors import InputError, Reason
 
 __all__ = ["ULTRASOUND", "LeftOut", "Look", "continues", "look_at"]

@@ -9,29 +9,19 @@ from numpy.typing import NDArray
 from pydicom import Dataset
 
 from dicomnode.dicom.box import Box, around
-from dicomnode.dicom.clip import LeftOut, Look, look_at
 from dicomnode.dicom.decode import frames
-from dicomnode.dicom.dynamic_range import dynamic_range_db
+from dicomnode.dicom.exam.clip import LeftOut, Look, look_at
+from dicomnode.dicom.exam.dynamic_range import dynamic_range_db
+from dicomnode.dicom.exam.injections import Injection, sort_into_injections
+from dicomnode.dicom.exam.layout import Layout
+from dicomnode.dicom.exam.panes import Panes
+from dicomnode.dicom.exam.regions import Region
+from dicomnode.dicom.exam.sight import see
 from dicomnode.dicom.header import read_header
-from dicomnode.dicom.injections import Injection, sort_into_injections
-from dicomnode.dicom.layout import Layout
-from dicomnode.dicom.panes import Panes
-from dicomnode.dicom.regions import Region
-from dicomnode.dicom.sight import see
 from dicomnode.errors import InputError, Reason
 from dicomnode.science.loop import Loop
 
-__all__ = [
-    "Box",
-    "Clip",
-    "Exam",
-    "Layout",
-    "LeftOut",
-    "ReadSettings",
-    "Study",
-    "load_loop",
-    "read_study",
-]
+__all__ = ["Clip", "Exam", "ReadSettings", "Study", "load_loop", "read_study"]
 
 SAME_SCALE = 0.02
 """Panes whose pixel spacings differ by less show the same place in the same pixels."""

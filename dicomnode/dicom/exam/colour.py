@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dicomnode.dicom.box import Box
-from dicomnode.dicom.samples import luma
+from dicomnode.dicom.decode.samples import luma
 
 __all__ = ["KNOWN_MAPS", "Bar", "ColourMap", "choose_map", "find_bars", "grey_map", "seen_colours"]
 

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from dicomnode.dicom.clip import Look, continues
-from dicomnode.dicom.clock import Placed, place
-from dicomnode.dicom.panes import Panes, washes_in
+from dicomnode.dicom.exam.clip import Look, continues
+from dicomnode.dicom.exam.clock import Placed, place
+from dicomnode.dicom.exam.panes import Panes, washes_in
 from dicomnode.errors import Reason
 
 __all__ = ["Injection", "sort_into_injections"]

@@ -5,8 +5,8 @@ from numpy.typing import NDArray
 from scipy.ndimage import binary_closing, binary_dilation
 
 from dicomnode.dicom.box import Box
-from dicomnode.dicom.colour import Bar
-from dicomnode.dicom.samples import luma
+from dicomnode.dicom.decode.samples import luma
+from dicomnode.dicom.exam.colour import Bar
 
 __all__ = ["graphics_mask"]
 

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dicomnode.dicom.box import Box
-from dicomnode.dicom.compression import (
+from dicomnode.dicom.decode.compression import (
     CODECS,
     LUMA_CODECS,
     VIDEO,
@@ -19,10 +19,10 @@ from dicomnode.dicom.compression import (
     FrameShape,
     video_frames,
 )
-from dicomnode.dicom.fragments import Fragment, frame_fragments, read_fragments
+from dicomnode.dicom.decode.fragments import Fragment, frame_fragments, read_fragments
+from dicomnode.dicom.decode.native import native_samples
+from dicomnode.dicom.decode.samples import Colour, converter
 from dicomnode.dicom.header import Header, read_header, tag_text
-from dicomnode.dicom.native import native_samples
-from dicomnode.dicom.samples import Colour, converter
 from dicomnode.errors import InputError
 
 __all__ = ["frame_shape", "frames", "number_of_frames"]

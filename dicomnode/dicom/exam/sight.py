@@ -6,9 +6,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dicomnode.dicom.box import Box
-from dicomnode.dicom.colour import ColourMap, choose_map, find_bars, seen_colours
-from dicomnode.dicom.graphics import graphics_mask
-from dicomnode.dicom.layout import MOVING
+from dicomnode.dicom.exam.colour import ColourMap, choose_map, find_bars, seen_colours
+from dicomnode.dicom.exam.graphics import graphics_mask
+from dicomnode.dicom.exam.layout import MOVING
 
 __all__ = ["Sight", "see"]
 

@@ -5,9 +5,9 @@ from collections.abc import Callable, Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from dicomnode.dicom.compression import FrameShape
+from dicomnode.dicom.decode.compression import FrameShape
+from dicomnode.dicom.decode.samples import Samples
 from dicomnode.dicom.header import Header
-from dicomnode.dicom.samples import Samples
 from dicomnode.errors import InputError
 
 __all__ = ["native_samples"]

@@ -18,7 +18,7 @@ from dicomnode.dicom import codes
 from dicomnode.dicom.context import RESEARCH_USE, Context, stamp
 from dicomnode.dicom.exam import Exam
 from dicomnode.dicom.segments import segments
-from dicomnode.dicom.sr_groups import Group, exam_groups, remarks
+from dicomnode.dicom.sr.groups import Group, exam_groups, remarks
 from dicomnode.errors import OutputError, Reason
 from dicomnode.science.findings import Findings, ModelUse
 

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dicomnode.dicom.box import Box
-from dicomnode.dicom.layout import MOSTLY, Echoes, Layout, arrangements
+from dicomnode.dicom.exam.layout import MOSTLY, Echoes, Layout, arrangements
 from dicomnode.errors import Reason
 
 __all__ = ["Layout", "Panes", "find_panes", "level_curve", "washes_in"]

@@ -9,7 +9,7 @@ import imagecodecs
 import numpy as np
 from numpy.typing import NDArray
 
-from dicomnode.dicom.samples import Colour, Samples
+from dicomnode.dicom.decode.samples import Colour, Samples
 
 __all__ = ["CODECS", "LUMA_CODECS", "VIDEO", "Decoded", "FrameShape", "video_frames"]
 
