@@ -94,6 +94,7 @@ UNITS: Mapping[str, str] = {
     "1": "no units",
     "%": "Percent",
     "s": "second",
+    "/mm": "per millimeter",
     "mm": "millimeter",
     "mm2": "square millimeter",
     "dB": "decibel",

@@ -162,3 +162,19 @@ def test_values_that_are_not_finite_are_left_out(example: ModuleType) -> None:
     exam, context = example.exam(), example.context()
     dataset = sr.report(exam, findings, context, segmentation(exam, findings, context))
     assert len(numbers(dataset, "PE")) == 11
+
+
+def test_a_feature_carries_its_own_unit(example: ModuleType) -> None:
+    found = example.findings()
+    known = replace(found.diagnosis.contributions[0], feature="ring_ttp", words="ring later")
+    found = replace(found, diagnosis=replace(found.diagnosis, contributions=(known,)))
+    exam, context = example.exam(), example.context()
+    dataset = sr.report(exam, found, context, segmentation(exam, found, context))
+    values = [
+        item.MeasuredValueSequence[0]
+        for item in items(dataset)
+        if item.get("ValueType") == "NUM"
+        and item.ConceptNameCodeSequence[0].CodeMeaning == "ring later"
+    ]
+    units = [value.MeasurementUnitsCodeSequence[0].CodeValue for value in values]
+    assert units == ["s", "1"]  # the value, and what it adds to the log-odds

@@ -1,7 +1,7 @@
 """Measurement groups of the structured report: lesion, sub-regions, answer, quality."""
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TypeAlias
 
 import numpy as np
@@ -30,6 +30,7 @@ from dicomnode.dicom import codes
 from dicomnode.dicom.context import Context, laterality
 from dicomnode.dicom.exam import Box, Exam
 from dicomnode.dicom.segments import Segment, Task, algorithm
+from dicomnode.science.features import FEATURES
 from dicomnode.science.findings import Check, Diagnosis, Findings, SubRegion
 
 __all__ = ["comment", "exam_groups", "remarks"]
@@ -37,6 +38,9 @@ __all__ = ["comment", "exam_groups", "remarks"]
 Group: TypeAlias = (
     "PlanarROIMeasurementsAndQualitativeEvaluations | MeasurementsAndQualitativeEvaluations"
 )
+FEATURE_UNITS: Mapping[str, str] = {feature.name: feature.unit for feature in FEATURES}
+"""UCUM unit of each feature of this project; a bundle of a site may bring others, unitless here."""
+
 Row: TypeAlias = "tuple[Code, float | None, str, Code | None]"
 """Name, value, UCUM unit and derivation of one measurement."""
 
@@ -190,7 +194,7 @@ def _probabilities(diagnosis: Diagnosis) -> Iterator[Row]:
 def _contributions(diagnosis: Diagnosis) -> Iterator[Row]:
     for item in diagnosis.contributions:
         code = codes.private(item.feature, item.words)
-        yield code, item.value, "1", None
+        yield code, item.value, FEATURE_UNITS.get(item.feature, "1"), None
         yield code, item.contribution, "1", codes.LOG_ODDS
 
 
