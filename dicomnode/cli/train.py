@@ -62,9 +62,9 @@ def train() -> None:
 
 @train.command("segmenter")
 @click.option("--busi", type=click.Path(exists=True, path_type=Path, file_okay=False))
-@click.option("--epochs", type=click.IntRange(min=1), default=40, show_default=True)
+@click.option("--epochs", type=click.IntRange(min=1), default=60, show_default=True)
 @click.option("--threads", type=click.IntRange(min=1), default=1, show_default=True)
-@_exams_option(120)
+@_exams_option(200)
 @models_option
 @work_option
 @seed_option
@@ -95,7 +95,7 @@ def train_segmenter(
 
 
 @train.command("codebook")
-@_exams_option(120)
+@_exams_option(100)
 @models_option
 @seed_option
 @version_option

@@ -48,8 +48,8 @@ class CodebookSettings:
     """
 
     bundle: Path
-    exams: int = 120
-    held_out_exams: int = 40
+    exams: int = 100
+    held_out_exams: int = 30
     seed: int = 1
     version: str = "1"
 

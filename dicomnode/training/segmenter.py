@@ -49,9 +49,9 @@ class SegmenterSettings:
     work: Path
     bundle: Path
     busi: Path | None = None
-    exams: int = 120
-    held_out_exams: int = 20
-    epochs: int = 40
+    exams: int = 200
+    held_out_exams: int = 40
+    epochs: int = 60
     batch: int = 16
     size: int = 128
     learning_rate: float = 3e-3
