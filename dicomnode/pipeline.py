@@ -20,7 +20,7 @@ from dicomnode.science import quality
 from dicomnode.science.codebook import Codebook
 from dicomnode.science.describe import describe_curves, describe_lesion, describe_subregions
 from dicomnode.science.features import lesion_features
-from dicomnode.science.findings import Findings, Quality
+from dicomnode.science.findings import UNRELIABLE, Diagnosis, Findings, Quality
 from dicomnode.science.loop import Loop, static_bright, summary_images
 from dicomnode.science.motion import register
 from dicomnode.science.perfusion import Perfusion, Regions, measure_perfusion
@@ -46,6 +46,8 @@ SCHEMA_VERSION = "1"
 Mask = NDArray[np.bool_]
 Images = dict[str, NDArray[np.float32]]
 
+_MOST_UNRELIABLE = 0.5
+"""Share of the lesion from which on its features describe too little of it to be judged."""
 _PEAK_FRAMES = 7
 """Frames of the picture at peak enhancement."""
 
@@ -131,10 +133,14 @@ def measure(loop: Loop, models: Models, recipe: Recipe, timing: Timing | None = 
         grades = quality.assess(loop, measured.motion, perfusion.mean_curve(lesion), lesion)
         _refuse(grades)
     with timing.step("sub-regions"):
-        subregion_map = divide(perfusion, models.codebook, loop.spacing_mm)
+        subregion_map = (
+            divide(perfusion, models.codebook, loop.spacing_mm)
+            if quality.steady_pixels(grades)
+            else np.where(lesion, UNRELIABLE, 0).astype(np.uint8)
+        )
     with timing.step("diagnosis"):
         features = _features(measured, subregion_map, models.codebook, loop.spacing_mm)
-        diagnosis = models.classifier.classify(features)
+        diagnosis = _diagnose(models, features, subregion_map)
     subregions = describe_subregions(
         subregion_map, models.codebook.names, perfusion, loop.spacing_mm
     )
@@ -234,6 +240,29 @@ def _find_lesion(segmenter: Segmenter, images: Images, loop: Loop) -> Mask:
             )
         )
     return found.mask & ~loop.graphics
+
+
+def _diagnose(
+    models: Models, features: dict[str, float], subregion_map: NDArray[np.uint8]
+) -> Diagnosis:
+    """Judge a lesion of which enough could be measured; otherwise say that it cannot be judged."""
+    unreliable_share = float(np.mean(subregion_map[subregion_map > 0] == UNRELIABLE))
+    if unreliable_share <= _MOST_UNRELIABLE:
+        return models.classifier.classify(features)
+    return Diagnosis(
+        malignant_probability=None,
+        interval=None,
+        decision="indeterminate",
+        coverage=0.0,
+        contributions=(),
+        reasons=(
+            Reason(
+                "unreliable-perfusion",
+                f"{unreliable_share:.0%} of the lesion could not be measured reliably, at most "
+                f"{_MOST_UNRELIABLE:.0%} expected",
+            ),
+        ),
+    )
 
 
 def _features(

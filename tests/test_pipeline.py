@@ -104,3 +104,19 @@ def test_noise_is_refused(exam: SimulatedExam, models: Models) -> None:
 def test_a_constant_loop_is_refused(exam: SimulatedExam, models: Models) -> None:
     flat = np.full_like(exam.loop.contrast, 40)
     assert "no-bolus" in refused(replace(exam.loop, contrast=flat), models)
+
+
+def test_too_few_frames_for_single_pixels_leave_the_lesion_undivided_and_unjudged(
+    exam: SimulatedExam, models: Models
+) -> None:
+    few = slice(None, None, 5)
+    loop = exam.loop
+    assert loop.bmode is not None
+    sparse = replace(
+        loop, contrast=loop.contrast[few], bmode=loop.bmode[few], times_s=loop.times_s[few]
+    )
+    found = measure(sparse, models, Recipe())
+    assert [region.name for region in found.subregions] == ["unreliable"]
+    assert found.diagnosis.decision == "indeterminate"
+    assert found.diagnosis.malignant_probability is None
+    assert found.diagnosis.reasons[0].code == "unreliable-perfusion"

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from dicomnode.report.paint import layer
 from dicomnode.report.style import BACKGROUND, INK, MUTED, SIZES, UNITS, heading, number
-from dicomnode.science.findings import Findings
+from dicomnode.science.findings import UNRELIABLE, Findings
 from dicomnode.science.kinetics import PARAMETERS
 
 __all__ = ["MAPS", "aspect", "draw_bmode", "draw_contrast", "draw_map"]
@@ -49,12 +49,13 @@ def draw_contrast(axes: Axes, findings: Findings) -> None:
 
 
 def draw_map(axes: Axes, findings: Findings, name: str) -> None:
-    """Show one parameter map over the dimmed contrast pane, and its colour bar with units."""
+    """Show one parameter where it is reliable, over the dimmed contrast pane, with its units."""
     parameter = next(item for item in PARAMETERS if item.name == name)
     unit = UNITS.get(parameter.unit, parameter.unit)
     heading(axes, f"{name} ({unit})")
     values = np.asarray(findings.maps.get(name, np.full(findings.lesion_mask.shape, np.nan)))
-    values = np.where(findings.lesion_mask, values, np.nan)
+    reliable = findings.lesion_mask & (findings.subregion_map != UNRELIABLE)
+    values = np.where(reliable, values, np.nan)
     finite = values[np.isfinite(values)]
     if finite.size == 0:
         _absent(axes, "not measurable")

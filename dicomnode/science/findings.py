@@ -118,6 +118,7 @@ class Diagnosis:
     interval: tuple[float, float] | None
     decision: Literal["malignant", "benign", "indeterminate"]
     coverage: float
+    """Of the conformal set behind the decision; 0 where none was formed."""
     contributions: tuple[Contribution, ...]
     reasons: tuple[Reason, ...] = ()
     """Why the answer is indeterminate, if it is."""

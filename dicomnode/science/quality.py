@@ -14,7 +14,7 @@ from dicomnode.science.kinetics import LognormalCurves
 from dicomnode.science.loop import Loop
 from dicomnode.science.sampling import Motion
 
-__all__ = ["RULES", "Rule", "assess", "early", "refusals"]
+__all__ = ["RULES", "Rule", "assess", "early", "refusals", "steady_pixels"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,6 +34,8 @@ class Rule:
     early: bool = False
     """Whether it can be told from the loop alone, before motion and segmentation."""
 
+
+PIXEL_FRAMES = "frames for pixel fits"
 
 RULES: tuple[Rule, ...] = (
     Rule(
@@ -69,7 +71,7 @@ RULES: tuple[Rule, ...] = (
         words="{value:.0f} frames; a time-intensity curve needs {limit:.0f} or more",
     ),
     Rule(
-        name="frames for pixel fits",
+        name=PIXEL_FRAMES,
         code="few-frames",
         limit=60,
         unit="1",
@@ -247,6 +249,11 @@ def assess(
         **evidence.of_lesion(loop, motion, lesion_curve, lesion, fit),
     }
     return _judged(found, early_only=False)
+
+
+def steady_pixels(quality: Quality) -> bool:
+    """Whether the loop holds enough frames for the curve of a single pixel to mean anything."""
+    return all(check.passed for check in quality.checks if check.name == PIXEL_FRAMES)
 
 
 def refusals(quality: Quality) -> tuple[Reason, ...]:
