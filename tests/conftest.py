@@ -1,7 +1,5 @@
 """What every test may use."""
 
-import os
-import shutil
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -12,20 +10,9 @@ from pydicom.dataset import Dataset
 
 import parts.example
 import parts.wrap
+from parts.programs import program
 
 SHARED_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
-
-
-def program(name: str) -> str:
-    """Path of a Debian program (a venv's PATH holds pynetdicom's own ``storescu``).
-
-    Where it is missing the test is skipped and says so, except under CI=true, where it fails.
-    """
-    found = shutil.which(name, path="/usr/bin:/usr/local/bin:/usr/sbin")
-    if found is None:
-        assert os.environ.get("CI") != "true", f"{name} is not installed"
-        pytest.skip(f"needs {name}; run tests/install-debian-packages")
-    return found
 
 
 @pytest.fixture(scope="session")

@@ -5,9 +5,11 @@ from pathlib import Path
 
 import click
 
-from dicomnode.cli.present import busy, console, show_document
+from dicomnode.cli.answer import answer_of_document, show_answer
+from dicomnode.cli.present import busy, console, counted
 from dicomnode.config import default_models_dir, load_settings
-from dicomnode.errors import SettingsError
+from dicomnode.dicom.header import read_header
+from dicomnode.errors import InputError, SettingsError
 from dicomnode.outputs import Outcome, Request, process
 from dicomnode.outputs.document import Document
 
@@ -33,10 +35,35 @@ def _request(settings_file: Path | None, models: Path | None, *, maps: bool) -> 
     )
 
 
+def _expect_one_study(files: list[Path]) -> None:
+    """Refuse files of several studies: they would be taken for injections of one patient."""
+    found = {uid for path in files if (uid := _study_uid(path))}
+    if len(found) > 1:
+        raise SettingsError(
+            f"expected the files of one study, found {len(found)} studies: analyse each by itself"
+        )
+
+
+def _study_uid(path: Path) -> str:
+    try:
+        return str(read_header(path).dataset.get("StudyInstanceUID") or "")
+    except InputError:
+        return ""
+
+
 def _show(outcome: Outcome) -> None:
     out = console()
     described = next(output.path for output in outcome.outputs if output.kind == "result")
-    show_document(out, Document.model_validate_json(described.read_text()))
+    document = Document.model_validate_json(described.read_text())
+    if document.status == "analysed":
+        answer = answer_of_document(document)
+        show_answer(out, answer)
+        out.print(f"[dim]{answer.notice}[/]", highlight=False)
+    else:
+        out.print("[bold yellow]refused[/], not analysed:", highlight=False)
+        for reason in document.reasons:
+            out.print(f"  {reason.code}: {reason.text}", highlight=False, markup=False)
+    out.print("\nwritten:")
     for output in outcome.outputs:
         out.print(f"  {output.kind:<9} {output.path}", highlight=False, soft_wrap=True)
 
@@ -56,9 +83,12 @@ def analyse(
     """
     request = _request(config, models, maps=maps)
     files = files_below(paths)
-    with busy(f"analysing {len(files)} files"):
+    _expect_one_study(files)
+    with busy(f"analysing {counted(len(files), 'file')}"):
         outcomes = process(files, output, request)
     for outcome in outcomes:
+        if len(outcomes) > 1:
+            console().print(f"\n[bold underline]injection {outcome.injection}[/]")
         _show(outcome)
     if all(outcome.status == "refused" for outcome in outcomes):
         sys.exit(3)

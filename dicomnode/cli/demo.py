@@ -17,18 +17,21 @@ from pathlib import Path
 import click
 from rich.table import Table
 
-from dicomnode.cli.pacs import StandInPacs
-from dicomnode.cli.present import busy, console, show_document
+from dicomnode.cli.answer import show_answer
+from dicomnode.cli.pacs import Item, StandInPacs
+from dicomnode.cli.present import busy, console, counted
+from dicomnode.cli.returned import answer_of_report
 from dicomnode.cli.simulate import write_exam
 from dicomnode.errors import DicomnodeError
+from dicomnode.log import LogOptions, configure
 from dicomnode.network.peers import Peer
 from dicomnode.network.send import send
-from dicomnode.outputs.document import Document
 from dicomnode.simulate.cohort import recipe_for
 from dicomnode.simulate.recipe import Kind
 from dicomnode.store.ledger import Ledger
 from dicomnode.store.rows import ExamRow
 from dicomnode.store.states import ExamState
+from dicomnode.web.picture import png
 
 __all__ = ["demo"]
 
@@ -176,30 +179,47 @@ def _came_back(site: _Site, studies: Mapping[Kind, str]) -> Table:
 
 
 def _show(site: _Site, studies: Mapping[Kind, str], exams: Mapping[Kind, ExamRow]) -> None:
+    """Show what the PACS holds, read from the objects themselves."""
     out = console()
     out.print()
     out.print(_came_back(site, studies))
+    pages, notices = [], set()
     for kind, exam in exams.items():
-        out.print(f"\n[bold underline]simulated {kind} exam[/] (exam {exam.id})", highlight=False)
-        show_document(out, _document(site, exam))
+        out.print(f"\n[bold underline]simulated {kind} exam[/]", highlight=False)
+        held = {item.kind: item for item in site.pacs.results(studies[kind])}
+        if exam.state is not ExamState.ANALYSED:
+            out.print(f"{exam.state}: {'; '.join(reason.text for reason in exam.reasons)}")
+            continue
+        answer = answer_of_report(held["sr"].path)
+        show_answer(out, answer)
+        notices.add(answer.notice)
+        pages.append(_page(site, kind, held["report"]))
+    out.print(*(f"\n[dim]{notice}[/]" for notice in sorted(notices)), highlight=False)
     out.print("\n[bold]Report pages[/], as a radiologist sees them:")
-    for exam in exams.values():
-        for path in _outputs(site, exam, "page"):
-            out.print(f"  {path}", highlight=False, soft_wrap=True)
+    for path in pages:
+        out.print(f"  {path}", highlight=False, soft_wrap=True)
 
 
-def _outputs(site: _Site, exam: ExamRow, kind: str) -> list[Path]:
-    ledger = Ledger(f"sqlite:///{site.data_dir}/ledger.sqlite")
-    try:
-        spool = site.data_dir / "spool"
-        return [spool / output.path for output in ledger.outputs(exam.id) if output.kind == kind]
-    finally:
-        ledger.close()
+def _page(site: _Site, kind: Kind, report: Item) -> Path:
+    path = site.directory / f"report-{kind}.png"
+    path.write_bytes(png(report.path))
+    return path
 
 
-def _document(site: _Site, exam: ExamRow) -> Document:
-    (path,) = _outputs(site, exam, "result")
-    return Document.model_validate_json(path.read_text())
+def _show_next(site: _Site) -> None:
+    """Say what to type next, so that it can be copied."""
+    called = Path(sys.argv[0])
+    python = f"{sys.executable} -m dicomnode.cli"
+    program = (
+        python if called.name == "__main__.py" else f"{Path(sys.executable).parent / called.name}"
+    )
+    out = console()
+    out.print("\n[bold]Next[/]: everything about the first exam, and the same on files of your own")
+    for arguments in (
+        f"exams show 1 -c {site.settings}",
+        f"analyse {site.directory / 'scanner' / 'malignant'} -o results",
+    ):
+        out.print(f"  {program} {arguments}", highlight=False, soft_wrap=True)
 
 
 @click.command()
@@ -214,6 +234,7 @@ def demo(keep: Path | None) -> None:
     Everything runs on free ports of this machine only. Nothing simulated says anything about
     patients.
     """
+    configure(LogOptions(level="warning", format="console"))
     directory = (keep or Path(tempfile.mkdtemp(prefix="dicomnode-demo-"))).absolute()
     for old in ("node", "pacs", "scanner"):
         shutil.rmtree(directory / old, ignore_errors=True)
@@ -228,19 +249,12 @@ def demo(keep: Path | None) -> None:
             out.print(f"node CEUSNODE on port {port}, page http://127.0.0.1:{web_port}/")
             for kind, files in paths.items():
                 _forward(site, files)
-                out.print(f"scanner: {kind} exam forwarded, {len(files)} clips")
+                out.print(f"scanner: {kind} exam forwarded, {counted(len(files), 'clip')}")
             exams = {}
             for kind, study_uid in studies.items():
                 with busy(f"node: waiting for the end of the {kind} study, then analysing"):
                     exams[kind] = _wait_for_results(site, study_uid)
         _show(site, studies, exams)
-    program = Path(sys.argv[0]).name or "dicomnode"
-    bin_dir = Path(sys.executable).parent
-    out.print("\n[bold]Next[/], the same on files of your own:")
-    out.print(
-        f"  {bin_dir / program} analyse {directory / 'scanner' / 'malignant'} -o results",
-        highlight=False,
-        soft_wrap=True,
-    )
+    _show_next(site)
     if any(exam.state is not ExamState.ANALYSED for exam in exams.values()):
         raise DicomnodeError("not every exam of the demo was analysed")

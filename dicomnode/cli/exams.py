@@ -12,12 +12,14 @@ from pathlib import Path
 import click
 from rich.table import Table
 
-from dicomnode.cli.present import console
+from dicomnode.cli.answer import show_answer
+from dicomnode.cli.present import console, counted
+from dicomnode.cli.returned import answer_of_report
 from dicomnode.cli.serve import config_option
 from dicomnode.config import Settings, load_settings
 from dicomnode.errors import SettingsError
 from dicomnode.store.ledger import Ledger
-from dicomnode.store.rows import DeliveryRow, ExamRow, InstanceRow
+from dicomnode.store.rows import DeliveryRow, ExamRow, InstanceRow, OutputRow
 from dicomnode.store.states import DeliveryState, ExamState
 
 __all__ = ["exams"]
@@ -83,7 +85,7 @@ def list_exams(config: Path, states: tuple[str, ...], limit: int) -> None:
     wanted = tuple(map(ExamState, states)) or tuple(ExamState)
     table = Table(box=None, header_style="bold")
     for title in ("exam", "state", "result", "received", "inj.", "rev.", "study"):
-        table.add_column(title, no_wrap=title != "study", overflow="fold")
+        table.add_column(title, no_wrap=True)
     with _ledger(config) as (_, ledger):
         for exam in ledger.exams(states=wanted, limit=limit):
             table.add_row(
@@ -100,7 +102,7 @@ def list_exams(config: Path, states: tuple[str, ...], limit: int) -> None:
 
 def _show_instances(instances: tuple[InstanceRow, ...]) -> None:
     out = console()
-    out.print(f"\n[bold]{len(instances)} instances[/]")
+    out.print(f"\n[bold]received[/]: {counted(len(instances), 'instance')}", highlight=False)
     for one in instances:
         note = f" [yellow]other bytes, copy {one.variant + 1}[/]" if one.variant else ""
         out.print(
@@ -111,15 +113,28 @@ def _show_instances(instances: tuple[InstanceRow, ...]) -> None:
         )
 
 
+def _show_results(outputs: tuple[OutputRow, ...], spool: Path) -> None:
+    out = console()
+    paths = {output.kind: spool / output.path for output in outputs}
+    if (report := paths.get("sr")) is not None and report.exists():
+        out.print()
+        show_answer(out, answer_of_report(report))
+    if paths:
+        out.print("\n[bold]results[/]")
+    for kind, path in paths.items():
+        gone = "" if path.exists() else " [dim](removed)[/]"
+        out.print(f"  {kind:<9} {path}{gone}", highlight=False, soft_wrap=True)
+
+
 def _show_deliveries(deliveries: tuple[DeliveryRow, ...]) -> None:
-    table = Table(box=None, header_style="bold")
-    for title in ("delivery", "output", "destination", "state", "attempts", "status", "note"):
+    console().print("\n[bold]deliveries[/]")
+    table = Table(box=None, header_style="bold", pad_edge=False)
+    for title in ("  destination", "output", "state", "attempts", "status", "note"):
         table.add_column(title)
     for one in deliveries:
         table.add_row(
-            str(one.id),
+            f"  {one.destination}",
             one.output.kind,
-            one.destination,
             _styled(one.state),
             str(one.attempts),
             "" if one.status is None else f"0x{one.status:04X}",
@@ -136,7 +151,8 @@ def show(number: int, config: Path) -> None:
     with _ledger(config) as (settings, ledger):
         exam = ledger.exam(number)
         out = console()
-        out.print(f"exam {exam.id}: {_styled(exam.state)} {_answer(exam)}", highlight=False)
+        answer = f", {_answer(exam)}" if exam.summary else ""
+        out.print(f"exam {exam.id}: {_styled(exam.state)}{answer}", highlight=False)
         out.print(
             f"  study {exam.study_uid}, injection {exam.injection}, revision {exam.revision}"
             + (f", replaces exam {exam.replaces}" if exam.replaces else ""),
@@ -146,12 +162,7 @@ def show(number: int, config: Path) -> None:
         for reason in exam.reasons:
             out.print(f"  [yellow]{reason.code}[/]: {reason.text}", highlight=False, soft_wrap=True)
         _show_instances(ledger.variants_of(exam))
-        for output in ledger.outputs(exam.id):
-            out.print(
-                f"  {output.kind:<9} {settings.node.data_dir / 'spool' / output.path}",
-                highlight=False,
-                soft_wrap=True,
-            )
+        _show_results(ledger.outputs(exam.id), settings.node.data_dir / "spool")
         if deliveries := ledger.deliveries(exam.id):
             _show_deliveries(deliveries)
 
@@ -171,7 +182,7 @@ def retry(number: int, config: Path) -> None:
         for one in waiting:
             ledger.release(one.id, now=now)
         if waiting:
-            console().print(f"{len(waiting)} deliveries of exam {number} will be tried again")
+            console().print(f"deliveries of exam {number} that will be tried again: {len(waiting)}")
             return
         console().print(f"exam {ledger.retry(number, now=now).id} is queued again")
 
@@ -193,4 +204,4 @@ def resend(number: int, config: Path) -> None:
     """Send the results of exam NUMBER again: the same bytes, the same UIDs."""
     with _ledger(config) as (_, ledger):
         count = ledger.resend(number, now=time.time())
-        console().print(f"{count} deliveries of exam {number} will be sent again")
+        console().print(f"results of exam {number} that will be sent again: {count}")

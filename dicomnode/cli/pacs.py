@@ -28,6 +28,7 @@ class Item:
     study_uid: str
     description: str
     size_bytes: int
+    path: Path
 
 
 class StandInPacs:
@@ -91,5 +92,6 @@ class StandInPacs:
                 study_uid=str(header.StudyInstanceUID),
                 description=description,
                 size_bytes=kept.stat().st_size,
+                path=kept,
             )
         )

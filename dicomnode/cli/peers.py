@@ -6,7 +6,7 @@ from pathlib import Path
 import click
 
 from dicomnode.cli.analyse import files_below
-from dicomnode.cli.present import busy, console
+from dicomnode.cli.present import busy, console, counted
 from dicomnode.config import load_settings
 from dicomnode.errors import NetworkError, SettingsError
 from dicomnode.network.peers import Peer
@@ -36,14 +36,14 @@ def send(paths: tuple[Path, ...], address: str, calling_ae: str) -> None:
     """Send DICOM files (or all files of folders) to a peer by C-STORE."""
     peer = parse_peer(address)
     files = files_below(paths)
-    with busy(f"sending {len(files)} files to {peer.name}"):
+    with busy(f"sending {counted(len(files), 'file')} to {peer.name}"):
         answers = send_files(files, peer, calling_ae=calling_ae)
     refused = [answer for answer in answers if answer.outcome != "sent"]
     for answer in refused:
         console().print(f"[red]{answer.path.name}[/]: {answer.reason}", highlight=False)
     console().print(f"{len(answers) - len(refused)} of {len(answers)} files sent", highlight=False)
     if refused:
-        raise NetworkError(f"{len(refused)} files were not accepted by {peer.name}")
+        raise NetworkError(f"{peer.name} did not accept {counted(len(refused), 'file')}")
 
 
 @click.command()

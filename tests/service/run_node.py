@@ -1,24 +1,17 @@
-"""A node as its own process, with the stand-in analysis: ``run_node.py SETTINGS``."""
+"""A node with the stand-in analysis: ``run_node.py SETTINGS``.
 
-import signal
-import sys
-from pathlib import Path
+The process that workers are forked from is started first, so that its imports and this process's
+are made at the same time: tests start many nodes.
+"""
+
+from dicomnode.jobs.workers import Workers
+
+if __name__ == "__main__":
+    Workers(timeout_s=1.0, prepare=list).start()
 
 import stand_in
 
-from dicomnode.config import load_settings
-from dicomnode.log import configure
-from dicomnode.service.node import Node
-
-
-def main() -> None:
-    settings = load_settings(Path(sys.argv[1]))
-    configure(settings.log)
-    node = Node(settings, process=stand_in.process, models=stand_in.models)
-    signal.signal(signal.SIGTERM, lambda *_: node.stop())
-    with node:
-        node.wait()
-
+from parts.run_node import run
 
 if __name__ == "__main__":
-    main()
+    run(process=stand_in.process, models=stand_in.models)

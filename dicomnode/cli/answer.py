@@ -1,0 +1,144 @@
+"""What was found in an exam, as a person reads it on a terminal."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from rich.console import Console
+from rich.table import Table
+
+from dicomnode.outputs.document import (
+    CheckPart,
+    Document,
+    LesionPart,
+    Number,
+    ParameterPart,
+    SubRegionPart,
+)
+
+__all__ = ["SHOWN", "Answer", "answer_of_document", "plain_unit", "show_answer"]
+
+SHOWN = ("PE", "TTP", "mTT", "WiR")
+"""The kinetic parameters of a sub-region that a line has room for."""
+WIDTH_FOR_QUARTILES = 112
+UNRELIABLE = 255
+
+
+@dataclass(frozen=True, kw_only=True)
+class Answer:
+    """The answer first, then the sub-regions, then the reservations.
+
+    Attributes
+    ----------
+    remarks : tuple of str
+        Why no decision could be made.
+    failed_checks : tuple of str
+        Quality checks that were not passed.
+    notice : str
+        What a reader must know about every result.
+    """
+
+    decision: str
+    probability: Number
+    interval: tuple[Number, Number] | None
+    remarks: tuple[str, ...]
+    lesion: LesionPart
+    grade: str
+    subregions: tuple[SubRegionPart, ...]
+    failed_checks: tuple[str, ...]
+    notice: str
+
+
+def answer_of_document(document: Document) -> Answer:
+    """Take the answer from the ``result.json`` of an analysed exam."""
+    found, lesion, quality = document.diagnosis, document.lesion, document.quality
+    assert found is not None, "an analysed exam has a diagnosis"
+    assert lesion is not None, "and a lesion"
+    assert quality is not None, "and a quality"
+    trained = sorted({model.trained_on for model in document.models})
+    return Answer(
+        decision=found.decision,
+        probability=found.malignant_probability,
+        interval=found.interval,
+        remarks=tuple(reason.text for reason in found.reasons),
+        lesion=lesion,
+        grade=quality.grade,
+        subregions=tuple(document.subregions),
+        failed_checks=tuple(_check(check) for check in quality.checks if not check.passed),
+        notice=f"{document.notice} Models trained on: {'; '.join(trained)}.",
+    )
+
+
+def show_answer(out: Console, answer: Answer) -> None:
+    """Print what a person wants to know first: the answer, the regions, the reservations."""
+    out.print(f"[bold]{answer.decision}[/] ({_probability(answer)})", highlight=False)
+    for remark in answer.remarks:
+        out.print(f"  {remark}", highlight=False)
+    lesion = answer.lesion
+    axes = f"{_number(lesion.long_axis_mm)} × {_number(lesion.short_axis_mm)} mm"
+    out.print(
+        f"lesion {axes}, {_number(lesion.area_mm2)} mm²; quality {answer.grade}", highlight=False
+    )
+    out.print(_table(answer.subregions, quartiles=out.width >= WIDTH_FOR_QUARTILES))
+    for check in answer.failed_checks:
+        out.print(f"[yellow]check not passed[/]: {check}", highlight=False)
+
+
+def plain_unit(unit: str) -> str:
+    """Write a UCUM unit without its braces; "1" is no unit."""
+    return "" if unit == "1" else unit.replace("{", "").replace("}", "")
+
+
+def _probability(answer: Answer) -> str:
+    if answer.probability is None:
+        return "no probability given"
+    said = f"probability of malignancy {answer.probability:.2f}"
+    if answer.interval is None:
+        return said
+    low, high = (_number(limit, ".2f") for limit in answer.interval)
+    return f"{said}, between {low} and {high}"
+
+
+def _number(value: Number, form: str = ".3g") -> str:
+    """Write three digits; thousands apart, never as a power of ten."""
+    if value is None:
+        return "–"
+    written = format(value, form)
+    return f"{float(written):,.0f}" if abs(value) >= 100 else written
+
+
+def _check(check: CheckPart) -> str:
+    unit = plain_unit(check.unit)
+    value = "not known" if check.value is None else f"{_number(check.value)} {unit}".strip()
+    return f"{check.name}: {value}, limit {_number(check.limit)} {unit}".strip()
+
+
+def _table(subregions: Sequence[SubRegionPart], *, quartiles: bool) -> Table:
+    units = {
+        name: plain_unit(spread.unit)
+        for region in subregions
+        for name, spread in region.parameters.items()
+    }
+    title = "median (quartiles)" if quartiles else "medians; quartiles are in the report"
+    table = Table(box=None, pad_edge=False, header_style="bold", caption=title)
+    table.caption_justify = "left"
+    table.add_column("sub-region", no_wrap=True)
+    for name in ("area mm²", "share", *(f"{name} {units.get(name, '')}" for name in SHOWN)):
+        table.add_column(name.strip(), justify="right", no_wrap=True)
+    for region in subregions:
+        numbered = region.number != UNRELIABLE
+        table.add_row(
+            f"{region.number} {region.name}" if numbered else f"  {region.name}",
+            _number(region.area_mm2, ".1f"),
+            "–" if region.fraction is None else f"{region.fraction:.0%}",
+            *(_spread(region.parameters.get(name), quartiles=quartiles) for name in SHOWN),
+        )
+    return table
+
+
+def _spread(spread: ParameterPart | None, *, quartiles: bool) -> str:
+    if spread is None or spread.median is None:
+        return "–"
+    if not quartiles:
+        return _number(spread.median)
+    low, high = spread.iqr
+    return f"{_number(spread.median)} [dim]({_number(low)}–{_number(high)})[/]"

@@ -1,0 +1,74 @@
+"""A real PACS: Orthanc on loopback, its data in a folder of the test."""
+
+import json
+import subprocess
+import urllib.request
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from parts.programs import program
+from parts.waiting import free_port, listens, wait_until
+
+__all__ = ["Orthanc"]
+
+AE_TITLE = "ORTHANC"
+
+
+@dataclass
+class Orthanc:
+    """Started and stopped by the test that needs it."""
+
+    root: Path
+    dicom_port: int = field(default_factory=free_port)
+    http_port: int = field(default_factory=free_port)
+    process: "subprocess.Popen[bytes] | None" = None
+
+    def start(self, *, patience_s: float) -> None:
+        self.root.mkdir()
+        settings = self.root / "orthanc.json"
+        settings.write_text(json.dumps(self._settings()))
+        with (self.root / "orthanc.log").open("wb") as log:
+            self.process = subprocess.Popen(
+                [program("Orthanc"), str(settings)], stdout=log, stderr=log
+            )
+        wait_until(
+            "Orthanc listens",
+            lambda: listens(self.dicom_port) and listens(self.http_port),
+            patience_s=patience_s,
+        )
+
+    def stop(self) -> None:
+        if self.process is not None:
+            self.process.terminate()
+            self.process.wait()
+
+    def instances(self) -> list[Path]:
+        """Download everything it holds."""
+        paths = []
+        for name in json.loads(self._get("/instances")):
+            path = self.root / f"{name}.dcm"
+            path.write_bytes(self._get(f"/instances/{name}/file"))
+            paths.append(path)
+        return paths
+
+    def _get(self, path: str) -> bytes:
+        url = f"http://127.0.0.1:{self.http_port}{path}"
+        with urllib.request.urlopen(url, timeout=60) as answer:
+            return bytes(answer.read())
+
+    def _settings(self) -> dict[str, Any]:
+        return {
+            "Name": "test",
+            "StorageDirectory": str(self.root / "storage"),
+            "IndexDirectory": str(self.root / "storage"),
+            "Plugins": [],
+            "DicomAet": AE_TITLE,
+            "DicomPort": self.dicom_port,
+            "DicomCheckCalledAet": True,
+            "DicomAlwaysAllowStore": True,
+            "UnknownSopClassAccepted": True,
+            "HttpPort": self.http_port,
+            "RemoteAccessAllowed": False,
+            "AuthenticationEnabled": False,
+        }

@@ -1,0 +1,20 @@
+"""Debian programs that tests talk to."""
+
+import os
+import shutil
+
+import pytest
+
+__all__ = ["program"]
+
+
+def program(name: str) -> str:
+    """Path of a Debian program (a venv's PATH holds pynetdicom's own ``storescu``).
+
+    Where it is missing the test is skipped and says so, except under CI=true, where it fails.
+    """
+    found = shutil.which(name, path="/usr/bin:/usr/local/bin:/usr/sbin")
+    if found is None:
+        assert os.environ.get("CI") != "true", f"{name} is not installed"
+        pytest.skip(f"needs {name}; run tests/install-debian-packages")
+    return found
