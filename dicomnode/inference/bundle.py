@@ -147,6 +147,8 @@ class Manifest(_Part):
     licence: str
     intended_use: str
     inputs: tuple[Channel, ...]
+    views: tuple[tuple[str, ...], ...] = ()
+    """Sets of inputs that a segmenter also answers from; the mean of all answers counts."""
     output: str
     tensors: Tensors | None = None
     training_data: tuple[Source, ...] = ()

@@ -111,6 +111,7 @@ class Segmenter:
         self.use = bundle.use
         self._session = bundle.session
         self._channels = bundle.manifest.inputs
+        self._views = bundle.manifest.views
         shape = bundle.session.get_inputs()[0].shape
         if shape[1] != len(self._channels):
             raise BundleError(
@@ -130,12 +131,17 @@ class Segmenter:
         """
         shape = self._shape(images)
         box = _Box.of(shape[0] * spacing_mm[0], shape[1] * spacing_mm[1], self._size)
-        boxed = self._stack(images, box)
-        views = np.stack([boxed, boxed[:, :, ::-1]])
-        (logits,) = self._session.run(None, {self._session.get_inputs()[0].name: views})
-        mirrored = _sigmoid(logits[:, 0])
-        inner = ((mirrored[0] + mirrored[1][:, ::-1]) / 2)[box.rows, box.columns]
+        boxed = np.stack([self._stack(view, box) for view in self._views_of(images)])
+        mirrored = np.concatenate([boxed, boxed[..., ::-1]])
+        (logits,) = self._session.run(None, {self._session.get_inputs()[0].name: mirrored})
+        plain, flipped = np.split(_sigmoid(logits[:, 0]), 2)
+        inner = ((plain + flipped[..., ::-1]) / 2).mean(axis=0)[box.rows, box.columns]
         return _answer(_resize(inner, shape), _lesion_probability(inner))
+
+    def _views_of(self, images: Mapping[str, Image]) -> list[Mapping[str, Image]]:
+        """All images, and each of the manifest's views that leaves some of them out."""
+        views = [{n: images[n] for n in names} for names in self._views if images.keys() > {*names}]
+        return [images, *views]
 
     def _shape(self, images: Mapping[str, Image]) -> tuple[int, int]:
         known = [images[c.name].shape for c in self._channels if c.name in images]

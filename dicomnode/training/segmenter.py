@@ -28,6 +28,11 @@ __all__ = ["SegmenterSettings", "train"]
 CONSOLE = Console()
 
 
+VIEWS = (("bmode",), ("bmode", "contrast_mean"))
+"""Test-time channel dropout, as in training: contrast that looks unlike the simulator's may lead
+the network astray, and answers that lean on less of it hold it back."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class SegmenterSettings:
     """Everything that decides how the segmenter comes out.
@@ -231,6 +236,7 @@ def _manifest(network: UNet, cohorts: _Cohorts, settings: SegmenterSettings) -> 
         inputs=tuple(
             Channel(name=name, meaning=MEANINGS[name], normalisation="z-score") for name in CHANNELS
         ),
+        views=VIEWS,
         output="logit of lesion, pixel by pixel, on the letterboxed pane",
         tensors=Tensors(
             input=TensorShape(name="images", shape=(-1, channels, size, size)),

@@ -121,3 +121,15 @@ def test_an_unknown_normalisation_is_refused(segmenter_bundle: Path) -> None:
     manifest.write_text(manifest.read_text().replace("z-score", "by feeling", 1))
     with pytest.raises(BundleError, match=r"normalisation: expected one of .*z-score.*by feeling"):
         Segmenter(load(segmenter_bundle))
+
+
+def test_views_are_answered_each_by_itself_and_averaged(segmenter_bundle: Path) -> None:
+    shown = images(disc(40, 100, 18))
+    alone = Segmenter(load(segmenter_bundle))
+    every, some = (alone.segment(v, (0.1, 0.1)) for v in (shown, {"bmode": shown["bmode"]}))
+    manifest = segmenter_bundle / "manifest.toml"
+    views = 'views = [["bmode"], ["never there"]]'
+    manifest.write_text(manifest.read_text().replace("views = []", views))
+    both = Segmenter(load(segmenter_bundle)).segment(shown, (0.1, 0.1))
+    mean = (every.probability + some.probability) / 2
+    np.testing.assert_allclose(both.probability, mean, atol=1e-5)
