@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from rich.console import Console
+from rich.measure import Measurement
 from rich.table import Table
 
 from dicomnode.outputs.document import (
@@ -14,13 +15,12 @@ from dicomnode.outputs.document import (
     ParameterPart,
     SubRegionPart,
 )
+from dicomnode.science.findings import UNRELIABLE
 
 __all__ = ["SHOWN", "Answer", "answer_of_document", "plain_unit", "show_answer"]
 
 SHOWN = ("PE", "TTP", "mTT", "WiR")
 """The kinetic parameters of a sub-region that a line has room for."""
-WIDTH_FOR_QUARTILES = 112
-UNRELIABLE = 255
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,11 +74,14 @@ def show_answer(out: Console, answer: Answer) -> None:
     for remark in answer.remarks:
         out.print(f"  {remark}", highlight=False)
     lesion = answer.lesion
-    axes = f"{_number(lesion.long_axis_mm)} × {_number(lesion.short_axis_mm)} mm"
+    axes = f"{_number(lesion.long_axis_mm, '.1f')} × {_number(lesion.short_axis_mm, '.1f')} mm"
     out.print(
         f"lesion {axes}, {_number(lesion.area_mm2)} mm²; quality {answer.grade}", highlight=False
     )
-    out.print(_table(answer.subregions, quartiles=out.width >= WIDTH_FOR_QUARTILES))
+    table = _table(answer.subregions, quartiles=True)
+    if _width(out, table) > out.width:
+        table = _table(answer.subregions, quartiles=False)
+    out.print(table)
     for check in answer.failed_checks:
         out.print(f"[yellow]check not passed[/]: {check}", highlight=False)
 
@@ -112,6 +115,11 @@ def _check(check: CheckPart) -> str:
     return f"{check.name}: {value}, limit {_number(check.limit)} {unit}".strip()
 
 
+def _width(out: Console, table: Table) -> int:
+    """How wide a table is that nobody squeezes."""
+    return Measurement.get(out, out.options.update(max_width=1000), table).maximum
+
+
 def _table(subregions: Sequence[SubRegionPart], *, quartiles: bool) -> Table:
     units = {
         name: plain_unit(spread.unit)
@@ -129,10 +137,16 @@ def _table(subregions: Sequence[SubRegionPart], *, quartiles: bool) -> Table:
         table.add_row(
             f"{region.number} {region.name}" if numbered else f"  {region.name}",
             _number(region.area_mm2, ".1f"),
-            "–" if region.fraction is None else f"{region.fraction:.0%}",
+            _share(region.fraction),
             *(_spread(region.parameters.get(name), quartiles=quartiles) for name in SHOWN),
         )
     return table
+
+
+def _share(fraction: Number) -> str:
+    if fraction is None:
+        return "–"
+    return "<1%" if 0 < fraction < 0.005 else f"{fraction:.0%}"
 
 
 def _spread(spread: ParameterPart | None, *, quartiles: bool) -> str:

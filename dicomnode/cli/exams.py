@@ -21,6 +21,7 @@ from dicomnode.errors import SettingsError
 from dicomnode.store.ledger import Ledger
 from dicomnode.store.rows import DeliveryRow, ExamRow, InstanceRow, OutputRow
 from dicomnode.store.states import DeliveryState, ExamState
+from dicomnode.web.labels import short_uid
 
 __all__ = ["exams"]
 
@@ -83,19 +84,18 @@ def _answer(exam: ExamRow) -> str:
 def list_exams(config: Path, states: tuple[str, ...], limit: int) -> None:
     """List exams, newest first."""
     wanted = tuple(map(ExamState, states)) or tuple(ExamState)
-    table = Table(box=None, header_style="bold")
-    for title in ("exam", "state", "result", "received", "inj.", "rev.", "study"):
-        table.add_column(title, no_wrap=True)
+    table = Table(box=None, header_style="bold", pad_edge=False)
+    for title in ("exam", "state", "result", "received", "inj/rev", "study"):
+        table.add_column(title, no_wrap=title != "result")
     with _ledger(config) as (_, ledger):
         for exam in ledger.exams(states=wanted, limit=limit):
             table.add_row(
                 str(exam.id),
                 _styled(exam.state),
                 _answer(exam),
-                _clock(exam.last_instance_at),
-                str(exam.injection),
-                str(exam.revision),
-                exam.study_uid,
+                _clock(exam.last_instance_at)[: len("YYYY-MM-DD hh:mm")],
+                f"{exam.injection}/{exam.revision}",
+                short_uid(exam.study_uid),
             )
     console().print(table)
 

@@ -44,7 +44,9 @@ def answer_of_report(path: Path) -> Answer:
         lesion=_lesion(_numbers(groups["Lesion"])),
         grade=_code(quality, _key(codes.IMAGE_QUALITY))[0].removeprefix("GRADE-"),
         subregions=tuple(
-            _subregion(group) for name, group in groups.items() if name.startswith(_SUBREGION)
+            _subregion(group)
+            for group in groups.values()
+            if any(text.startswith(_SUBREGION) for text in _comments(group))
         ),
         failed_checks=tuple(
             text.partition(", FAILED")[0] for text in _comments(quality) if ", FAILED" in text

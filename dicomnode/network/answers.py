@@ -61,7 +61,7 @@ def answer_store(
     except DicomnodeError as error:
         return _refused(_OUT_OF_RESOURCES, "not kept", error, association)
     except Exception:
-        log.exception("instance not kept", association=association.id)
+        log.exception("instance.not_kept", association=association.id)
         return _answer(_PROCESSING_FAILURE, "processing failure")
     return _answer(_SUCCESS)
 
@@ -90,7 +90,7 @@ def _expect_room(directory: Path, min_free_bytes: int) -> None:
 
 def _refused(status: int, comment: str, error: Exception, association: OpenAssociation) -> Dataset:
     log.warning(
-        "instance refused",
+        "instance.refused",
         association=association.id,
         status=f"0x{status:04X}",
         reason=str(error),

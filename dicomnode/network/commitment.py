@@ -73,7 +73,7 @@ def answer_report(event: Event, on_commitment: Callable[[CommitmentResult], None
     try:
         on_commitment(_result(event.event_information))
     except Exception:
-        log.exception("storage commitment answer not recorded")
+        log.exception("commitment.not_recorded")
         return _PROCESSING_FAILURE
     return 0x0000
 

@@ -126,7 +126,7 @@ class Receiver:
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.2,))
         self._thread.daemon = True
         self._thread.start()
-        log.info("receiver started", ae_title=settings.ae_title, port=self.port)
+        log.info("receiver.started", ae_title=settings.ae_title, port=self.port)
 
     def stop(self, grace_s: float = 10.0) -> None:
         """Stop accepting, let associations finish for a while, then abort the rest."""
@@ -141,7 +141,7 @@ class Receiver:
                 threading.Thread(target=assoc.abort, daemon=True).start()
             self._wait_until_quiet(self._settings.acse_timeout_s + 5.0)
         tempfile.tempdir = self._tempdir_before
-        log.info("receiver stopped")
+        log.info("receiver.stopped")
 
     def __enter__(self) -> Self:
         self.start()
@@ -204,7 +204,7 @@ class Receiver:
                 )
                 return
         log.warning(
-            "association rejected",
+            "association.rejected",
             calling_ae=request.calling_ae,
             called_ae=request.called_ae,
             host=request.host,
@@ -218,11 +218,11 @@ class Receiver:
         try:
             self._on_opened(opened)
         except Exception:
-            log.exception("association not recorded, aborted", association=opened.id)
+            log.exception("association.not_recorded", association=opened.id)
             event.assoc.abort()
             return
         log.info(
-            "association opened",
+            "association.opened",
             association=opened.id,
             calling_ae=opened.calling_ae,
             host=opened.host,
@@ -246,11 +246,11 @@ class Receiver:
         if ended is None:
             return
         how = "released" if assoc.is_released else "aborted"
-        log.info("association ended", association=ended.id, how=how)
+        log.info("association.ended", association=ended.id, how=how)
         try:
             self._on_closed(ended)
         except Exception:
-            log.exception("end of association not recorded", association=ended.id)
+            log.exception("association.end_not_recorded", association=ended.id)
         with self._lock:
             del self._open[assoc]
 
@@ -296,4 +296,4 @@ def _association_request(
 
 
 def _ignore_commitment(result: CommitmentResult) -> None:
-    log.warning("storage commitment answer without a request", transaction=result.transaction_uid)
+    log.warning("commitment.not_asked_for", transaction=result.transaction_uid)

@@ -90,7 +90,7 @@ class Server(ThreadedAssociationServer):
             if not full and not host_full:
                 self._connections[host] += 1
                 return True
-        log.warning("connection refused", host=host, reason="too many open connections")
+        log.warning("connection.refused", host=host, reason="too many open connections")
         return False
 
     def process_request_thread(self, request: Any, client_address: Any) -> None:
@@ -99,7 +99,7 @@ class Server(ThreadedAssociationServer):
             self._shake_hands(request)
             self.finish_request(request, client_address)
         except OSError as error:
-            log.warning("connection lost", host=client_address[0], reason=str(error))
+            log.warning("connection.lost", host=client_address[0], reason=str(error))
         finally:
             self.shutdown_request(request)
             with self._lock:

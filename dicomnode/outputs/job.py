@@ -98,7 +98,7 @@ def _one(exam: Exam, models: Models, directory: Path, request: Request) -> Outco
         else:
             outputs = write_outputs(exam, result.findings, context, directory)
             if request.maps:
-                outputs.append(write_maps(result.findings, directory))
+                outputs.append(write_maps(exam, result.findings, directory))
     timed = replace(result, timing_s=timing)
     return _outcome(exam.injection, timed, result.reasons, outputs, directory)
 

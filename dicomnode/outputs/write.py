@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
 from pydicom import Dataset
 
@@ -91,18 +92,27 @@ def write_document(document: Document, directory: Path) -> OutputFile:
     return OutputFile(kind="result", path=path)
 
 
-def write_maps(findings: Findings, directory: Path) -> OutputFile:
-    """Write ``maps.npz``: lesion, sub-regions and every parameter map, shape (R, C)."""
+def write_maps(exam: Exam, findings: Findings, directory: Path) -> OutputFile:
+    """Write ``maps.npz``: lesion, sub-regions and every parameter, in full-image coordinates.
+
+    Each is float32 of shape (Rows, Columns) of the source; NaN where nothing was measured.
+    """
     path = directory / "maps.npz"
     images: dict[str, Any] = {
-        "lesion": findings.lesion_mask.astype(np.float32),
-        "subregion": findings.subregion_map.astype(np.float32),
+        "lesion": _whole(exam, findings.lesion_mask),
+        "subregion": _whole(exam, findings.subregion_map),
     }
-    images |= {
-        ("quality" if name == "QOF" else name): found for name, found in findings.maps.items()
-    }
+    for name, found in findings.maps.items():
+        images["quality" if name == "QOF" else name] = _whole(exam, found)
     np.savez_compressed(path, **images)
     return OutputFile(kind="maps", path=path)
+
+
+def _whole(exam: Exam, pane: NDArray[np.generic]) -> NDArray[np.float32]:
+    outside = np.nan if pane.dtype.kind == "f" else 0
+    whole = np.full((exam.header.Rows, exam.header.Columns), outside, np.float32)
+    whole[exam.contrast.slices] = pane
+    return whole
 
 
 def _page_header(exam: Exam) -> ReportHeader:

@@ -1,6 +1,5 @@
 """The parts of the page that are read: answer, sub-regions, contributions, quality, models."""
 
-import textwrap
 from collections.abc import Mapping
 
 from matplotlib.axes import Axes
@@ -127,7 +126,8 @@ def draw_models(axes: Axes, findings: Findings) -> None:
 def _explanation(findings: Findings) -> str:
     diagnosis = findings.diagnosis
     if diagnosis.reasons:
-        return shorten(textwrap.shorten("; ".join(r.text for r in diagnosis.reasons), 300), 62)
+        room = 62 if diagnosis.malignant_probability is not None else 112
+        return shorten("; ".join(reason.text for reason in diagnosis.reasons), room)
     if diagnosis.malignant_probability is None:
         return "the classifier gave no answer"
     if diagnosis.decision == "indeterminate":

@@ -47,12 +47,10 @@ class Intake:
             host=association.host,
             now=self._now(),
         )
-        log.info("association.opened", calling_ae=association.calling_ae, host=association.host)
 
     def closed(self, association: OpenAssociation) -> None:
         """Note that it is gone; its studies may settle now."""
         self._ledger.association_closed(association.id, now=self._now())
-        log.info("association.closed", calling_ae=association.calling_ae, host=association.host)
 
     def commitment(self, result: CommitmentResult) -> None:
         """Write what a destination took responsibility for."""

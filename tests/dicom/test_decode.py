@@ -13,7 +13,6 @@ import pydicom
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from parts.programs import program
 from pydicom.pixels import apply_color_lut, pixel_array
 from pydicom.uid import (
     MPEG4HP41,
@@ -32,6 +31,7 @@ from pydicom.uid import (
 from dicomnode.dicom.box import Box
 from dicomnode.dicom.decode import frames
 from dicomnode.errors import InputError
+from parts.programs import program
 
 RNG = np.random.default_rng(7)
 COLOUR = RNG.integers(0, 256, (3, 21, 30, 3), dtype=np.uint8)

@@ -20,10 +20,11 @@ Simulate = Callable[..., list[Path]]
 Command = Callable[..., "subprocess.CompletedProcess[str]"]
 
 
-@pytest.fixture(autouse=True)
-def _patient(request: pytest.FixtureRequest) -> None:
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Whole exams on a busy machine take their time."""
-    request.node.add_marker(pytest.mark.timeout(900))
+    for item in items:
+        if Path(__file__).parent in item.path.parents:
+            item.add_marker(pytest.mark.timeout(900))
 
 
 @pytest.fixture(scope="session")

@@ -82,7 +82,9 @@ def test_it_is_refused_and_a_person_is_told_why(received: Received, name: str) -
     code, words = REFUSED[name]
     exam = received.exams[name]
     assert exam.state is ExamState.REFUSED
-    assert [reason.code for reason in exam.reasons] == [code]
+    (reason,) = exam.reasons
+    assert reason.code == code
+    assert reason.text.count(".dcm") == 1, "the file is named, once"
     command = ["exams", "show", str(exam.id), "-c", str(received.site.settings)]
     shown = CliRunner().invoke(cli, command)
     assert shown.exit_code == 0, shown.output
@@ -133,5 +135,5 @@ def test_a_wrong_title_is_rejected_and_logged(
     assert done.returncode != 0
     assert "Rejected" in done.stderr
     logged = {f"{name}_ae": title for name, title in titles.items()} | {"reason": reason}
-    received.node.wait_for("association rejected", **logged)
+    received.node.wait_for("association.rejected", **logged)
     assert len(received.ledger.exams()) == before

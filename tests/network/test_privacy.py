@@ -16,5 +16,5 @@ def test_neither_success_nor_failure_prints_a_patient(
     send([us_file(2)], peer_of(receiver), calling_ae="SCANNER1")
     until(lambda: len(inbox.closed) == 2)
     printed = "".join(capfd.readouterr()) + caplog.text
-    assert "instance refused" in printed
+    assert "instance.refused" in printed
     assert "SECRET" not in printed

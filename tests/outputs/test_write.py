@@ -49,15 +49,19 @@ def test_the_page_is_the_same_picture_as_the_secondary_capture(written: Path) ->
     np.testing.assert_array_equal(page, dcmread(written / "report.dcm").pixel_array)
 
 
-def test_maps_lie_in_the_pane_with_the_names_of_the_plan(
+def test_maps_lie_in_the_full_image_with_the_names_of_the_plan(
     example: ModuleType, tmp_path: Path
 ) -> None:
-    found = example.findings()
-    with np.load(write_maps(found, tmp_path).path) as maps:
+    found, exam = example.findings(), example.exam()
+    with np.load(write_maps(exam, found, tmp_path).path) as maps:
         assert {"lesion", "subregion", "PE", "TTP", "mTT", "quality"} <= set(maps)
-        assert all(maps[name].dtype.kind == "f" for name in maps)
-        assert all(maps[name].shape == found.lesion_mask.shape for name in maps)
-        np.testing.assert_array_equal(maps["subregion"], found.subregion_map)
+        assert all(maps[name].dtype == np.float32 for name in maps)
+        shape = (exam.header.Rows, exam.header.Columns)
+        assert all(maps[name].shape == shape for name in maps)
+        inside = maps["subregion"][exam.contrast.slices]
+        np.testing.assert_array_equal(inside, found.subregion_map)
+        assert maps["subregion"].sum() == found.subregion_map.sum()
+        assert np.isfinite(maps["PE"]).sum() == np.isfinite(found.maps["PE"]).sum()
 
 
 def test_a_refusal_is_a_report_of_its_own_kind(example: ModuleType, tmp_path: Path) -> None:

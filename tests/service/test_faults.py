@@ -116,7 +116,7 @@ def test_a_node_that_is_stopped_in_an_analysis_goes_on_at_the_next_start(
 def test_workers_that_die_or_hang_do_not_take_the_node_or_other_exams_with_them(
     site: Any, clip: Clip
 ) -> None:
-    site.write_settings(timeout_s=10.0, workers=2)
+    site.write_settings(timeout_s=6.0, workers=2)
     node = site.start_node().ready()
     for name in ("die once", "die", "hang", ""):
         site.send(clip(f"{name}.dcm", comment=name))

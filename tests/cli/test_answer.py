@@ -1,0 +1,83 @@
+"""What a person reads on a terminal, from either of its two sources."""
+
+from dataclasses import replace
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+from rich.console import Console
+
+from dicomnode.cli.answer import SHOWN, Answer, answer_of_document, show_answer
+from dicomnode.cli.returned import answer_of_report
+from dicomnode.errors import Reason
+from dicomnode.outputs.document import ParameterPart, SubRegionPart, document
+from dicomnode.outputs.write import write_outputs
+from dicomnode.pipeline import Result
+from dicomnode.science.findings import Findings
+
+
+def both_ways(example: ModuleType, found: Findings, directory: Path) -> tuple[Answer, Answer]:
+    clip = directory / "clip.dcm"
+    example.write_clip(clip, example.frames(example.findings()))
+    exam = example.exam(clip)
+    write_outputs(exam, found, example.context(), directory)
+    written = document(Result(exam=exam, findings=found), (), [])
+    return answer_of_document(written), answer_of_report(directory / "sr.dcm")
+
+
+def shown(answer: Answer, width: int) -> str:
+    out = Console(width=width)
+    with out.capture() as captured:
+        show_answer(out, answer)
+    return captured.get()
+
+
+def spread(region: SubRegionPart, name: str) -> tuple[float | None, ...]:
+    part: ParameterPart = region.parameters[name]
+    return part.median, *part.iqr
+
+
+def test_the_structured_report_tells_what_the_document_tells(
+    example: ModuleType, tmp_path: Path
+) -> None:
+    told, returned = both_ways(example, example.findings(), tmp_path)
+    assert (returned.decision, returned.grade) == (told.decision, told.grade) == ("malignant", "B")
+    assert returned.probability == pytest.approx(told.probability)
+    assert returned.interval == pytest.approx(told.interval)
+    assert returned.lesion.model_dump() == pytest.approx(told.lesion.model_dump(), rel=1e-5)
+    assert [one.name for one in returned.subregions] == [one.name for one in told.subregions]
+    for ours, theirs in zip(returned.subregions, told.subregions, strict=True):
+        assert (ours.number, ours.fraction) == (theirs.number, pytest.approx(theirs.fraction))
+        assert ours.parameters.keys() == theirs.parameters.keys() & set(SHOWN)
+        for name in ours.parameters:
+            assert spread(ours, name) == pytest.approx(spread(theirs, name), rel=1e-4)
+    (check,) = returned.failed_checks
+    assert check.startswith("motion: 0.87")
+    assert told.failed_checks == ("motion: 0.87, limit 0.9",)
+    assert "Research use only" in returned.notice
+    assert "Research use only" in told.notice
+
+
+def test_what_is_not_known_is_not_told(example: ModuleType, tmp_path: Path) -> None:
+    bare = example.bare_findings()
+    found = replace(
+        bare, diagnosis=replace(bare.diagnosis, reasons=(Reason("unlike", "like no exam before"),))
+    )
+    for answer in both_ways(example, found, tmp_path):
+        assert (answer.probability, answer.interval) == (None, None)
+        assert answer.remarks == ("like no exam before",)
+        assert not answer.subregions
+        text = shown(answer, 80)
+        assert "indeterminate (no probability given)" in text
+        assert "nan" not in text
+
+
+@pytest.mark.parametrize("width", [80, 140])
+def test_the_table_fits_the_terminal(example: ModuleType, tmp_path: Path, width: int) -> None:
+    _, answer = both_ways(example, example.findings(), tmp_path)
+    lines = shown(answer, width).splitlines()
+    rows = [line for line in lines if line.startswith(("1 ", "2 ", "4 ", "5 ", "  unreliable"))]
+    assert len(rows) == len(answer.subregions)
+    assert all("…" not in row and "e+" not in row for row in rows)
+    assert ("(" in rows[0]) is (width == 140)
+    assert "{a.u.}" not in "".join(lines)
