@@ -73,7 +73,7 @@ RULES: tuple[Rule, ...] = (
     Rule(
         name=PIXEL_FRAMES,
         code="few-frames",
-        limit=60,
+        limit=50,
         unit="1",
         bound="at least",
         refuses=False,

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from dicomnode.errors import BundleError
 from dicomnode.inference.bundle import Channel, Figure, Manifest, Tensor, Tensors
 from dicomnode.science.features import FEATURES
 from dicomnode.training.card import UNSIGNED, write_bundle
@@ -59,6 +60,11 @@ def train(settings: ClassifierSettings) -> Path:
     repeatability = icc(*notebook.halves(chosen[: settings.repeats]))
     varies = table.features.std(axis=0) > 1e-9
     kept = np.flatnonzero((repeatability >= REPEATABLE) & varies)
+    if not kept.size:
+        raise BundleError(
+            f"classifier: expected features that repeat (ICC of at least {REPEATABLE}), found none",
+            hint="are the cohort's loops long enough to be measured on every other frame?",
+        )
     fitted = fit(
         table.features[:, kept], table.is_malignant, coverage=settings.coverage, seed=settings.seed
     )
