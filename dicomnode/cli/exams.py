@@ -19,7 +19,7 @@ from dicomnode.cli.serve import config_option
 from dicomnode.config import Settings, load_settings
 from dicomnode.errors import SettingsError
 from dicomnode.store.ledger import Ledger
-from dicomnode.store.rows import DeliveryRow, ExamRow, InstanceRow, OutputRow
+from dicomnode.store.rows import DeliveryRow, ExamRow, InstanceRow, OutputRow, RejectionRow
 from dicomnode.store.states import DeliveryState, ExamState
 from dicomnode.web.labels import short_uid
 
@@ -97,7 +97,13 @@ def list_exams(config: Path, states: tuple[str, ...], limit: int) -> None:
                 f"{exam.injection}/{exam.revision}",
                 short_uid(exam.study_uid),
             )
+        turned_away = sum(one.times for one in ledger.rejections())
     console().print(table)
+    if turned_away:
+        console().print(
+            f"{counted(turned_away, 'association')} turned away: `dicomnode exams show` says whose",
+            highlight=False,
+        )
 
 
 def _show_instances(instances: tuple[InstanceRow, ...]) -> None:
@@ -143,12 +149,32 @@ def _show_deliveries(deliveries: tuple[DeliveryRow, ...]) -> None:
     console().print(table)
 
 
+def _show_rejections(rejections: tuple[RejectionRow, ...]) -> None:
+    out = console()
+    out.print("[bold]associations turned away[/], so that nothing of them could be kept")
+    for one in rejections:
+        out.print(
+            f"  {_clock(one.last_at)}  {one.calling_ae} at {one.host} asked for {one.called_ae}: "
+            f"[yellow]{one.reason}[/], {counted(one.times, 'time')}",
+            highlight=False,
+            soft_wrap=True,
+        )
+    if not rejections:
+        out.print("  none")
+
+
 @exams.command("show")
-@number_argument
+@click.argument("number", type=int, required=False)
 @config_option
-def show(number: int, config: Path) -> None:
-    """Tell everything about exam NUMBER: state, reasons, what came, what was sent where."""
+def show(number: int | None, config: Path) -> None:
+    """Tell everything about exam NUMBER: state, reasons, what came, what was sent where.
+
+    Without NUMBER: who was turned away before anything could come.
+    """
     with _ledger(config) as (settings, ledger):
+        if number is None:
+            _show_rejections(ledger.rejections())
+            return
         exam = ledger.exam(number)
         out = console()
         answer = f", {_answer(exam)}" if exam.summary else ""

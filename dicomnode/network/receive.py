@@ -76,6 +76,8 @@ class Receiver:
     on_opened, on_closed : callable
         Called before the first and after the last instance of an association, whether it was
         released, aborted or lost.
+    on_rejected : callable, optional
+        Called with who asked and why it was turned away.
     on_commitment : callable, optional
         Takes a peer's answer to a storage commitment request.
     """
@@ -87,12 +89,14 @@ class Receiver:
         on_store: Callable[[Received], None],
         on_opened: Callable[[OpenAssociation], None],
         on_closed: Callable[[OpenAssociation], None],
+        on_rejected: Callable[[AssociationRequest, str], None] | None = None,
         on_commitment: Callable[[CommitmentResult], None] | None = None,
     ) -> None:
         self._settings = settings
         self._on_store = on_store
         self._on_opened = on_opened
         self._on_closed = on_closed
+        self._on_rejected = on_rejected
         self._on_commitment = on_commitment or _ignore_commitment
         self._open: dict[Association, OpenAssociation] = {}
         self._lock = threading.Lock()
@@ -210,8 +214,17 @@ class Receiver:
             host=request.host,
             reason=rejection.reason,
         )
+        self._tell(request, rejection.reason)
         assoc.acse.send_reject(rejection.result, rejection.source, rejection.diagnostic)
         assoc.kill()
+
+    def _tell(self, request: AssociationRequest, reason: str) -> None:
+        if self._on_rejected is None:
+            return
+        try:
+            self._on_rejected(request, reason)
+        except Exception:
+            log.exception("association.rejection_not_recorded")
 
     def _established(self, event: Event) -> None:
         opened = self._open[event.assoc]

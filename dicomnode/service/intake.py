@@ -6,6 +6,7 @@ from collections.abc import Callable
 import structlog
 
 from dicomnode.errors import DicomnodeError
+from dicomnode.network.admission import AssociationRequest
 from dicomnode.network.commitment import CommitmentResult
 from dicomnode.network.receive import OpenAssociation, Received
 from dicomnode.store.ledger import Ledger
@@ -51,6 +52,16 @@ class Intake:
     def closed(self, association: OpenAssociation) -> None:
         """Note that it is gone; its studies may settle now."""
         self._ledger.association_closed(association.id, now=self._now())
+
+    def rejected(self, request: AssociationRequest, reason: str) -> None:
+        """Note who was turned away, for the person who asks why nothing came."""
+        self._ledger.association_rejected(
+            calling_ae=request.calling_ae,
+            called_ae=request.called_ae,
+            host=request.host,
+            reason=reason,
+            now=self._now(),
+        )
 
     def commitment(self, result: CommitmentResult) -> None:
         """Write what a destination took responsibility for."""

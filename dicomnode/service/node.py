@@ -188,6 +188,7 @@ class Node:
             on_store=intake.store,
             on_opened=intake.opened,
             on_closed=intake.closed,
+            on_rejected=intake.rejected,
             on_commitment=intake.commitment,
         )
         stack.enter_context(self.receiver)

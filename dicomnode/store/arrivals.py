@@ -8,8 +8,14 @@ from sqlalchemy import Connection, RowMapping, insert, select, update
 
 from dicomnode.errors import Reason, RefusedError
 from dicomnode.store.database import CollisionError, Database, insert_row
-from dicomnode.store.rows import ExamRow, Instance, InstanceRow, Policy, Recorded
-from dicomnode.store.schema import association_studies, associations, exams, instances
+from dicomnode.store.rows import ExamRow, Instance, InstanceRow, Policy, Recorded, RejectionRow
+from dicomnode.store.schema import (
+    association_studies,
+    associations,
+    exams,
+    instances,
+    rejections,
+)
 from dicomnode.store.states import ExamState
 
 __all__ = ["Arrivals"]
@@ -39,6 +45,27 @@ class Arrivals(Database):
                 .where(associations.c.id == association_id, associations.c.closed_at.is_(None))
                 .values(closed_at=now)
             )
+
+    def association_rejected(
+        self, *, calling_ae: str, called_ae: str, host: str, reason: str, now: float
+    ) -> None:
+        """Note that an association was turned away; alike ones are counted."""
+        who = {"calling_ae": calling_ae, "called_ae": called_ae, "host": host, "reason": reason}
+        with self._writing() as connection:
+            counted = connection.execute(
+                update(rejections)
+                .filter_by(**who)
+                .values(times=rejections.c.times + 1, last_at=now)
+            )
+            if not counted.rowcount:
+                connection.execute(insert(rejections).values(**who, times=1, last_at=now))
+
+    def rejections(self, *, limit: int = 20) -> tuple[RejectionRow, ...]:
+        """List who was turned away, the latest first."""
+        columns = [rejections.c[field.name] for field in fields(RejectionRow)]
+        query = select(*columns).order_by(rejections.c.last_at.desc()).limit(limit)
+        with self._reading() as connection:
+            return tuple(RejectionRow(**row) for row in connection.execute(query).mappings())
 
     def record_instance(self, instance: Instance, *, now: float) -> Recorded:
         """Record an instance whose file is durable. Only then may it be acknowledged.

@@ -17,6 +17,7 @@ __all__ = [
     "OutputRow",
     "Policy",
     "Recorded",
+    "RejectionRow",
 ]
 
 Policy = Literal["first", "last", "refuse"]
@@ -66,6 +67,18 @@ class Recorded:
     instance: InstanceRow
     exam_id: int
     new_revision: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class RejectionRow:
+    """Associations of one kind that were turned away: who asked for whom, why, how often."""
+
+    calling_ae: str
+    called_ae: str
+    host: str
+    reason: str
+    times: int
+    last_at: float
 
 
 @dataclass(frozen=True, kw_only=True)

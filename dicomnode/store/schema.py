@@ -24,6 +24,7 @@ __all__ = [
     "instances",
     "metadata",
     "outputs",
+    "rejections",
     "schema_version",
 ]
 
@@ -55,6 +56,19 @@ association_studies = Table(
     Column("association_id", String(64), primary_key=True),
     Column("study_uid", _UID, primary_key=True),
     Index("association_studies_by_study", "study_uid"),
+)
+
+rejections = Table(
+    "rejections",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("calling_ae", _AE, nullable=False),
+    Column("called_ae", _AE, nullable=False),
+    Column("host", String(64), nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("times", Integer, nullable=False),
+    Column("last_at", Float(53), nullable=False),
+    UniqueConstraint("calling_ae", "called_ae", "host", "reason"),
 )
 
 exams = Table(

@@ -127,7 +127,7 @@ def test_text_in_an_unknown_character_set_stays_readable(
         ({"calling": "STRANGER"}, "calling AE title is not accepted here"),
     ],
 )
-def test_a_wrong_title_is_rejected_and_logged(
+def test_a_wrong_title_is_rejected_and_shown(
     received: Received, titles: dict[str, str], reason: str
 ) -> None:
     before = len(received.ledger.exams())
@@ -137,3 +137,7 @@ def test_a_wrong_title_is_rejected_and_logged(
     logged = {f"{name}_ae": title for name, title in titles.items()} | {"reason": reason}
     received.node.wait_for("association.rejected", **logged)
     assert len(received.ledger.exams()) == before
+    shown = CliRunner().invoke(cli, ["exams", "show", "-c", str(received.site.settings)])
+    assert shown.exit_code == 0, shown.output
+    assert reason in shown.stdout
+    assert all(title in shown.stdout for title in titles.values())

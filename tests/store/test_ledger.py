@@ -234,3 +234,12 @@ def test_counts_name_every_state(ledger, instance):
     analysed(ledger, instance)
     assert ledger.exam_counts() == {state: state is ExamState.ANALYSED for state in ExamState}
     assert ledger.delivery_counts() == dict.fromkeys(DeliveryState, 0)
+
+
+def test_who_was_turned_away_is_counted_latest_first(ledger: Ledger) -> None:
+    stranger = {"calling_ae": "STRANGER", "called_ae": "CEUSNODE", "host": "192.0.2.7"}
+    for now in (1.0, 3.0):
+        ledger.association_rejected(**stranger, reason="calling AE title", now=now)
+    ledger.association_rejected(**stranger | {"calling_ae": "OTHER"}, reason="host", now=2.0)
+    found = [(row.calling_ae, row.reason, row.times, row.last_at) for row in ledger.rejections()]
+    assert found == [("STRANGER", "calling AE title", 2, 3.0), ("OTHER", "host", 1, 2.0)]
