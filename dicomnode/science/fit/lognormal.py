@@ -33,8 +33,8 @@ class Fit:
     log_auc, mu, log_sigma, t0_s, baseline : ndarray of float64, shape (N,)
         ln A (A in echo power × s), μ, ln σ, t0 in s, B in echo power. Always finite.
     covariance : ndarray of float64, shape (N, 5, 5)
-        Of (ln A, μ, ln σ, t0, ln B): inverse Fisher information, scaled by the pixel's own
-        dispersion, at least the region's.
+        Of (ln A, μ, ln σ, t0, ln B): the sandwich of what the samples weigh and how much they vary,
+        scaled by the pixel's own dispersion, at least the region's.
     qof : ndarray of float64, shape (N,)
         Quality of fit, 0 to 1; see :data:`dicomnode.science.kinetics.PARAMETERS`.
     failed : ndarray of bool, shape (N,)
@@ -118,8 +118,10 @@ def fit_lognormal(
     dictionary of 900 lognormals from which each pixel takes its start, and a weak normal prior
     (standard deviations 4, 1, 0.5, 2 s and 1.5 of ln A, μ, ln σ, t0 and ln B) that decides only
     where a pixel's own samples do not. Then Levenberg-Marquardt under the gamma likelihood.
-    Recirculation has the region's shape (:func:`~dicomnode.science.kinetics.recirculation`); its
-    share and delay are chosen by the deviance of a sample of pixels.
+    Misfits below a small part of a pixel's peak do not count (``_tolerated``). Recirculation has
+    the region's shape, as a second pass or a well-mixed pool
+    (:class:`~dicomnode.science.fit.recirculation.Recirculation`); form, share and delay are chosen
+    by the deviance of a sample of pixels.
 
     Parameters
     ----------
