@@ -249,19 +249,12 @@ def _diagnose(
     unreliable_share = float(np.mean(subregion_map[subregion_map > 0] == UNRELIABLE))
     if unreliable_share <= _MOST_UNRELIABLE:
         return models.classifier.classify(features)
-    return Diagnosis(
-        malignant_probability=None,
-        interval=None,
-        decision="indeterminate",
-        coverage=0.0,
-        contributions=(),
-        reasons=(
-            Reason(
-                "unreliable-perfusion",
-                f"{unreliable_share:.0%} of the lesion could not be measured reliably, at most "
-                f"{_MOST_UNRELIABLE:.0%} expected",
-            ),
-        ),
+    return Diagnosis.withheld(
+        Reason(
+            "unreliable-perfusion",
+            f"{unreliable_share:.0%} of the lesion could not be measured reliably, at most "
+            f"{_MOST_UNRELIABLE:.0%} expected",
+        )
     )
 
 

@@ -105,21 +105,13 @@ class Classifier:
         return probability
 
     def _beyond(self, distance: float) -> Diagnosis:
-        limit = self._distribution.limit
-        return Diagnosis(
-            malignant_probability=None,
-            interval=None,
-            decision="indeterminate",
-            coverage=self._calibration.coverage,
-            contributions=(),
-            reasons=(
-                Reason(
-                    "out-of-distribution",
-                    "unlike the exams the model was trained on: the features lie "
-                    f"{distance:.1f} standard distances from them, at most {limit:.1f} expected",
-                ),
-            ),
+        unknown = Reason(
+            "out-of-distribution",
+            "unlike the exams the model was trained on: the features lie "
+            f"{distance:.1f} standard distances from them, at most "
+            f"{self._distribution.limit:.1f} expected",
         )
+        return Diagnosis.withheld(unknown, coverage=self._calibration.coverage)
 
     def _decide(self, probability: float, contributions: tuple[Contribution, ...]) -> Diagnosis:
         calibration = self._calibration

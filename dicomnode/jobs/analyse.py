@@ -9,7 +9,7 @@ import os
 import shutil
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -87,12 +87,11 @@ class Analysis:
         except RefusedError as refused:
             return [_refusal(exam.injection, refused.reasons)]
         paths = [self.spool.absolute(instance.path) for instance in instances]
-        request = replace(self.request, revision=exam.revision)
         try:
-            return self._work(job, paths, request)
+            return self._work(job, paths)
         except WorkerDiedError:
             log.warning("worker.died")
-            return self._work(job, paths, request)
+            return self._work(job, paths)
 
     def publish(self, job: str, exam_id: int, outcomes: Sequence[Plain]) -> None:
         """Write every injection's outcome, this exam's last: it is the sign that all is done."""
@@ -115,9 +114,9 @@ class Analysis:
                 self.ledger.fail(row.id, job=job, reasons=[Reason(code, text)], now=self.now())
         shutil.rmtree(self.spool.work / job, ignore_errors=True)
 
-    def _work(self, job: str, paths: Sequence[Path], request: Request) -> list[Plain]:
+    def _work(self, job: str, paths: Sequence[Path]) -> list[Plain]:
         directory = self.spool.workspace(job)
-        outcomes: list[Plain] = self.workers.run(work, self.process, paths, directory, request)
+        outcomes: list[Plain] = self.workers.run(work, self.process, paths, directory, self.request)
         return outcomes
 
     def _publish_further(self, job: str, row: ExamRow, outcome: Plain) -> None:

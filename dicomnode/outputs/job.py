@@ -36,7 +36,6 @@ class Request:
 
     models_dir: Path
     recipe: Recipe = field(default_factory=Recipe)
-    revision: int = 1
     maps: bool = False
 
 

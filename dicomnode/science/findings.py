@@ -123,6 +123,18 @@ class Diagnosis:
     reasons: tuple[Reason, ...] = ()
     """Why the answer is indeterminate, if it is."""
 
+    @classmethod
+    def withheld(cls, *reasons: Reason, coverage: float = 0.0) -> "Diagnosis":
+        """No answer: indeterminate, without a probability and without contributions to one."""
+        return cls(
+            malignant_probability=None,
+            interval=None,
+            decision="indeterminate",
+            coverage=coverage,
+            contributions=(),
+            reasons=reasons,
+        )
+
 
 @dataclass(frozen=True, kw_only=True)
 class Check:

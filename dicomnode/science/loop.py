@@ -74,11 +74,6 @@ class Loop:
         """Rows and columns of the pane."""
         return self.contrast.shape[1], self.contrast.shape[2]
 
-    @property
-    def pixel_area_mm2(self) -> float:
-        """Area of one pixel in square millimetres."""
-        return self.spacing_mm[0] * self.spacing_mm[1]
-
 
 SATURATED_GREY = 254
 """From this grey level on, a sample says "at least": JPEG may turn 255 into 254."""

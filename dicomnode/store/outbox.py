@@ -62,17 +62,6 @@ class Outbox(Database):
         values = {"status": status, "error": error}
         return self._change(delivery_id, DeliveryEvent.PARK, now, values)
 
-    def commitment_asked(
-        self, delivery_ids: Sequence[int], *, transaction_uid: str, now: float
-    ) -> None:
-        """Remember under which transaction a destination was asked to keep what it has."""
-        with self._writing() as connection:
-            connection.execute(
-                update(deliveries)
-                .where(deliveries.c.id.in_(delivery_ids), deliveries.c.state == DeliveryState.SENT)
-                .values(transaction_uid=transaction_uid, changed_at=now)
-            )
-
     def commitment_answered(
         self,
         transaction_uid: str,
@@ -150,10 +139,6 @@ class Outbox(Database):
     def deliveries(self, exam_id: int) -> tuple[DeliveryRow, ...]:
         """List the deliveries of an exam."""
         return self._deliveries(deliveries.c.exam_id == exam_id)
-
-    def parked(self, *, limit: int = 200) -> tuple[DeliveryRow, ...]:
-        """List deliveries that wait for a person."""
-        return self._deliveries(deliveries.c.state == DeliveryState.PARKED, limit=limit)
 
     def delivery_counts(self) -> dict[DeliveryState, int]:
         """Count the deliveries in each state."""

@@ -34,13 +34,7 @@ class _Undecided:
 
     def classify(self, _features: Mapping[str, float], /) -> Diagnosis:
         """Say nothing about any lesion."""
-        return Diagnosis(
-            malignant_probability=None,
-            interval=None,
-            decision="indeterminate",
-            coverage=0.0,
-            contributions=(),
-        )
+        return Diagnosis.withheld()
 
 
 def undecided_models(directory: Path) -> Models:

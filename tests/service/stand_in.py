@@ -33,7 +33,7 @@ def process(paths: Sequence[Path], directory: Path, request: Request) -> tuple[O
         _misbehave(comment)
     injections = 2 if "two injections" in comments else 1
     return tuple(
-        _outcome(number, sources, directory, request, refused="refuse" in comments)
+        _outcome(number, sources, directory, refused="refuse" in comments)
         for number in range(1, injections + 1)
     )
 
@@ -60,9 +60,7 @@ TROUBLES = {
 }
 
 
-def _outcome(
-    injection: int, sources: list[Dataset], directory: Path, request: Request, *, refused: bool
-) -> Outcome:
+def _outcome(injection: int, sources: list[Dataset], directory: Path, *, refused: bool) -> Outcome:
     place = directory / f"injection-{injection}"
     place.mkdir(parents=True)
     kinds = ("sr",) if refused else KINDS
@@ -70,17 +68,15 @@ def _outcome(
         injection=injection,
         status="refused" if refused else "analysed",
         reasons=(Reason("no-bolus", "expected a bolus, found none"),) if refused else (),
-        outputs=tuple(_write(kind, place, injection, sources, request) for kind in kinds),
+        outputs=tuple(_write(kind, place, injection, sources) for kind in kinds),
         summary={} if refused else {"decision": "benign", "malignant_probability": 0.12},
     )
 
 
-def _write(
-    kind: str, place: Path, injection: int, sources: list[Dataset], request: Request
-) -> OutputFile:
+def _write(kind: str, place: Path, injection: int, sources: list[Dataset]) -> OutputFile:
     first = sources[0]
     parts = sorted(source.SOPInstanceUID for source in sources)
-    seed = ":".join([*parts, kind, str(injection), str(request.revision)])
+    seed = ":".join([*parts, kind, str(injection)])
     ds = Dataset()
     ds.SOPClassUID = SecondaryCaptureImageStorage
     ds.SOPInstanceUID = f"2.25.{int.from_bytes(hashlib.sha256(seed.encode()).digest()[:15])}"

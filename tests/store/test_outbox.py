@@ -44,7 +44,8 @@ def test_a_parked_delivery_waits_for_a_person(ledger, delivery):
     ledger.claim([delivery.id], now=101.0)
     ledger.park(delivery.id, status=0xA900, error="does not match", now=102.0)
     assert not ledger.due_deliveries(now=1e9)
-    assert [row.id for row in ledger.parked()] == [delivery.id]
+    (parked,) = ledger.deliveries(delivery.exam_id)
+    assert parked.state is DeliveryState.PARKED
     released = ledger.release(delivery.id, now=103.0)
     assert (released.state, released.attempts) == (DeliveryState.PENDING, 0)
 
@@ -88,8 +89,7 @@ def test_resending_leaves_what_is_on_its_way(ledger, delivery):
 )
 def test_a_commitment_answer_is_entered(ledger, delivery, committed, failed, state):
     ledger.claim([delivery.id], now=101.0)
-    ledger.sent(delivery.id, status=0, now=102.0)
-    ledger.commitment_asked([delivery.id], transaction_uid="2.25.9", now=103.0)
+    ledger.sent(delivery.id, status=0, transaction_uid="2.25.9", now=102.0)
     (row,) = ledger.commitment_answered("2.25.9", committed=committed, failed=failed, now=104.0)
     assert row.state is state
 
