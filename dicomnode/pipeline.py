@@ -18,9 +18,15 @@ from dicomnode.inference.models import Models
 from dicomnode.inference.segment import Segmenter
 from dicomnode.science import quality
 from dicomnode.science.codebook import Codebook
-from dicomnode.science.describe import describe_curves, describe_lesion, describe_subregions
+from dicomnode.science.describe import (
+    describe_curves,
+    describe_lesion,
+    describe_subregions,
+    describe_tissue,
+    describe_whole,
+)
 from dicomnode.science.features import lesion_features
-from dicomnode.science.findings import UNRELIABLE, Diagnosis, Findings, Quality
+from dicomnode.science.findings import UNRELIABLE, Bolus, Diagnosis, Findings, Quality
 from dicomnode.science.loop import Loop, static_bright, summary_images
 from dicomnode.science.motion import register
 from dicomnode.science.perfusion import Perfusion, Regions, measure_perfusion
@@ -60,7 +66,7 @@ class Recipe:
     """Log-compression range of the contrast pane where the site knows it better than the file."""
     ring_mm: float = 3.0
     """Width of the ring around the lesion that is measured with it."""
-    time_bins: int = 75
+    time_bins: int = 80
     """Time bins of the fit, finer during wash-in."""
     smoothing_px: float = 1.0
     """Gaussian smoothing before the fit, at the scale of the point spread function."""
@@ -163,6 +169,15 @@ def measure(loop: Loop, models: Models, recipe: Recipe, timing: Timing | None = 
         curves=describe_curves(perfusion, subregions, subregion_map),
         lesion=describe_lesion(lesion, loop.spacing_mm, measured.enlargement_ratio),
         subregions=subregions,
+        whole=describe_whole(subregion_map, perfusion),
+        tissue=describe_tissue(perfusion),
+        bolus=Bolus(
+            family=perfusion.fit.family.name,
+            deviances=perfusion.fit.deviances,
+            recirculation=perfusion.fit.recirculation.fraction,
+            dispersion=perfusion.fit.dispersion,
+        ),
+        stability=None,
         features=features,
         diagnosis=diagnosis,
         quality=grades,

@@ -7,7 +7,7 @@ from rich.console import Console
 from rich.measure import Measurement
 from rich.table import Table
 
-from dicomnode.outputs.document import (
+from dicomnode.outputs.schema import (
     CheckPart,
     Document,
     LesionPart,

@@ -9,7 +9,7 @@ from pydicom.sr.coding import Code
 
 from dicomnode.cli.answer import SHOWN, Answer
 from dicomnode.dicom import codes
-from dicomnode.outputs.document import LesionPart, ParameterPart, SubRegionPart
+from dicomnode.outputs.schema import LesionPart, ParameterPart, SubRegionPart
 
 __all__ = ["answer_of_report"]
 

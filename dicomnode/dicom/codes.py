@@ -18,12 +18,16 @@ __all__ = [
     "AREA",
     "AREA_FRACTION",
     "ARTIFICIAL_INTELLIGENCE",
+    "BASELINE",
     "BREAST",
     "CERTAINTY",
     "CLUSTER_ANALYSIS",
     "COMMENT",
+    "CURVE_MODEL",
     "DECISIONS",
     "DECISION_NAME",
+    "DIFFERENCE_TO_TISSUE",
+    "DISPERSION",
     "DYNAMIC_RANGE",
     "ENLARGEMENT",
     "IMAGE_QUALITY",
@@ -33,18 +37,25 @@ __all__ = [
     "LOG_ODDS",
     "LONG_AXIS",
     "LOWER_QUARTILE",
+    "MEAN_CURVE",
     "MEDIAN",
     "MORPHOLOGICALLY_ABNORMAL",
     "PRIVATE_SCHEME",
     "PROBABILITY_LOWER",
     "PROBABILITY_OF_CANCER",
     "PROBABILITY_UPPER",
+    "RATIO_TO_TISSUE",
+    "RECIRCULATION",
+    "REFERENCE_REGION",
     "REFUSED",
+    "REPLICATES",
+    "RESAMPLING",
     "RING",
     "SEGMENTATION",
     "SELECTED_REGION",
     "SHORT_AXIS",
     "SOURCE_IMAGE",
+    "STABILITY",
     "STATUS",
     "SUBREGION",
     "ULTRASOUND",
@@ -56,6 +67,7 @@ __all__ = [
     "plain",
     "private",
     "private_scheme",
+    "relative_parameter",
     "unit",
 ]
 
@@ -80,6 +92,7 @@ AREA = Code("42798000", "SCT", "Area")
 LONG_AXIS = Code("103339001", "SCT", "Long Axis")
 SHORT_AXIS = Code("103340004", "SCT", "Short Axis")
 MEDIAN = Code("373099004", "SCT", "Median")
+REFERENCE_REGION = Code("C94970", "NCIt", "Reference Region")
 
 LATERALITY: Mapping[str, Code] = {  # CID 244
     "L": Code("7771000", "SCT", "Left"),
@@ -145,13 +158,44 @@ LOG_ODDS = private("LOGODDS", "Contribution to the log-odds of malignancy")
 DYNAMIC_RANGE = private("DYNAMICRANGE", "Log-compression dynamic range")
 STATUS = private("STATUS", "Status of the CEUS analysis")
 REFUSED = private("REFUSED", "Exam refused, not analysed")
+BASELINE = private("BASELINE", "Echo power before arrival of the bolus")
+CURVE_MODEL = private("CURVEMODEL", "Bolus curve model")
+RECIRCULATION = private("RECIRCULATION", "Share of the first pass that recirculates")
+DISPERSION = private("DISPERSION", "Variance of samples over that of single-look speckle")
+STABILITY = private("STABILITY", "Adjusted Rand index of repeated sub-region maps")
+REPLICATES = private("REPLICATES", "Number of resamplings")
+MEAN_CURVE = private("MEANCURVE", "Model fitted to the mean curve of the region")
+RESAMPLING = private("TIMEBLOCKS", "Time blocks of the loop drawn again (bootstrap)")
+RATIO_TO_TISSUE = private("TISSUERATIO", "Ratio to the median of reference tissue")
+DIFFERENCE_TO_TISSUE = private("TISSUEDIFF", "Difference from the median of reference tissue")
 
 _PARAMETER_CODES: Mapping[str, Code] = {item.name: Code(*item.code) for item in PARAMETERS}
+_RELATIONS: Mapping[str, tuple[str, Code]] = {
+    "ratio": ("ratio to reference tissue", RATIO_TO_TISSUE),
+    "difference": ("minus reference tissue", DIFFERENCE_TO_TISSUE),
+}
+_RELATIVE_CODES: Mapping[str, tuple[Code, Code]] = {
+    item.name: (
+        private(f"REL-{item.name.upper()}", f"{item.code[2]}, {_RELATIONS[item.relation][0]}"),
+        _RELATIONS[item.relation][1],
+    )
+    for item in PARAMETERS
+    if item.relation in _RELATIONS
+}
 
 
 def parameter(name: str) -> Code:
     """Return the code of a kinetic parameter by its name in the table of science.kinetics."""
     return _PARAMETER_CODES.get(name) or private(name, name)
+
+
+def relative_parameter(name: str) -> tuple[Code, Code]:
+    """Return the code of a kinetic parameter set against reference tissue, and that of the method.
+
+    It is a concept of its own, as Relative Regional Blood Flow (126397, DCM) is: a reader that
+    heeds names only must never take a difference in seconds for a time to peak.
+    """
+    return _RELATIVE_CODES[name]
 
 
 def unit(symbol: str) -> Code:

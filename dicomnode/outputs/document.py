@@ -1,160 +1,33 @@
-"""``result.json``: what was found, for programs. These models are its schema.
+"""``result.json``: what was found, for programs."""
 
-Numbers that could not be obtained are ``null``; nothing is invented. The document carries UIDs and
-measurements, no patient data.
-"""
-
-import math
-from typing import Annotated, Literal
-
-from pydantic import BaseModel, BeforeValidator, ConfigDict
+from collections.abc import Mapping
 
 from dicomnode.dicom.exam import Exam
 from dicomnode.errors import Reason
+from dicomnode.outputs.schema import (
+    BolusPart,
+    CheckPart,
+    ContributionPart,
+    DiagnosisPart,
+    Document,
+    ExamPart,
+    LesionPart,
+    ModelPart,
+    OutputPart,
+    ParameterPart,
+    Parameters,
+    QualityPart,
+    ReasonPart,
+    Reference,
+    RegionPart,
+    StabilityPart,
+    SubRegionPart,
+    TissuePart,
+)
 from dicomnode.pipeline import Result
-from dicomnode.science.findings import Findings, Spread, SubRegion
+from dicomnode.science.findings import Bolus, Findings, Spread, Stability, SubRegion
 
 __all__ = ["Document", "document"]
-
-
-def _finite(value: object) -> object:
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    return round(value, 6) if isinstance(value, float) else value
-
-
-Number = Annotated[float | None, BeforeValidator(_finite)]
-
-
-class _Part(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class ReasonPart(_Part):
-    """Why something was refused or left undecided."""
-
-    code: str
-    text: str
-
-
-class Reference(_Part):
-    """The source frame all masks lie on."""
-
-    sop_instance_uid: str
-    frame: int
-
-
-class ExamPart(_Part):
-    """What was analysed."""
-
-    study_uid: str
-    injection: int
-    clips: int
-    frames: int
-    duration_s: Number
-    spacing_mm: tuple[float, float]
-    layout: str
-    colour_map: str
-    dynamic_range_db: float
-    dynamic_range_source: str
-    reference: Reference | None
-
-
-class LesionPart(_Part):
-    """Size of the lesion on the reference frame."""
-
-    area_mm2: Number
-    long_axis_mm: Number
-    short_axis_mm: Number
-    enlargement_ratio: Number
-
-
-class ParameterPart(_Part):
-    """A kinetic parameter over a sub-region."""
-
-    median: Number
-    iqr: tuple[Number, Number]
-    unit: str
-
-
-class SubRegionPart(_Part):
-    """One perfusion sub-region."""
-
-    number: int
-    name: str
-    fraction: Number
-    area_mm2: Number
-    parameters: dict[str, ParameterPart]
-
-
-class ContributionPart(_Part):
-    """What one feature added to the log-odds of malignancy."""
-
-    feature: str
-    value: Number
-    contribution: Number
-
-
-class DiagnosisPart(_Part):
-    """The classifier's answer."""
-
-    malignant_probability: Number
-    interval: tuple[Number, Number] | None
-    decision: Literal["malignant", "benign", "indeterminate"]
-    coverage: float
-    contributions: list[ContributionPart]
-    reasons: list[ReasonPart]
-
-
-class CheckPart(_Part):
-    """One quality check."""
-
-    name: str
-    value: Number
-    limit: Number
-    unit: str
-    passed: bool
-
-
-class QualityPart(_Part):
-    """Quality grade and the checks behind it."""
-
-    grade: Literal["A", "B", "C", "D"]
-    checks: list[CheckPart]
-
-
-class ModelPart(_Part):
-    """A model bundle that had a part in the result."""
-
-    name: str
-    version: str
-    sha256: str
-    trained_on: str
-
-
-class OutputPart(_Part):
-    """A file written beside this document."""
-
-    kind: str
-    path: str
-    sop_class_uid: str
-    sop_instance_uid: str
-
-
-class Document(_Part):
-    """The whole of ``result.json``."""
-
-    status: Literal["analysed", "refused"]
-    reasons: list[ReasonPart]
-    exam: ExamPart | None
-    lesion: LesionPart | None = None
-    subregions: list[SubRegionPart] = []
-    diagnosis: DiagnosisPart | None = None
-    quality: QualityPart | None = None
-    models: list[ModelPart] = []
-    outputs: list[OutputPart] = []
-    timing_s: dict[str, float] = {}
-    notice: str = "Research use only. Not a medical device."
 
 
 def _reasons(reasons: tuple[Reason, ...]) -> list[ReasonPart]:
@@ -181,8 +54,23 @@ def _exam(exam: Exam, findings: Findings | None) -> ExamPart:
     )
 
 
-def _parameter(spread: Spread) -> ParameterPart:
-    return ParameterPart(median=spread.median, iqr=(spread.q1, spread.q3), unit=spread.unit)
+def _parameters(spreads: Mapping[str, Spread]) -> Parameters:
+    return {
+        name: ParameterPart(median=spread.median, iqr=(spread.q1, spread.q3), unit=spread.unit)
+        for name, spread in spreads.items()
+    }
+
+
+def _lesion(findings: Findings) -> LesionPart:
+    lesion = findings.lesion
+    return LesionPart(
+        area_mm2=lesion.area_mm2,
+        long_axis_mm=lesion.long_axis_mm,
+        short_axis_mm=lesion.short_axis_mm,
+        enlargement_ratio=lesion.enlargement_ratio,
+        parameters=_parameters(findings.whole.parameters),
+        relative=_parameters(findings.whole.relative),
+    )
 
 
 def _subregion(region: SubRegion) -> SubRegionPart:
@@ -191,8 +79,31 @@ def _subregion(region: SubRegion) -> SubRegionPart:
         name=region.name,
         fraction=region.fraction,
         area_mm2=region.area_mm2,
-        parameters={name: _parameter(spread) for name, spread in region.parameters.items()},
+        parameters=_parameters(region.parameters),
+        relative=_parameters(region.relative),
     )
+
+
+def _regions(findings: Findings) -> list[RegionPart]:
+    return [
+        RegionPart(name=c.name, number=c.number, arrival_s=c.arrival_s, baseline=c.baseline)
+        for c in findings.curves
+    ]
+
+
+def _bolus(bolus: Bolus) -> BolusPart:
+    return BolusPart(
+        family=bolus.family,
+        deviances=dict(bolus.deviances),
+        recirculation=bolus.recirculation,
+        dispersion=bolus.dispersion,
+    )
+
+
+def _stability(stability: Stability | None) -> StabilityPart | None:
+    if stability is None:
+        return None
+    return StabilityPart(ari=stability.ari, replicates=stability.replicates)
 
 
 def _diagnosis(findings: Findings) -> DiagnosisPart:
@@ -212,8 +123,16 @@ def _diagnosis(findings: Findings) -> DiagnosisPart:
 
 def _quality(findings: Findings) -> QualityPart:
     checks = [
-        CheckPart(name=c.name, value=c.value, limit=c.limit, unit=c.unit, passed=c.passed)
-        for c in findings.quality.checks
+        CheckPart(
+            name=check.name,
+            value=check.value,
+            limit=check.limit,
+            unit=check.unit,
+            passed=check.passed,
+            refuses=check.refuses,
+            words=check.words,
+        )
+        for check in findings.quality.checks
     ]
     return QualityPart(grade=findings.quality.grade, checks=checks)
 
@@ -231,20 +150,19 @@ def document(
             timing_s={} if result is None else dict(result.timing_s),
         )
     findings = result.findings
-    lesion = findings.lesion
     return Document(
         status="analysed",
         reasons=[],
         exam=_exam(result.exam, findings),
-        lesion=LesionPart(
-            area_mm2=lesion.area_mm2,
-            long_axis_mm=lesion.long_axis_mm,
-            short_axis_mm=lesion.short_axis_mm,
-            enlargement_ratio=lesion.enlargement_ratio,
-        ),
+        lesion=_lesion(findings),
+        tissue=TissuePart(parameters=_parameters(findings.tissue.parameters)),
         subregions=[_subregion(region) for region in findings.subregions],
+        regions=_regions(findings),
+        bolus=_bolus(findings.bolus),
+        stability=_stability(findings.stability),
         diagnosis=_diagnosis(findings),
         quality=_quality(findings),
+        warnings=list(findings.warnings),
         models=[
             ModelPart(name=m.name, version=m.version, sha256=m.sha256, trained_on=m.trained_on)
             for m in findings.models

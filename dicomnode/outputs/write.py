@@ -18,7 +18,7 @@ from dicomnode.dicom.overlay import write_loop
 from dicomnode.dicom.seg import segmentation
 from dicomnode.dicom.sr import refusal, report
 from dicomnode.errors import Reason
-from dicomnode.outputs.document import Document, OutputPart
+from dicomnode.outputs.schema import Document, OutputPart
 from dicomnode.report.keyframe import keyframe
 from dicomnode.report.page import ReportHeader, page
 from dicomnode.report.paint import LoopPainter
@@ -95,7 +95,9 @@ def write_document(document: Document, directory: Path) -> OutputFile:
 def write_maps(exam: Exam, findings: Findings, directory: Path) -> OutputFile:
     """Write ``maps.npz``: lesion, sub-regions and every parameter, in full-image coordinates.
 
-    Each is float32 of shape (Rows, Columns) of the source; NaN where nothing was measured.
+    Where the lesion was divided, "agreement" is the share of resamplings of the loop in which a
+    pixel got the sub-region it has. Each is float32 of shape (Rows, Columns) of the source; NaN
+    where nothing was measured.
     """
     path = directory / "maps.npz"
     images: dict[str, Any] = {
@@ -104,6 +106,8 @@ def write_maps(exam: Exam, findings: Findings, directory: Path) -> OutputFile:
     }
     for name, found in findings.maps.items():
         images["quality" if name == "QOF" else name] = _whole(exam, found)
+    if findings.stability is not None:
+        images["agreement"] = _whole(exam, findings.stability.agreement)
     np.savez_compressed(path, **images)
     return OutputFile(kind="maps", path=path)
 

@@ -7,13 +7,13 @@ from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter, gaussian_filter1d
 
 __all__ = [
+    "Binned",
     "Bins",
     "bin_power",
     "bin_times",
     "is_power",
     "mean_curve",
     "smooth_masked",
-    "smooth_samples",
     "wash_in",
 ]
 
@@ -48,6 +48,35 @@ class Bins:
     starts: NDArray[np.int64]
     times_s: Floats
     counts: NDArray[np.int64]
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Binned:
+    """Samples of N pixels summed in K time bins.
+
+    Attributes
+    ----------
+    times_s : ndarray of float64, shape (K,)
+        Mean time of each bin.
+    total : ndarray, shape (K, N)
+        Sum of echo power.
+    count : ndarray, shape (K, N), or (K, 1) where it is the same for all pixels
+        Samples that were not saturated.
+    """
+
+    times_s: Floats
+    total: NDArray[np.floating]
+    count: NDArray[np.floating]
+
+    def of(self, pixels: NDArray[np.bool_]) -> "Binned":
+        """The same of some of the pixels (N,)."""
+        count = self.count if self.count.shape[1] == 1 else self.count[:, pixels]
+        return Binned(times_s=self.times_s, total=self.total[:, pixels], count=count)
+
+    def weighted(self, weights: Floats) -> "Binned":
+        """The same with each bin (K,) counted so many times."""
+        column = np.asarray(weights, np.float32)[:, None]
+        return Binned(times_s=self.times_s, total=self.total * column, count=self.count * column)
 
 
 def wash_in(curve: Floats, times_s: Floats) -> tuple[float, float]:
@@ -115,7 +144,7 @@ def is_power(samples: NDArray[np.floating]) -> NDArray[np.bool_]:
 
 def bin_power(
     power: NDArray[np.floating], bins: Bins, *, uncensored: NDArray[np.floating] | None = None
-) -> tuple[Floats, Floats]:
+) -> Binned:
     """Sum echo power and count samples in each bin.
 
     A sample that :func:`is_power` refuses counts as absent. A saturated sample adds its
@@ -131,11 +160,6 @@ def bin_power(
         From :func:`bin_times`.
     uncensored : ndarray, shape (T, N), optional
         Share of each sample that was not saturated, 0 to 1.
-
-    Returns
-    -------
-    total, count : ndarray of float64, shape (N, K)
-        Sum of power, and number of uncensored samples.
     """
     samples = power if bins.frames.size == power.shape[0] else power[bins.frames]
     usable = is_power(samples)
@@ -144,16 +168,13 @@ def bin_power(
         samples = np.where(usable, samples, 0)
     total = np.add.reduceat(samples, bins.starts, axis=0, dtype=np.float64)
     if uncensored is None and all_usable:
-        count = np.broadcast_to(bins.counts[:, None], total.shape)
+        count = bins.counts[:, None].astype(np.float32)
     else:
         weight = usable.astype(np.float32)
         if uncensored is not None:
             weight *= uncensored[bins.frames]
         count = np.add.reduceat(weight, bins.starts, axis=0)
-    return (
-        np.ascontiguousarray(total.T, dtype=np.float64),
-        np.ascontiguousarray(count.T, dtype=np.float64),
-    )
+    return Binned(times_s=bins.times_s, total=total, count=count)
 
 
 def smooth_masked(
@@ -199,26 +220,3 @@ def mean_curve(power: NDArray[np.floating], mask: NDArray[np.bool_]) -> Floats:
     count = known.sum(axis=1)
     total = np.where(known, samples, 0).sum(axis=1)
     return np.asarray(np.where(count > 0, total / np.maximum(count, 1), np.nan))
-
-
-def smooth_samples(
-    samples: NDArray[np.floating], mask: NDArray[np.bool_], sigma_px: float = 1.0
-) -> NDArray[np.float32]:
-    """As :func:`smooth_masked`, for samples gathered from a mask's pixels in row-major order.
-
-    Parameters
-    ----------
-    samples : ndarray, shape (T, N)
-        Echo power of the N pixels of ``mask``.
-    mask : ndarray of bool, shape (R, C)
-        The region.
-    sigma_px : float
-        As in :func:`smooth_masked`.
-    """
-    if not mask.any():
-        return np.zeros(samples.shape, np.float32)
-    rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
-    box = mask[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
-    images = np.zeros((samples.shape[0], *box.shape), np.float32)
-    images[:, box] = samples
-    return smooth_masked(images, box, sigma_px)[:, box]

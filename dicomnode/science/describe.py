@@ -1,19 +1,35 @@
-"""A measured lesion in the terms of a report: sizes, sub-regions, curves."""
+"""A measured lesion in the terms of a report: sizes, regions, curves."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
-from dicomnode.science.findings import UNRELIABLE, Curve, Lesion, Spread, SubRegion
-from dicomnode.science.fit import fit_lognormal, predict
-from dicomnode.science.kinetics import PARAMETERS
+from dicomnode.science.findings import UNRELIABLE, Curve, Lesion, Region, Spread, SubRegion
+from dicomnode.science.fit import Fit, fit_curves, predict
+from dicomnode.science.kinetics import PARAMETERS, relative
 from dicomnode.science.perfusion import Perfusion
 from dicomnode.science.regions import area_mm2, axes_mm, outlines
 
-__all__ = ["describe_curves", "describe_lesion", "describe_subregions"]
+__all__ = [
+    "describe_curves",
+    "describe_lesion",
+    "describe_subregions",
+    "describe_tissue",
+    "describe_whole",
+]
+
+Floats = NDArray[np.float64]
 
 _UNRELIABLE_NAME = "unreliable"
+_MEAN_LOOKS = 50.0
+"""Independent looks in a sample of a region's mean curve: many, and not worth counting."""
+_UNITS: Mapping[str, str] = {item.name: item.unit for item in PARAMETERS}
+_RELATIVE_UNITS: Mapping[str, str] = {
+    item.name: "1" if item.relation == "ratio" else item.unit
+    for item in PARAMETERS
+    if item.relation != "none"
+}
 
 
 def describe_lesion(
@@ -36,7 +52,7 @@ def describe_subregions(
     perfusion: Perfusion,
     spacing_mm: tuple[float, float],
 ) -> tuple[SubRegion, ...]:
-    """Area and parameter spread of every sub-region that the lesion has, in order of number.
+    """Area and parameters of every sub-region that the lesion has, in order of number.
 
     What is unreliable has an area and no parameters.
 
@@ -53,47 +69,94 @@ def describe_subregions(
     found = []
     for number in (int(n) for n in np.unique(subregion_map) if n):
         mask = subregion_map == number
+        reliable = number != UNRELIABLE
+        measured = _region(perfusion, mask & reliable)
         found.append(
             SubRegion(
                 number=number,
-                name=_UNRELIABLE_NAME if number == UNRELIABLE else names[number - 1],
+                name=names[number - 1] if reliable else _UNRELIABLE_NAME,
                 fraction=np.count_nonzero(mask) / total,
                 area_mm2=area_mm2(mask, spacing_mm),
-                parameters={} if number == UNRELIABLE else _spreads(perfusion, mask),
+                parameters=measured.parameters,
+                relative=measured.relative,
             )
         )
     return tuple(found)
 
 
-def _spreads(perfusion: Perfusion, mask: NDArray[np.bool_]) -> dict[str, Spread]:
+def describe_whole(subregion_map: NDArray[np.uint8], perfusion: Perfusion) -> Region:
+    """Parameters of the lesion as a whole: of those of its pixels that are reliable.
+
+    Parameters
+    ----------
+    subregion_map : ndarray of uint8, shape (R, C)
+        0 outside the lesion, 1..K, UNRELIABLE.
+    perfusion : Perfusion
+    """
+    return _region(perfusion, (subregion_map > 0) & (subregion_map != UNRELIABLE))
+
+
+def describe_tissue(perfusion: Perfusion) -> Region:
+    """Parameters of the reference tissue, which is what everything else is set against."""
+    tissue = _measured(perfusion, perfusion.regions.tissue)
+    return Region(parameters=_spreads(tissue, _UNITS), relative={})
+
+
+def _region(perfusion: Perfusion, mask: NDArray[np.bool_]) -> Region:
+    """Parameters of a mask's pixels, as they are and against the median of reference tissue."""
+    values = _measured(perfusion, mask)
+    tissue = _measured(perfusion, perfusion.regions.tissue)
+    against = relative(values, tissue) if tissue["QOF"].size else {}
+    return Region(parameters=_spreads(values, _UNITS), relative=_spreads(against, _RELATIVE_UNITS))
+
+
+def _measured(perfusion: Perfusion, mask: NDArray[np.bool_]) -> dict[str, Floats]:
+    """Parameters of the pixels that could be fitted: the quality of fit of others is 0."""
     values = perfusion.within(mask)
+    fitted = values["QOF"] > 0
+    return {name: found[fitted] for name, found in values.items()}
+
+
+def _spreads(values: Mapping[str, Floats], units: Mapping[str, str]) -> dict[str, Spread]:
+    """Median and quartiles of each quantity, in the table's order; none of what has no value."""
     spreads = {}
-    for parameter in PARAMETERS:
-        q1, median, q3 = (float(q) for q in np.quantile(values[parameter.name], (0.25, 0.5, 0.75)))
-        spreads[parameter.name] = Spread(median=median, q1=q1, q3=q3, unit=parameter.unit)
+    for name, unit in units.items():
+        found = values.get(name, np.empty(0))
+        found = found[np.isfinite(found)]
+        if found.size:
+            q1, median, q3 = (float(q) for q in np.quantile(found, (0.25, 0.5, 0.75)))
+            spreads[name] = Spread(median=median, q1=q1, q3=q3, unit=unit)
     return spreads
 
 
 def describe_curves(
     perfusion: Perfusion, subregions: Sequence[SubRegion], subregion_map: NDArray[np.uint8]
 ) -> tuple[Curve, ...]:
-    """Mean curves of lesion, reference tissue and sub-regions, with the model fitted to each."""
+    """Mean curves of lesion, reference tissue and sub-regions, with the model fitted to each.
+
+    A region without a pixel has a curve of NaN, and neither arrival nor baseline.
+    """
     regions: list[tuple[str, int | None, NDArray[np.bool_]]] = [
         ("lesion", None, perfusion.regions.lesion),
         ("reference tissue", None, perfusion.regions.tissue),
     ]
     regions += [(r.name, r.number, subregion_map == r.number) for r in subregions]
-    powers = [perfusion.mean_curve(mask) for _, _, mask in regions]
-    fitted = _fitted(perfusion, np.stack(powers, axis=1))
+    powers = np.stack([perfusion.mean_curve(mask) for _, _, mask in regions], axis=1)
+    fit, models = _fitted(perfusion, powers)
     return tuple(
-        Curve(name=name, number=number, power=power, fitted=model)
-        for (name, number, _), power, model in zip(regions, powers, fitted.T, strict=True)
+        Curve(
+            name=name,
+            number=number,
+            power=powers[:, n],
+            fitted=np.full(len(powers), np.nan) if fit.failed[n] else models[:, n],
+            arrival_s=None if fit.failed[n] else float(fit.t0_s[n]),
+            baseline=None if fit.failed[n] else float(fit.baseline[n]),
+        )
+        for n, (name, number, _) in enumerate(regions)
     )
 
 
-def _fitted(perfusion: Perfusion, power: NDArray[np.float64]) -> NDArray[np.float64]:
-    """The fitted model of each column; NaN where a region has no pixel."""
-    fit = fit_lognormal(power, perfusion.times_s, kept=perfusion.kept, looks=50.0)
-    model = predict(fit, perfusion.times_s)
-    model[:, fit.failed] = np.nan
-    return model
+def _fitted(perfusion: Perfusion, powers: Floats) -> tuple[Fit, Floats]:
+    """The model fitted to each column of ``powers`` (T, N), and its values at the same times."""
+    fit = fit_curves(powers, perfusion.loop.times_s, kept=perfusion.motion.kept, looks=_MEAN_LOOKS)
+    return fit, predict(fit, perfusion.loop.times_s)

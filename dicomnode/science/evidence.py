@@ -6,46 +6,42 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from dicomnode.science.kinetics import LognormalCurves
-from dicomnode.science.loop import SATURATED_GREY, Loop, linearise, saturated, static_bright
+from dicomnode.science.faults import faulty, flashes, lifted
+from dicomnode.science.loop import (
+    SATURATED_GREY,
+    Loop,
+    estimate_dynamic_range_db,
+    linearise,
+    saturated,
+    static_bright,
+)
 from dicomnode.science.sampling import Motion, align_whole
 
-__all__ = ["GAIN_NOISE_DB", "Evidence", "flashes", "of_lesion", "of_loop", "of_motion"]
+__all__ = ["GAIN_NOISE_DB", "Evidence", "of_lesion", "of_loop", "of_motion", "speckle_range_db"]
 
 Evidence = dict[str, float | None]
 """Name of a check to its value, None where this loop cannot tell."""
 
 _CELL_PX = 8
 """Side of the cells whose rise decides whether a bolus arrived."""
-_FAST_S = 0.25
-"""Frame interval up to which a bolus cannot be taken for a step of gain."""
+_FAST_S = 0.4
+"""Frame interval up to which the arrival of a bolus cannot be taken for a step of gain."""
+_SLOW_S = 2.5
+"""Frame interval from which on nothing can be: tissue washes out as fast."""
+_WASH_IN_S = 12.0
+_GAIN_FRAMES = 8
+_AROUND = 3
+"""Frames before and after a flash that are compared."""
 GAIN_NOISE_DB = 1.5
 """Steps up to this are noise."""
 
 
-def flashes(loop: Loop) -> NDArray[np.bool_]:
-    """Find single bright frames: bubble destruction, or a knock against the probe.
-
-    Returns
-    -------
-    ndarray of bool, shape (T,)
-        Frames whose mean grey level exceeds the running median of nine frames by 3 dB and by
-        six times its usual scatter.
-    """
-    seen = ~loop.graphics[::4, ::4]
-    curve = np.array([frame[::4, ::4][seen].mean() if seen.any() else 0 for frame in loop.contrast])
-    excess = curve - ndimage.median_filter(curve, size=min(9, len(curve)), mode="nearest")
-    scatter = 1.4826 * float(np.median(np.abs(excess)))
-    least = 3.0 * 255.0 / loop.dynamic_range_db
-    flash: NDArray[np.bool_] = excess > max(least, 6.0 * scatter)
-    return flash
-
-
 def of_loop(loop: Loop) -> Evidence:
-    """Measure what the loop alone tells: bolus, frames, flashes and changes of gain."""
-    rise_db, area = _bolus(loop)
-    flash = flashes(loop)
-    gain_db = _gain_change_db(loop, flash)
+    """Measure what the loop alone tells: bolus, frames, faults of single frames, gain."""
+    flash, off = flashes(loop), lifted(loop)
+    sound = ~(flash | off)
+    rise_db, area = _bolus(loop, sound)
+    gain_db = _gain_change_db(loop, sound)
     stepped_db = gain_db if gain_db is not None and gain_db > GAIN_NOISE_DB else 0.0
     frames = len(loop.times_s)
     interval_s = float(np.median(np.diff(loop.times_s))) if frames > 1 else None
@@ -53,16 +49,18 @@ def of_loop(loop: Loop) -> Evidence:
         "bolus": max(0.0, rise_db - stepped_db),
         "enhancing area": area,
         "frames": float(frames),
-        "frames for pixel fits": float(frames),
+        "frames for pixel fits": float(sound.sum()),
         "frame rate": 1.0 / interval_s if interval_s else None,
         "flash": float(flash.sum()),
+        "bubble loss": _loss_db(loop, flash, sound),
+        "probe lifted": float(np.mean(off)),
         "gain change": gain_db,
     }
 
 
-def _bolus(loop: Loop) -> tuple[float, float]:
+def _bolus(loop: Loop, sound: NDArray[np.bool_]) -> tuple[float, float]:
     """Rise of the pane's mean power in dB, and the share of its area that brightens, net."""
-    cells = _cell_power(loop)
+    cells = _cell_power(loop, np.flatnonzero(sound))
     if cells.size == 0:
         return 0.0, 0.0
     width = max(1, len(cells) // 20)
@@ -75,12 +73,12 @@ def _bolus(loop: Loop) -> tuple[float, float]:
     return 10.0 * float(np.log10(curve[peak] / curve[start])), area
 
 
-def _cell_power(loop: Loop) -> NDArray[np.float64]:
-    """Mean echo power in cells of 8 × 8 pixels, at most 120 frames; shape (n, cells)."""
+def _cell_power(loop: Loop, which: NDArray[np.intp]) -> NDArray[np.float64]:
+    """Mean echo power in cells of 8 × 8 pixels, at most 120 of the frames; shape (n, cells)."""
     seen = ~(loop.graphics | static_bright(loop.contrast))
     counts = _cell_sums(seen.astype(np.float32))
     full = counts >= 0.5 * _CELL_PX**2
-    picks = np.unique(np.linspace(0, len(loop.contrast) - 1, 120).astype(int))
+    picks = which[np.unique(np.linspace(0, len(which) - 1, min(len(which), 120)).astype(int))]
     rows = [
         _cell_sums(linearise(loop.contrast[t], loop.dynamic_range_db) * seen)[full] / counts[full]
         for t in picks
@@ -97,12 +95,14 @@ def _cell_sums(image: NDArray[np.float32]) -> NDArray[np.float32]:
 
 def of_motion(loop: Loop, motion: Motion) -> Evidence:
     """Measure how many frames are left, how alike they are and how far the tissue went."""
-    share = float(np.mean(motion.kept))
+    sound = ~faulty(loop)
     off_mm = np.hypot(*(motion.shift_px[motion.kept] * loop.spacing_mm).T)
+    alike = float(np.median(motion.ncc[sound | motion.kept]))
     return {
-        "frames left out": 1.0 - share,
-        "usable frames": share,
-        "frame similarity": float(np.median(motion.ncc)),
+        "frames left out": float(np.mean(~motion.kept[sound])) if sound.any() else None,
+        "usable frames": float(np.mean(motion.kept)),
+        "registration": alike,
+        "frame similarity": alike,
         "excursion": float(np.percentile(off_mm, 95)),
     }
 
@@ -112,7 +112,7 @@ def of_lesion(
     motion: Motion,
     curve: NDArray[np.float64],
     lesion: NDArray[np.bool_],
-    fit: LognormalCurves | None,
+    arrival_s: float | None,
 ) -> Evidence:
     """Measure what the lesion's own samples and mean curve tell: saturation, arrival, wash-out."""
     times_s = loop.times_s[np.isfinite(curve)]
@@ -122,9 +122,8 @@ def of_lesion(
     smooth = ndimage.median_filter(power, size=min(3, len(power)), mode="nearest")
     smooth = ndimage.uniform_filter1d(smooth, max(1, len(power) // 30), mode="nearest")
     peak = int(np.argmax(smooth))
-    arrival_s = _onset_s(times_s, smooth, peak)
-    if fit is not None and np.any(fit.qof > 0):
-        arrival_s = float(np.median(fit.t0_s[fit.qof > 0]))
+    if arrival_s is None:
+        arrival_s = _onset_s(times_s, smooth, peak)
     top = _saturated_share(loop, motion, lesion, float(times_s[peak]))
     return {
         "saturation": top,
@@ -132,6 +131,21 @@ def of_lesion(
         "baseline": arrival_s - float(loop.times_s[0]),
         "wash-out recorded": float(loop.times_s[-1] - times_s[peak]),
     }
+
+
+def speckle_range_db(
+    loop: Loop, motion: Motion, curve: NDArray[np.float64], lesion: NDArray[np.bool_]
+) -> float | None:
+    """Dynamic range that the lesion's speckle suggests while it enhances, in dB.
+
+    From kept frames that follow each other, at which the lesion's mean power is above half of its
+    peak: there noise counts least.
+    """
+    bright = motion.kept & (np.nan_to_num(curve) >= 0.5 * np.nanmax(curve))
+    frames = np.flatnonzero(bright)
+    runs = np.split(frames, np.flatnonzero(np.diff(frames) > 1) + 1)
+    longest = max(runs, key=len)
+    return estimate_dynamic_range_db(loop.contrast[longest], lesion)
 
 
 def _onset_s(times_s: NDArray[np.float64], curve: NDArray[np.float64], peak: int) -> float:
@@ -149,27 +163,59 @@ def _saturated_share(loop: Loop, motion: Motion, lesion: NDArray[np.bool_], peak
     return float(np.mean(shares))
 
 
-def _gain_change_db(loop: Loop, flash: NDArray[np.bool_]) -> float | None:
+def _loss_db(loop: Loop, flash: NDArray[np.bool_], sound: NDArray[np.bool_]) -> float | None:
+    """Largest fall of the pane's mean echo power across a flash, in dB; None without a flash.
+
+    Three frames before are compared with three after it.
+    """
+    steady = np.flatnonzero(sound)
+    losses = []
+    for t in np.flatnonzero(flash):
+        at = int(np.searchsorted(steady, t))
+        before, after = steady[max(0, at - _AROUND) : at], steady[at : at + _AROUND]
+        if len(before) and len(after):
+            losses.append(10.0 * np.log10(_mean_power(loop, before) / _mean_power(loop, after)))
+    return max(0.0, float(max(losses))) if losses else None
+
+
+def _mean_power(loop: Loop, which: NDArray[np.intp]) -> float:
+    seen = ~loop.graphics[::3, ::3]
+    return float(
+        np.mean([linearise(loop.contrast[t, ::3, ::3][seen], loop.dynamic_range_db) for t in which])
+    )
+
+
+def _gain_change_db(loop: Loop, sound: NDArray[np.bool_]) -> float | None:
     """Largest step of gain, in dB; None where frames are too few or too far apart to tell.
 
-    A step changes all pixels alike between two frames; a bolus takes longer.
+    A step changes all pixels alike between two frames. A bolus takes longer, except where contrast
+    arrives between two frames that are far apart: such pairs are not looked at.
     """
-    if len(loop.times_s) < 8 or float(np.median(np.diff(loop.times_s))) > _FAST_S:
+    frames = np.flatnonzero(sound)
+    if len(frames) < _GAIN_FRAMES:
         return None
-    step = _common_step(loop.contrast, ~loop.graphics, flash)
-    return step * loop.dynamic_range_db / 255.0
-
-
-def _common_step(
-    contrast: NDArray[np.uint8], seen: NDArray[np.bool_], flash: NDArray[np.bool_]
-) -> float:
-    """Largest median change of grey level between two frames, beyond those before and after."""
-    sparse = contrast[:, ::3, ::3]
-    pairs = pairwise(np.flatnonzero(~flash))
-    steps = np.abs([_median_change(sparse[t], sparse[after], seen[::3, ::3]) for t, after in pairs])
-    padded = np.pad(steps, 1)
+    sparse, seen = loop.contrast[:, ::3, ::3], ~loop.graphics[::3, ::3]
+    steps = np.array(
+        [_median_change(sparse[t], sparse[after], seen) for t, after in pairwise(frames)]
+    )
+    counted = _tells_gain(loop.times_s[frames], steps * loop.dynamic_range_db / 255.0)
+    if not counted.any():
+        return None
+    padded = np.pad(np.abs(steps), 1)
     beside = np.maximum(padded[:-2], padded[2:])
-    return float(np.max(steps - beside, initial=0.0))
+    beyond = (np.abs(steps) - beside)[counted]
+    return float(np.max(beyond, initial=0.0)) * loop.dynamic_range_db / 255.0
+
+
+def _tells_gain(times_s: NDArray[np.float64], steps_db: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """Say between which frames a change cannot be contrast that arrives."""
+    interval_s = np.diff(times_s)
+    level_db = np.cumsum(steps_db)
+    risen = level_db > 0.25 * np.max(level_db, initial=0.0)
+    onset_s = float(times_s[1:][risen][0]) if risen.any() else np.inf
+    before = times_s[1:] < onset_s - 2.0 * interval_s
+    after = times_s[:-1] > onset_s + _WASH_IN_S
+    return np.asarray((interval_s <= _FAST_S) | ((interval_s <= _SLOW_S) & (before | after)))
 
 
 def _median_change(

@@ -4,7 +4,7 @@ All masks and maps are in the contrast pane's pixel coordinates on the reference
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 import numpy as np
@@ -15,6 +15,7 @@ from dicomnode.errors import Reason
 __all__ = [
     "PALETTE",
     "UNRELIABLE",
+    "Bolus",
     "Check",
     "Contribution",
     "Curve",
@@ -23,7 +24,9 @@ __all__ = [
     "Lesion",
     "ModelUse",
     "Quality",
+    "Region",
     "Spread",
+    "Stability",
     "SubRegion",
 ]
 
@@ -74,6 +77,8 @@ class SubRegion:
     area_mm2: float
     parameters: Mapping[str, Spread]
     """Kinetic parameters by the names of :data:`dicomnode.science.kinetics.PARAMETERS`."""
+    relative: Mapping[str, Spread] = field(default_factory=dict)
+    """The same against the median of reference tissue: amplitudes as ratios, times as seconds."""
 
     @property
     def label(self) -> str:
@@ -87,6 +92,40 @@ class SubRegion:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Region:
+    """Kinetic parameters of the pixels of a region that could be measured."""
+
+    parameters: Mapping[str, Spread]
+    relative: Mapping[str, Spread]
+    """As :attr:`SubRegion.relative`; empty for reference tissue itself."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Bolus:
+    """What was fitted to every pixel of the exam."""
+
+    family: str
+    """Name of the curve model, one of :data:`dicomnode.science.kinetics.FAMILIES`."""
+    deviances: Mapping[str, float]
+    """Deviance of each model tried above that of the one chosen, in units of the dispersion."""
+    recirculation: float
+    """Share of the first pass that comes round again; 0 where none was found."""
+    dispersion: float
+    """Variance of the samples over that of single-look speckle."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stability:
+    """How far the sub-region map repeats when the loop's time blocks are drawn again."""
+
+    ari: float
+    """Median adjusted Rand index between the map and the maps of the replicates."""
+    replicates: int
+    agreement: NDArray[np.float32]
+    """(R, C): share of replicates that give a pixel the label it has; NaN outside the lesion."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Curve:
     """Mean time-intensity curve of a region in linear echo power, arbitrary units."""
 
@@ -97,6 +136,10 @@ class Curve:
     """Shape (T,), NaN where a frame was left out."""
     fitted: NDArray[np.float64]
     """Shape (T,), the fitted model at the same times; all NaN where no fit was possible."""
+    arrival_s: float | None = None
+    """Arrival of the bolus on the loop's clock, by the fitted model."""
+    baseline: float | None = None
+    """Echo power before arrival, by the fitted model."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -200,7 +243,16 @@ class Findings:
     curves: tuple[Curve, ...]
     lesion: Lesion
     subregions: tuple[SubRegion, ...]
+    whole: Region
+    """The lesion as a whole."""
+    tissue: Region
+    """Reference tissue."""
+    bolus: Bolus
+    stability: Stability | None
+    """None where the lesion was not divided."""
     features: Mapping[str, float]
     diagnosis: Diagnosis
     quality: Quality
     models: tuple[ModelUse, ...]
+    warnings: tuple[str, ...] = ()
+    """Plain sentences that belong beside the result."""

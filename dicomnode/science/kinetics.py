@@ -8,22 +8,28 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.special import gammaln, ndtr
 
 from dicomnode.science.parameters import PARAMETERS, Parameter
+from dicomnode.science.shapes import FAMILIES, Family
 
 __all__ = [
+    "FAMILIES",
     "PARAMETERS",
-    "LognormalCurves",
+    "Family",
+    "FittedCurves",
     "Parameter",
+    "curve_parameters",
     "evaluate",
     "fpt",
     "gamma_variate",
     "ldrw",
     "lognormal",
-    "lognormal_parameters",
     "recirculation",
     "relative",
 ]
 
 Floats = NDArray[np.float64]
+
+_EARLIEST = 1e-9
+"""Share of the time to peak that stands for "at arrival"."""
 
 
 def _since(t_s: ArrayLike, t0_s: ArrayLike) -> tuple[Floats, NDArray[np.bool_]]:
@@ -129,57 +135,64 @@ def recirculation(
     return np.asarray(np.where(arrived, curve, 0.0))
 
 
-class LognormalCurves(Protocol):
+class FittedCurves(Protocol):
     """What :func:`evaluate` needs of a fit; :class:`dicomnode.science.fit.Fit` has it."""
 
     @property
-    def log_auc(self) -> Floats: ...  # noqa: D102
+    def family(self) -> Family: ...  # noqa: D102
     @property
-    def mu(self) -> Floats: ...  # noqa: D102
+    def log_pe(self) -> Floats: ...  # noqa: D102
     @property
-    def log_sigma(self) -> Floats: ...  # noqa: D102
+    def log_tp(self) -> Floats: ...  # noqa: D102
+    @property
+    def log_curvature(self) -> Floats: ...  # noqa: D102
     @property
     def t0_s(self) -> Floats: ...  # noqa: D102
     @property
     def qof(self) -> Floats: ...  # noqa: D102
 
 
-def evaluate(fit: LognormalCurves) -> dict[str, Floats]:
+def evaluate(fit: FittedCurves) -> dict[str, Floats]:
     """All of :data:`PARAMETERS` of every fitted curve, each an ndarray of float64, shape (N,)."""
-    sigma = np.exp(fit.log_sigma)
-    curve = lognormal_parameters(fit.log_auc, fit.mu, sigma)
+    curve = curve_parameters(fit.family, fit.log_pe, fit.log_tp, fit.log_curvature)
     return {**curve, "QOF": fit.qof, "arrival": fit.t0_s}
 
 
-def lognormal_parameters(log_auc: Floats, mu: Floats, sigma: Floats) -> dict[str, Floats]:
-    """Give all curve parameters of a lognormal in closed form, by the names of :data:`PARAMETERS`.
+def curve_parameters(
+    family: Family, log_pe: Floats, log_tp: Floats, log_curvature: Floats
+) -> dict[str, Floats]:
+    """Give all parameters of curves of one family, by the names of :data:`PARAMETERS`.
 
     Parameters
     ----------
-    log_auc, mu, sigma : ndarray of float64
-        ln A, μ and σ as in :func:`lognormal`, all of one shape.
+    family : Family
+    log_pe, log_tp, log_curvature : ndarray of float64
+        ln PE, ln(tp / s) and ln s as in :mod:`dicomnode.science.shapes`, all of one shape.
     """
-    slope = np.sqrt(1 + 4 / sigma**2)
-    w_in, w_out = (-1 - slope) / 2, (-1 + slope) / 2
-    x_in, x_out = (np.exp(mu + sigma**2 * (w - 1)) for w in (w_in, w_out))
-    peak, onset, end = np.exp(mu - sigma**2), x_in * (1 + 1 / w_in), x_out * (1 + 1 / w_out)
-    auc = np.exp(log_auc)
-    height_in, height_out = (lognormal(x, auc, mu, sigma) for x in (x_in, x_out))
-    share_onset, share_end = (ndtr((np.log(x) - mu) / sigma) for x in (onset, end))
-    share_peak = ndtr(-sigma)
-    rise, wash_in, wash_out = peak - onset, share_peak - share_onset, share_end - share_peak
+    peak, tp, curvature = np.exp(log_pe), np.exp(log_tp), np.exp(log_curvature)
+    auc = peak * tp * family.area(curvature)
+    heights, times, slopes, shares = [], [], [], []
+    for u in family.steepest(curvature):
+        slope, height = family.slopes(u, curvature)[0], family.log_height(u, curvature)
+        tangent = np.exp(u) * (1 - 1 / slope)
+        heights.append(peak * np.exp(height))
+        slopes.append(slope / (tp * np.exp(u)))
+        times.append(tp * tangent)
+        shares.append(family.share(curvature, np.maximum(tangent, _EARLIEST)))
+    share_peak = family.share(curvature, np.ones_like(curvature))
+    rise, wash_in, wash_out = tp - times[0], share_peak - shares[0], shares[1] - share_peak
     return {
-        "PE": np.exp(log_auc + sigma**2 / 2 - mu) / (np.sqrt(2 * np.pi) * sigma),
-        "TTP": peak,
-        "mTT": np.exp(mu + sigma**2 / 2),
+        "PE": peak,
+        "TTP": tp,
+        "mTT": tp * family.mean(curvature),
         "WiAUC": auc * wash_in,
         "RT": rise,
-        "WiR": -w_in * height_in / x_in,
+        "WiR": slopes[0] * heights[0],
         "WiPI": auc * wash_in / rise,
         "WoAUC": auc * wash_out,
         "WiWoAUC": auc * (wash_in + wash_out),
-        "FT": end - peak,
-        "WoR": w_out * height_out / x_out,
+        "FT": times[1] - tp,
+        "WoR": -slopes[1] * heights[1],
     }
 
 

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from dicomnode.science.sampling import Motion, align, align_whole
+from dicomnode.science.sampling import SATURATED_GREY, Motion, align, align_whole
 
 __all__ = [
     "SATURATED_GREY",
@@ -74,9 +74,6 @@ class Loop:
         """Rows and columns of the pane."""
         return self.contrast.shape[1], self.contrast.shape[2]
 
-
-SATURATED_GREY = 254
-"""From this grey level on, a sample says "at least": JPEG may turn 255 into 254."""
 
 _SPECKLE_SD_DB = 5.57
 """Standard deviation of fully developed single-look speckle in decibels (10 π / (√6 ln 10))."""

@@ -1,10 +1,15 @@
 """Find where a template lies in a frame: weighted normalised cross-correlation, then polishing."""
 
+from typing import NamedTuple
+
 import numpy as np
 from numpy.typing import NDArray
 from scipy import fft
 
-__all__ = ["Matcher", "Polisher", "shrink"]
+__all__ = ["Match", "Matcher", "Polisher", "crop", "shrink"]
+
+_BESIDE = 4
+"""Pixels around a peak that belong to it."""
 
 
 def shrink(frame: NDArray[np.uint8], factor: int) -> NDArray[np.uint8]:
@@ -15,6 +20,15 @@ def shrink(frame: NDArray[np.uint8], factor: int) -> NDArray[np.uint8]:
     summed = summed.reshape(rows, columns, factor).sum(axis=2, dtype=np.uint16)
     means = (summed + factor * factor // 2) // (factor * factor)
     return np.asarray(means, np.uint8)
+
+
+class Match(NamedTuple):
+    """Where a template lies in a frame, how alike they are there, and how much less elsewhere."""
+
+    shift_px: NDArray[np.float64]
+    ncc: float
+    lead: float
+    """NCC at the peak over that at the best place more than a few pixels off."""
 
 
 class Matcher:
@@ -53,13 +67,13 @@ class Matcher:
         self._lags = np.ix_(np.arange(-up, up + 1), np.arange(-across, across + 1))
         self._search = np.array(search)
 
-    def match(self, frame: NDArray[np.uint8]) -> tuple[NDArray[np.float64], float]:
-        """Give the sub-pixel shift of the frame's content against the template, and its NCC."""
+    def match(self, frame: NDArray[np.uint8]) -> Match:
+        """Find the frame's content against the template, to a fraction of a pixel."""
         surface = self._surface(frame.astype(np.float32))
         peak = np.unravel_index(int(np.argmax(surface)), surface.shape)
         part = [_vertex(np.take(surface, peak[1 - axis], 1 - axis), peak[axis]) for axis in (0, 1)]
         shift = np.array(peak, np.float64) - self._search + part
-        return shift, float(surface[peak])
+        return Match(shift_px=shift, ncc=float(surface[peak]), lead=_lead(surface, peak))
 
     def _surface(self, frame: NDArray[np.float32]) -> NDArray[np.float32]:
         frame = frame - np.float32(frame.mean())
@@ -76,6 +90,13 @@ class Matcher:
     ) -> NDArray[np.float32]:
         lags: NDArray[np.float32] = fft.irfft2(known * seen, self._size)[self._lags]
         return lags
+
+
+def _lead(surface: NDArray[np.float32], peak: tuple[np.intp, ...]) -> float:
+    """Height of the peak above everything that is not beside it."""
+    rest = surface.copy()
+    rest[tuple(slice(max(0, at - _BESIDE), at + _BESIDE + 1) for at in peak)] = -1.0
+    return float(surface[peak] - rest.max())
 
 
 def _vertex(line: NDArray[np.float32], peak: np.intp) -> float:

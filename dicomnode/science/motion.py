@@ -12,12 +12,14 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from dicomnode.science.faults import faulty
 from dicomnode.science.following import CLUELESS_NCC, Coarse, Fine, follow
 from dicomnode.science.loop import Loop, static_bright
 from dicomnode.science.matching import Matcher, Polisher, shrink
-from dicomnode.science.sampling import Motion, align, align_whole, gather
+from dicomnode.science.plane import grain_likeness, in_plane
+from dicomnode.science.sampling import Motion, align, align_whole
 
-__all__ = ["Motion", "align", "align_whole", "gather", "register"]
+__all__ = ["Motion", "align", "align_whole", "register"]
 
 _SEARCH_MM = 6.0
 """Farthest a pane is looked for from the reference frame."""
@@ -71,12 +73,14 @@ def register(
     start = _peak_frame(loop)
     coarse = _coarse(frames, weight, _search_px(loop))
     fine = _fine(frames, weight, _region_box(loop, region))
-    shift, ncc = _against_mean(coarse, fine, start)
+    shift, ncc, lead = _against_mean(coarse, fine, start)
     if source == "contrast":
-        shift, ncc = follow(coarse, fine, shift, ncc)
+        shift, ncc = follow(coarse, fine, shift, ncc, lead)
     kept = _kept(ncc)
     if source == "bmode":
         kept &= ncc >= _OUT_OF_PLANE * np.median(ncc)
+        kept &= in_plane(grain_likeness(fine, shift, ncc, loop.spacing_mm))
+    kept &= ~faulty(loop)
     if reference is None:
         reference = _best_near(start, ncc, kept)
     kept[reference] = True
@@ -146,7 +150,7 @@ def _fine(
 
 def _against_mean(
     coarse: Coarse, fine: Fine, start: int
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
     """Match all frames against the mean of the aligned frames: first tier, then second, twice each.
 
     The first template of the first tier is the frame at the start with its neighbours.
@@ -154,8 +158,9 @@ def _against_mean(
     template = coarse.frames[max(0, start - 1) : start + 2].mean(axis=0, dtype=np.float32)
     for _ in range(2):
         matcher = Matcher(template, coarse.weight, coarse.reach)
-        shift, ncc = _stacked(matcher.match(frame) for frame in coarse.frames)
-        shift *= coarse.factor
+        matches = [matcher.match(frame) for frame in coarse.frames]
+        shift = np.stack([match.shift_px for match in matches]) * coarse.factor
+        ncc = np.array([match.ncc for match in matches])
         template = coarse.mean(np.flatnonzero(ncc >= np.median(ncc)), shift)
     shift = _plausible(shift, ncc)
     for _ in range(2):
@@ -163,7 +168,7 @@ def _against_mean(
         polisher = Polisher(fine.mean(best, shift), fine.weight, fine.corner)
         pairs = zip(fine.frames, shift, strict=True)
         shift, ncc = _stacked(polisher.polish(frame, guess) for frame, guess in pairs)
-    return shift, ncc
+    return shift, ncc, np.array([match.lead for match in matches])
 
 
 def _stacked(

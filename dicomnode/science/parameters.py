@@ -15,7 +15,8 @@ class Parameter:
     """UCUM."""
     definition: str
     equation: str
-    """In the lognormal's A, μ, σ and x = t − t0."""
+    """In x = t − t0, u = ln(x/tp) and g of :mod:`dicomnode.science.shapes`; A the area, F its share
+    before x. The closed form for the lognormal is given where it is another one."""
     source: str
     code: tuple[str, str, str]
     """Code value, coding scheme designator, code meaning."""
@@ -23,7 +24,7 @@ class Parameter:
     """How it is set against reference tissue: "ratio", "difference" or "none"."""
 
 
-_VUEBOX = "parameter set in use for CEUS quantification; closed form of the lognormal"
+_VUEBOX = "parameter set in use for CEUS quantification; closed form per family of curves"
 _TEXTBOOK = "Strouthos et al. 2010, doi:10.1109/TUFFC.2010.1550"
 _PRIVATE = "99DICOMNODE"
 
@@ -32,7 +33,7 @@ PARAMETERS: tuple[Parameter, ...] = (
         name="PE",
         unit="{a.u.}",
         definition="Peak enhancement: highest echo power above baseline",
-        equation="A exp(σ²/2 − μ) / (√(2π) σ)",
+        equation="PE; lognormal: A exp(σ²/2 − μ) / (√(2π) σ)",
         source=_VUEBOX,
         code=("PE", _PRIVATE, "Peak Enhancement"),
     ),
@@ -40,7 +41,7 @@ PARAMETERS: tuple[Parameter, ...] = (
         name="TTP",
         unit="s",
         definition="Time to peak: from the arrival of the bolus to peak enhancement",
-        equation="tp = exp(μ − σ²)",
+        equation="tp; lognormal: exp(μ − σ²)",
         source=_TEXTBOOK,
         code=("113069", "DCM", "Time To Peak"),
         relation="difference",
@@ -49,7 +50,7 @@ PARAMETERS: tuple[Parameter, ...] = (
         name="mTT",
         unit="s",
         definition="Local mean transit time: from the arrival of the bolus to its centre of mass",
-        equation="exp(μ + σ²/2)",
+        equation="lognormal: exp(μ + σ²/2); gamma variate: tp (1 + 1/s); LDRW: m (1 + 1/λ); FPT: m",
         source=_TEXTBOOK,
         code=("113052", "DCM", "Mean Transit Time"),
         relation="difference",
@@ -59,7 +60,7 @@ PARAMETERS: tuple[Parameter, ...] = (
         unit="{a.u.}.s",
         definition="Wash-in area: under the curve from tI, where the steepest rising tangent "
         "leaves the baseline, to the peak",
-        equation="A [Φ((ln tp − μ)/σ) − Φ((ln tI − μ)/σ)]",
+        equation="A [F(tp) − F(tI)]; lognormal: F(x) = Φ((ln x − μ)/σ)",
         source=_VUEBOX,
         code=("WIAUC", _PRIVATE, "Wash-in Area Under Curve"),
     ),
@@ -67,7 +68,7 @@ PARAMETERS: tuple[Parameter, ...] = (
         name="RT",
         unit="s",
         definition="Rise time: from tI to the peak",
-        equation="tp − tI, tI = x₋ (1 + 1/w₋)",
+        equation="tp − tI, tI = x₋ (1 − 1/g'(u₋))",
         source=_VUEBOX,
         code=("RT", _PRIVATE, "Rise Time"),
         relation="difference",
@@ -76,7 +77,8 @@ PARAMETERS: tuple[Parameter, ...] = (
         name="WiR",
         unit="{a.u.}/s",
         definition="Wash-in rate: steepest rise",
-        equation="−w₋ f(x₋)/x₋, w₋ = (−1 − √(1 + 4/σ²))/2, x₋ = exp(μ + σ²(w₋ − 1))",
+        equation="g'(u₋) f(x₋)/x₋, g''(u₋) − g'(u₋) + g'(u₋)² = 0, u₋ < 0; "
+        "lognormal: u₋ = −σ² (1 + √(1 + 4/σ²))/2",
         source=_VUEBOX,
         code=("WIR", _PRIVATE, "Wash-in Rate"),
     ),
@@ -93,7 +95,7 @@ PARAMETERS: tuple[Parameter, ...] = (
         unit="{a.u.}.s",
         definition="Wash-out area: under the curve from the peak to tO, where the steepest "
         "falling tangent reaches the baseline",
-        equation="A [Φ((ln tO − μ)/σ) − Φ((ln tp − μ)/σ)]",
+        equation="A [F(tO) − F(tp)]",
         source=_VUEBOX,
         code=("WOAUC", _PRIVATE, "Wash-out Area Under Curve"),
     ),
@@ -109,7 +111,7 @@ PARAMETERS: tuple[Parameter, ...] = (
         name="FT",
         unit="s",
         definition="Fall time: from the peak to tO",
-        equation="tO − tp, tO = x₊ (1 + 1/w₊)",
+        equation="tO − tp, tO = x₊ (1 − 1/g'(u₊))",
         source=_VUEBOX,
         code=("FT", _PRIVATE, "Fall Time"),
         relation="difference",
@@ -118,7 +120,8 @@ PARAMETERS: tuple[Parameter, ...] = (
         name="WoR",
         unit="{a.u.}/s",
         definition="Wash-out rate: steepest fall, as a positive number",
-        equation="w₊ f(x₊)/x₊, w₊ = (−1 + √(1 + 4/σ²))/2, x₊ = exp(μ + σ²(w₊ − 1))",
+        equation="−g'(u₊) f(x₊)/x₊, g''(u₊) − g'(u₊) + g'(u₊)² = 0, u₊ > 0; "
+        "lognormal: u₊ = σ² (−1 + √(1 + 4/σ²))/2",
         source=_VUEBOX,
         code=("WOR", _PRIVATE, "Wash-out Rate"),
     ),

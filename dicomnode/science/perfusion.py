@@ -6,11 +6,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from dicomnode.science.curves import smooth_samples
-from dicomnode.science.fit import Fit, fit_lognormal
+from dicomnode.science.curves import Binned, bin_times, wash_in
+from dicomnode.science.fit import Fit, fit_binned
 from dicomnode.science.kinetics import evaluate
-from dicomnode.science.loop import Loop, linearise, saturated
-from dicomnode.science.sampling import Motion, gather
+from dicomnode.science.loop import Loop
+from dicomnode.science.sampling import Motion, bin_frames, mean_power
 
 __all__ = ["Perfusion", "Regions", "measure_perfusion"]
 
@@ -38,28 +38,28 @@ class Regions:
 
 @dataclass(frozen=True, kw_only=True)
 class Perfusion:
-    """Samples, fit and kinetic parameters of the measured pixels.
+    """Binned samples, fit and kinetic parameters of the measured pixels.
 
     Attributes
     ----------
-    power : ndarray of float32, shape (T, N)
-        Echo power of the pixels of ``regions.measured`` in row-major order, motion-compensated,
-        not smoothed.
-    times_s : ndarray of float64, shape (T,)
-    kept : ndarray of bool, shape (T,)
+    loop : Loop
+    motion : Motion
+        Of the loop, around the lesion.
     fitted : ndarray of bool, shape (R, C)
         The M pixels that were fitted: lesion, ring and a part of the tissue.
+    binned : Binned
+        Their samples, motion-compensated and smoothed, in row-major order.
     fit : Fit
         Of those M pixels.
     parameters : mapping of name to ndarray of float64, shape (M,)
         By the names of :data:`dicomnode.science.kinetics.PARAMETERS`.
     """
 
+    loop: Loop
+    motion: Motion
     regions: Regions
-    power: NDArray[np.float32]
-    times_s: Floats
-    kept: Mask
     fitted: Mask
+    binned: Binned
     fit: Fit
     parameters: Mapping[str, Floats]
 
@@ -76,12 +76,14 @@ class Perfusion:
         }
 
     def mean_curve(self, mask: Mask) -> Floats:
-        """Mean echo power (T,) of measured pixels in ``mask``; NaN where a frame is left out."""
-        inside = mask[self.regions.measured]
-        if not inside.any():
-            return np.full(self.times_s.shape, np.nan)
-        curve = self.power[:, inside].mean(axis=1, dtype=np.float64)
-        return np.where(self.kept, curve, np.nan)
+        """Mean echo power (T,) of the pixels in ``mask``; NaN where a frame is left out."""
+        if not mask.any():
+            return np.full(self.loop.times_s.shape, np.nan)
+        return _mean_curves(self.loop, self.motion, mask.astype(np.uint8))[:, 0]
+
+    def mean_curves(self, labels: NDArray[np.uint8]) -> Floats:
+        """Mean echo power (T, L) of the regions labelled 1..L; NaN where there is none."""
+        return _mean_curves(self.loop, self.motion, labels)
 
 
 def measure_perfusion(
@@ -101,36 +103,30 @@ def measure_perfusion(
     bins : int
         Time bins of the fit.
     """
-    grey = gather(loop.contrast, motion, regions.measured)
-    power = linearise(grey, loop.dynamic_range_db)
+    curve = _mean_curves(loop, motion, regions.lesion.astype(np.uint8))[:, 0]
+    groups = bin_times(loop.times_s, bins, kept=motion.kept, wash_in_s=wash_in(curve, loop.times_s))
+    binned = bin_frames(
+        loop.contrast, motion, regions.measured, groups, loop.dynamic_range_db,
+        smoothing_px=smoothing_px,
+    )  # fmt: skip
     fitted = regions.lesion | regions.ring | _part_of(regions.tissue)
-    chosen = fitted[regions.measured]
-    fit = fit_lognormal(
-        smooth_samples(power, regions.measured, smoothing_px)[:, chosen],
-        loop.times_s,
-        kept=motion.kept,
-        saturated=_saturated_share(grey, regions.measured, smoothing_px, chosen),
-        bins=bins,
-    )
+    binned = binned.of(fitted[regions.measured])
+    fit = fit_binned(binned)
     return Perfusion(
+        loop=loop,
+        motion=motion,
         regions=regions,
-        power=power,
-        times_s=loop.times_s,
-        kept=motion.kept,
         fitted=fitted,
+        binned=binned,
         fit=fit,
         parameters=evaluate(fit),
     )
 
 
-def _saturated_share(
-    grey: NDArray[np.uint8], measured: Mask, smoothing_px: float, chosen: Mask
-) -> NDArray[np.float32] | None:
-    """How much of each smoothed sample was at the top of the grey scale; None where nothing was."""
-    clipped = saturated(grey)
-    if not clipped.any():
-        return None
-    return smooth_samples(clipped.astype(np.float32), measured, smoothing_px)[:, chosen]
+def _mean_curves(loop: Loop, motion: Motion, labels: NDArray[np.uint8]) -> Floats:
+    curves = mean_power(loop.contrast, motion, labels, loop.dynamic_range_db)
+    curves[~motion.kept] = np.nan
+    return curves
 
 
 def _part_of(tissue: Mask) -> Mask:

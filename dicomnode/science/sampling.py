@@ -1,12 +1,29 @@
 """Motion of a loop and motion-compensated samples of its frames."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Motion", "align", "align_whole", "gather"]
+from dicomnode.science.compiled import compiled, in_parallel, vectorised
+from dicomnode.science.curves import Binned, Bins, smooth_masked
+from dicomnode.science.elementary import exp32
+
+__all__ = ["SATURATED_GREY", "Motion", "align", "align_whole", "bin_frames", "mean_power"]
+
+SATURATED_GREY = 254
+"""From this grey level on, a sample says "at least": JPEG may turn 255 into 254."""
+
+_FRAMES_TOGETHER = 16
+
+
+def _nepers_per_grey(dynamic_range_db: float) -> np.float32:
+    """Natural logarithm of echo power per grey level."""
+    if not 0 < dynamic_range_db <= 200:
+        raise ValueError(f"dynamic_range_db: expected 0 to 200 dB, got {dynamic_range_db}")
+    return np.float32(dynamic_range_db * np.log(10) / 2550)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,37 +93,99 @@ def align_whole(frame: NDArray[np.uint8], shift_px: NDArray[np.float64]) -> NDAr
     return np.take(moved, _clipped(frame.shape[1], column), axis=1)
 
 
-def gather(frames: NDArray[np.uint8], motion: Motion, mask: NDArray[np.bool_]) -> NDArray[np.uint8]:
-    """Sample the pixels of a mask in every frame, each frame moved onto the reference frame.
+def bin_frames(
+    frames: NDArray[np.uint8],
+    motion: Motion,
+    mask: NDArray[np.bool_],
+    bins: Bins,
+    dynamic_range_db: float,
+    *,
+    smoothing_px: float = 0.0,
+) -> Binned:
+    """Linearise, compensate and sum the samples of a mask's pixels, each frame read once.
 
-    Interpolation is bilinear in grey level; beyond the pane's edge the edge pixel is repeated.
+    Grey level becomes echo power first and is interpolated then, bilinearly: speckle interpolated
+    in decibels would lose power between two pixels. Smoothing and summing over time commute, so
+    that the few sums are smoothed instead of the many frames.
 
     Parameters
     ----------
     frames : ndarray of uint8, shape (T, R, C)
         Grey levels.
     motion : Motion
-        Of the same T frames. Frames that were not kept are sampled too.
+        Of the same T frames.
     mask : ndarray of bool, shape (R, C)
-        Pixels of the reference frame, N of them.
+        Pixels of the reference frame, N > 0 of them; beyond the pane's edge it is repeated.
+    bins : Bins
+        Of the same T frames.
+    dynamic_range_db : float
+        Decibels between grey 0 and grey 255.
+    smoothing_px : float
+        Standard deviation of a Gaussian mean within the mask; 0 for none.
 
     Returns
     -------
-    ndarray of uint8, shape (T, N)
-        Rounded grey level, pixels in the order of ``numpy.nonzero(mask)``.
+    Binned
+        Of the N pixels in the order of ``numpy.nonzero(mask)``.
     """
     _check(frames, motion, mask)
-    rows, columns = np.nonzero(mask)
-    samples = np.empty((len(frames), len(rows)), np.uint8)
-    for frame, shift, out in zip(frames, motion.shift_px, samples, strict=True):
-        out[:] = _bilinear(frame, rows, columns, shift)
-    return samples
+    box = _box(mask)
+    inside = mask[box]
+    scale = _nepers_per_grey(dynamic_range_db)
+    counts = bins.counts.astype(np.float32)[:, None]
+    total = _binned(frames, motion, bins, box, scale, 0)
+    smooth = _smoother(inside, smoothing_px)
+    if not _any_saturated(frames, bins):
+        return Binned(times_s=bins.times_s, total=smooth(total), count=counts)
+    censored = _binned(frames, motion, bins, box, scale, SATURATED_GREY)
+    count = np.maximum(counts - smooth(censored), 0)
+    return Binned(times_s=bins.times_s, total=smooth(total), count=count)
+
+
+def mean_power(
+    frames: NDArray[np.uint8],
+    motion: Motion,
+    labels: NDArray[np.uint8],
+    dynamic_range_db: float,
+) -> NDArray[np.float64]:
+    """Mean echo power of labelled regions in every frame, each moved onto the reference frame.
+
+    Parameters
+    ----------
+    frames, motion, dynamic_range_db
+        As in :func:`bin_frames`; frames that were not kept are sampled too.
+    labels : ndarray of uint8, shape (R, C)
+        0 outside, 1..L.
+
+    Returns
+    -------
+    ndarray of float64, shape (T, L)
+        NaN for a label without pixels.
+    """
+    _check(frames, motion, labels > 0)
+    box = _box(labels > 0)
+    inside = np.ascontiguousarray(labels[box])
+    sizes = np.bincount(inside.ravel(), minlength=int(labels.max()) + 1)
+    sums = np.zeros((len(frames), len(sizes)))
+    whole, part = _split(motion.shift_px)
+    scale = _nepers_per_grey(dynamic_range_db)
+
+    def add(first: int) -> None:
+        line = np.zeros(inside.shape, np.float32)
+        for t in range(first, min(first + _FRAMES_TOGETHER, len(frames))):
+            line[:] = 0
+            _add_frame(frames[t], _corner(box, whole[t]), part[t], scale, 0, line)
+            _add_by_label(line, inside, sums[t])
+
+    in_parallel(add, range(0, len(frames), _FRAMES_TOGETHER))
+    return np.where(sizes > 0, sums / np.maximum(sizes, 1), np.nan)[:, 1:]
 
 
 def _check(frames: NDArray[np.uint8], motion: Motion, mask: NDArray[np.bool_]) -> None:
-    if frames.ndim != 3 or len(frames) != len(motion.kept):
+    if frames.dtype != np.uint8 or frames.ndim != 3 or len(frames) != len(motion.kept):
         raise ValueError(
-            f"frames: expected shape ({len(motion.kept)}, R, C) as motion, got {frames.shape}"
+            f"frames: expected uint8 grey levels of shape ({len(motion.kept)}, R, C) as motion, "
+            f"got {frames.dtype} of shape {frames.shape}"
         )
     if mask.shape != frames.shape[1:]:
         raise ValueError(f"mask: expected shape {frames.shape[1:]} as frames, got {mask.shape}")
@@ -114,22 +193,105 @@ def _check(frames: NDArray[np.uint8], motion: Motion, mask: NDArray[np.bool_]) -
         raise ValueError(f"mask: expected at least one pixel, got none in shape {mask.shape}")
 
 
-def _bilinear(
-    frame: NDArray[np.uint8],
-    rows: NDArray[np.intp],
-    columns: NDArray[np.intp],
-    shift_px: NDArray[np.float64],
-) -> NDArray[np.uint8]:
-    (row, column), (part_row, part_column) = _split(shift_px)
-    height, width = frame.shape
-    above = np.clip(rows + row, 0, height - 1) * width
-    below = np.clip(rows + row + 1, 0, height - 1) * width
-    left = np.clip(columns + column, 0, width - 1)
-    right = np.clip(columns + column + 1, 0, width - 1)
-    flat = np.ravel(frame)
-    upper = _mix(flat[above + left], flat[above + right], part_column)
-    lower = _mix(flat[below + left], flat[below + right], part_column)
-    return np.rint(_mix(upper, lower, part_row)).astype(np.uint8)
+def _box(mask: NDArray[np.bool_]) -> tuple[slice, slice]:
+    """Smallest rectangle around a mask."""
+    rows, columns = (np.flatnonzero(mask.any(axis=axis)) for axis in (1, 0))
+    return slice(int(rows[0]), int(rows[-1]) + 1), slice(int(columns[0]), int(columns[-1]) + 1)
+
+
+def _corner(box: tuple[slice, slice], whole: NDArray[np.int64]) -> tuple[int, int]:
+    return box[0].start + int(whole[0]), box[1].start + int(whole[1])
+
+
+def _any_saturated(frames: NDArray[np.uint8], bins: Bins) -> bool:
+    brightest = in_parallel(lambda t: int(frames[t].max()), bins.frames)
+    return max(brightest) >= SATURATED_GREY
+
+
+def _smoother(
+    inside: NDArray[np.bool_], sigma_px: float
+) -> Callable[[NDArray[np.float32]], NDArray[np.float32]]:
+    """How sums (K, h, w) become those of the mask's pixels (K, N)."""
+    if not sigma_px:
+        return lambda images: images[:, inside]
+
+    def smooth(images: NDArray[np.float32]) -> NDArray[np.float32]:
+        parts = in_parallel(lambda image: smooth_masked(image, inside, sigma_px)[inside], images)
+        return np.stack(parts)
+
+    return smooth
+
+
+def _binned(
+    frames: NDArray[np.uint8], motion: Motion, bins: Bins, box: tuple[slice, slice],
+    scale: np.float32, limit: int,
+) -> NDArray[np.float32]:  # fmt: skip
+    """Sums (K, h, w) of echo power, or with a limit, of samples at or above that grey level."""
+    size = box[0].stop - box[0].start, box[1].stop - box[1].start
+    sums = np.zeros((len(bins.starts), *size), np.float32)
+    whole, part = _split(motion.shift_px)
+    groups = np.split(bins.frames, bins.starts[1:])
+
+    def add(k: int) -> None:
+        for t in groups[k]:
+            _add_frame(frames[t], _corner(box, whole[t]), part[t], scale, limit, sums[k])
+
+    in_parallel(add, range(len(groups)))
+    return sums
+
+
+@vectorised
+def _add_frame(  # type: ignore[no-untyped-def]  # compiled: numba infers the types
+    frame, corner, part, scale, limit, out
+):
+    """Add a frame's samples, interpolated at ``corner + part``, to ``out`` (h, w)."""
+    height, width = out.shape
+    above, below = np.empty(width + 1, np.float32), np.empty(width + 1, np.float32)
+    last = frame.shape[0] - 1
+    _convert(frame[min(max(corner[0], 0), last)], corner[1], scale, limit, above)
+    low, right = part[0], part[1]
+    high, left = np.float32(1) - low, np.float32(1) - right
+    for r in range(height):
+        _convert(frame[min(max(corner[0] + r + 1, 0), last)], corner[1], scale, limit, below)
+        line = out[r]
+        for c in range(width):
+            line[c] += left * (high * above[c] + low * below[c]) + right * (
+                high * above[c + 1] + low * below[c + 1]
+            )
+        above, below = below, above
+
+
+@compiled
+def _add_by_label(image, labels, sums):  # type: ignore[no-untyped-def]
+    """Add every sample to its label's sum."""
+    for r in range(image.shape[0]):
+        for c in range(image.shape[1]):
+            sums[labels[r, c]] += image[r, c]
+
+
+@vectorised
+def _convert(source, left, scale, limit, out):  # type: ignore[no-untyped-def]
+    """Write a row's echo power, or which of its samples reach ``limit`` if that is not 0."""
+    last = source.size - 1
+    first, end = min(max(-left, 0), out.size), max(min(source.size - left, out.size), 0)
+    inner = source[left + first : left + end] if end > first else source[:0]
+    if limit > 0:
+        for c in range(inner.size):
+            out[first + c] = np.float32(inner[c] >= limit)
+    else:
+        for c in range(inner.size):
+            out[first + c] = exp32(np.float32(inner[c]) * scale)
+    if end <= first:
+        first, end = out.size, out.size
+        edge = source[0 if left < 0 else last]
+        value = np.float32(edge >= limit) if limit > 0 else exp32(np.float32(edge) * scale)
+        for c in range(out.size):
+            out[c] = value
+        return
+    for c in range(first):
+        out[c] = out[first]
+    for c in range(end, out.size):
+        out[c] = out[end - 1]
 
 
 def _mix(

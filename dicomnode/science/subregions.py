@@ -9,7 +9,7 @@ from scipy import ndimage
 from dicomnode.science.codebook import FEATURE_NAMES, KINDS, Codebook
 from dicomnode.science.findings import UNRELIABLE
 from dicomnode.science.fit import Fit
-from dicomnode.science.kinetics import lognormal_parameters
+from dicomnode.science.kinetics import curve_parameters
 
 __all__ = [
     "FEATURE_NAMES",
@@ -79,9 +79,11 @@ def _timed(features: Floats) -> Floats:
     return np.asarray(np.clip(share, 0, 1))
 
 
-def _log_rise(log_sigma: Floats) -> Floats:
-    zero = np.zeros_like(log_sigma)
-    return np.log(lognormal_parameters(zero, zero, np.exp(log_sigma))["RT"])
+def _log_times(fit: Fit, log_curvature: Floats) -> Floats:
+    """ln(mTT / tp) and ln(RT / tp), shape (2, N)."""
+    zero = np.zeros_like(log_curvature)
+    unit = curve_parameters(fit.family, zero, zero, log_curvature)
+    return np.log(np.stack([unit["mTT"], unit["RT"]]))
 
 
 def feature_covariance(fit: Fit, features: Floats) -> Floats:
@@ -89,20 +91,14 @@ def feature_covariance(fit: Fit, features: Floats) -> Floats:
 
     The reference tissue, a mean over many pixels, counts as known.
     """
-    sigma2, peak = np.exp(2 * fit.log_sigma), np.exp(fit.mu - np.exp(2 * fit.log_sigma))
-    one, none = np.ones_like(peak), np.zeros_like(peak)
-    h = 1e-4
-    rise = (_log_rise(fit.log_sigma + h) - _log_rise(fit.log_sigma - h)) / (2 * h)
-    jacobian = np.stack(
-        [
-            np.stack([one, -one, sigma2 - 1, none], axis=1),
-            np.stack([none, peak, -2 * sigma2 * peak, one], axis=1),
-            np.stack([none, one, sigma2, none], axis=1),
-            np.stack([none, one, rise, none], axis=1),
-        ],
-        axis=1,
-    )
-    jacobian[:, 1:] *= _timed(features)[..., None]
+    jacobian = np.zeros((fit.log_pe.size, 4, 4))  # of ln PE, ln tp, ln s, t0
+    jacobian[:, 0, 0] = 1
+    jacobian[:, 1, 1], jacobian[:, 1, 3] = np.exp(fit.log_tp), 1
+    jacobian[:, 2:, 1] = 1
+    h = 1e-3
+    change = _log_times(fit, fit.log_curvature + h) - _log_times(fit, fit.log_curvature - h)
+    jacobian[:, 2:, 2] = change.T / (2 * h)
+    jacobian[:, 1:] *= _timed(features)[:, :, np.newaxis]
     return np.asarray(jacobian @ fit.covariance[:, :4, :4] @ jacobian.transpose(0, 2, 1))
 
 

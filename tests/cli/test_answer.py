@@ -10,7 +10,8 @@ from rich.console import Console
 from dicomnode.cli.answer import SHOWN, Answer, answer_of_document, show_answer
 from dicomnode.cli.returned import answer_of_report
 from dicomnode.errors import Reason
-from dicomnode.outputs.document import ParameterPart, SubRegionPart, document
+from dicomnode.outputs.document import document
+from dicomnode.outputs.schema import ParameterPart, SubRegionPart
 from dicomnode.outputs.write import write_outputs
 from dicomnode.pipeline import Result
 from dicomnode.science.findings import Findings

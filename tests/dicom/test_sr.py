@@ -14,6 +14,7 @@ from dicomnode.dicom import codes, sr
 from dicomnode.dicom.context import study_context
 from dicomnode.dicom.seg import segmentation
 from dicomnode.errors import OutputError, Reason
+from dicomnode.science.kinetics import PARAMETERS
 
 Judge = Callable[[str, Dataset | Path], list[str]]
 PRIVATE = ("<99DICOMNODE>", "Coding Scheme")
@@ -74,9 +75,116 @@ def test_sub_regions_are_measured_on_their_seg_frame(
         and item.ReferencedSOPSequence[0].ReferencedSOPInstanceUID == seg.SOPInstanceUID
     ]
     assert frames == [2, 3, 4, 5, 6]
-    regions = example.findings().subregions
+    found = example.findings()
+    regions = [found.whole, *found.subregions, found.tissue]
     medians = [region.parameters["TTP"].median for region in regions if region.parameters]
     assert np.allclose(numbers(dataset, "113069")[::3], medians, rtol=1e-5)
+
+
+def measured(dataset: Dataset, group: str) -> dict[tuple[str, ...], float]:
+    """Numbers of a group by name and modifiers, with their unit last."""
+    found = {}
+    for container in items(dataset):
+        names = [part for part in container.get("ContentSequence", ()) if "TextValue" in part]
+        if not any(part.TextValue == group for part in names):
+            continue
+        for item in container.ContentSequence:
+            if item.ValueType == "NUM":
+                modifiers = [m.ConceptCodeSequence[0] for m in item.get("ContentSequence", ())]
+                value = item.MeasuredValueSequence[0]
+                unit = value.MeasurementUnitsCodeSequence[0].CodeValue
+                words = [item.ConceptNameCodeSequence[0], *modifiers]
+                key = (*(word.CodeValue for word in words), unit)
+                assert key not in found, f"{key} is in the group twice"
+                found[key] = float(value.NumericValue)
+    return found
+
+
+def test_relative_values_cannot_be_taken_for_absolute_ones(
+    made: tuple[Dataset, Dataset], example: ModuleType
+) -> None:
+    dataset, _ = made
+    found = example.findings()
+    groups = {f"Sub-region {r.number}": r for r in found.subregions if r.parameters}
+    for name, region in {**groups, "Lesion": found.whole}.items():
+        numbers_ = measured(dataset, name)
+        median = codes.MEDIAN.value
+        expected = {
+            ("PE", median, "{a.u.}"): region.parameters["PE"],
+            ("113069", median, "s"): region.parameters["TTP"],
+            ("REL-PE", "TISSUERATIO", median, "1"): region.relative["PE"],
+            ("REL-TTP", "TISSUEDIFF", median, "s"): region.relative["TTP"],
+        }
+        for key, spread in expected.items():
+            assert numbers_[key] == pytest.approx(spread.median, rel=1e-5), (name, key)
+        related = {key for key in numbers_ if key[0].startswith("REL-")}
+        assert len(related) == len(region.relative)
+        assert all({"TISSUERATIO", "TISSUEDIFF"} & set(key) for key in related)
+    assert not any(key[0].startswith("REL-") for key in measured(dataset, "Reference tissue"))
+
+
+def test_every_relation_of_the_table_has_a_code_that_fits_dicom() -> None:
+    for parameter in PARAMETERS:
+        if parameter.relation == "none":
+            continue
+        code, method = codes.relative_parameter(parameter.name)
+        assert code.value != parameter.code[0]
+        assert len(code.value) <= 16
+        assert parameter.code[2] in code.meaning
+        assert code.meaning.endswith("reference tissue")
+        assert len(code.meaning) <= 64
+        assert (method == codes.RATIO_TO_TISSUE) is (parameter.relation == "ratio")
+
+
+def test_every_region_says_when_contrast_arrives_and_from_what_level(
+    made: tuple[Dataset, Dataset], example: ModuleType
+) -> None:
+    dataset, _ = made
+    for curve in example.findings().curves:
+        group = curve.name.capitalize() if curve.number is None else f"Sub-region {curve.number}"
+        numbers_ = measured(dataset, group)
+        assert numbers_["126371", "MEANCURVE", "s"] == curve.arrival_s
+        assert numbers_["BASELINE", "MEANCURVE", "{a.u.}"] == curve.baseline
+
+
+def test_reference_tissue_is_a_group_of_its_own(
+    made: tuple[Dataset, Dataset], example: ModuleType
+) -> None:
+    dataset, _ = made
+    (finding,) = [
+        item.ConceptCodeSequence[0]
+        for item in items(dataset)
+        if item.get("ValueType") == "CODE"
+        and item.ConceptCodeSequence[0].CodeValue == codes.REFERENCE_REGION.value
+    ]
+    assert finding.CodingSchemeDesignator == "NCIt"
+    tissue = measured(dataset, "Reference tissue")
+    median = example.findings().tissue.parameters["mTT"].median
+    assert tissue["113052", codes.MEDIAN.value, "s"] == pytest.approx(median, rel=1e-5)
+    bare, _ = report(example, bare=True)
+    assert "Reference tissue" not in texts(bare)
+
+
+def test_the_result_says_how_far_it_can_be_relied_on(
+    made: tuple[Dataset, Dataset], example: ModuleType
+) -> None:
+    dataset, _ = made
+    found = measured(dataset, "Quality")
+    assert found["STABILITY", "TIMEBLOCKS", codes.MEDIAN.value, "1"] == 0.86
+    assert found["REPLICATES", "TIMEBLOCKS", "1"] == 10
+    assert found["RECIRCULATION", "%"] == pytest.approx(18)
+    assert f"Warning: {example.WARNING}" in texts(dataset)
+    assert "Bolus curve model: lognormal; deviance of the others above it: gamma" in texts(dataset)
+    models = [
+        item.ConceptCodeSequence[0].CodeValue
+        for item in items(dataset)
+        if item.get("ValueType") == "CODE"
+        and item.ConceptNameCodeSequence[0].CodeValue == codes.CURVE_MODEL.value
+    ]
+    assert models == ["LOGNORMAL"]
+    bare, _ = report(example, bare=True)
+    assert numbers(bare, codes.STABILITY.value) == []
+    assert "Warning" not in texts(bare)
 
 
 def test_the_outline_lies_on_the_contrast_pane(
@@ -161,7 +269,7 @@ def test_values_that_are_not_finite_are_left_out(example: ModuleType) -> None:
     findings = replace(findings, subregions=(region, *findings.subregions[1:]))
     exam, context = example.exam(), example.context()
     dataset = sr.report(exam, findings, context, segmentation(exam, findings, context))
-    assert len(numbers(dataset, "PE")) == 11
+    assert len(numbers(dataset, "PE")) == 3 * 6 - 1
 
 
 def test_a_feature_carries_its_own_unit(example: ModuleType) -> None:

@@ -1,3 +1,4 @@
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 
@@ -62,6 +63,12 @@ def test_maps_lie_in_the_full_image_with_the_names_of_the_plan(
         np.testing.assert_array_equal(inside, found.subregion_map)
         assert maps["subregion"].sum() == found.subregion_map.sum()
         assert np.isfinite(maps["PE"]).sum() == np.isfinite(found.maps["PE"]).sum()
+        agreement = maps["agreement"][exam.contrast.slices]
+        np.testing.assert_array_equal(agreement, found.stability.agreement)
+        np.testing.assert_array_equal(np.isfinite(agreement), found.lesion_mask)
+    undivided = write_maps(exam, replace(found, stability=None), tmp_path)
+    with np.load(undivided.path) as maps:
+        assert "agreement" not in maps
 
 
 def test_a_refusal_is_a_report_of_its_own_kind(example: ModuleType, tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ The lesion is an ellipse with a fast rim, a slow core and an unreliable speck; c
 lognormal boluses of plausible breast lesions, with noise from a fixed seed.
 """
 
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -20,6 +21,7 @@ from dicomnode.dicom.context import Context, exam_context
 from dicomnode.dicom.exam import Clip, Exam
 from dicomnode.science.findings import (
     UNRELIABLE,
+    Bolus,
     Check,
     Contribution,
     Curve,
@@ -28,10 +30,12 @@ from dicomnode.science.findings import (
     Lesion,
     ModelUse,
     Quality,
+    Region,
     Spread,
+    Stability,
     SubRegion,
 )
-from dicomnode.science.kinetics import PARAMETERS, lognormal, lognormal_parameters
+from dicomnode.science.kinetics import FAMILIES, PARAMETERS, curve_parameters, lognormal, relative
 
 ROWS, COLUMNS = 243, 331  # neither their product nor a row is a multiple of 8
 PANE_ROWS, PANE_COLUMNS = 201, 151
@@ -40,6 +44,11 @@ CONTRAST = Box(row=22, column=171, rows=PANE_ROWS, columns=PANE_COLUMNS)
 SPACING_MM = (0.17, 0.19)
 FRAMES = 48
 REFERENCE = 19
+BASELINE = 0.02
+WARNING = (
+    "The speckle looks like a dynamic range of 52 dB where 60 dB was taken from the vendor's "
+    "table: transit times may be off by a tenth."
+)
 
 KINDS = {  # number: name, ln AUC, mu, sigma, arrival
     1: ("poorly perfused", 0.4, 3.2, 0.9, 9.0),
@@ -47,6 +56,7 @@ KINDS = {  # number: name, ln AUC, mu, sigma, arrival
     4: ("fast, strong", 4.4, 2.9, 0.8, 6.5),
     5: ("very fast, early wash-out", 4.3, 2.4, 0.7, 6.0),
 }
+TISSUE = ("reference tissue", 2.9, 3.3, 0.85, 8.0)
 
 
 def times() -> NDArray[np.float64]:
@@ -80,29 +90,48 @@ def outline(mask: NDArray[np.bool_]) -> NDArray[np.float64]:
     return np.array([*points, points[0]])
 
 
+def pixels(kind: NDArray[np.float64], rng: np.random.Generator) -> dict[str, NDArray[np.float64]]:
+    """Parameters of pixels around a kind (ln AUC, mu, sigma, arrival), (4, ...); NaN stays NaN."""
+    smooth = rng.normal(size=kind.shape)
+    if kind.ndim == 3:
+        smooth = 10 * gaussian_filter(smooth, (0, 3, 3))
+    log_auc, mu, sigma, arrival = kind + 0.15 * smooth
+    sigma = np.clip(sigma, 0.4, 1.5)
+    log_pe = log_auc + sigma**2 / 2 - mu - np.log(np.sqrt(2 * np.pi) * sigma)
+    values = curve_parameters(FAMILIES["lognormal"], log_pe, mu - sigma**2, -2 * np.log(sigma))
+    return values | {"QOF": np.where(np.isfinite(arrival), 0.8, np.nan), "arrival": arrival}
+
+
 def maps(label: NDArray[np.uint8], rng: np.random.Generator) -> dict[str, NDArray[np.float32]]:
-    smooth = gaussian_filter(rng.normal(size=(3, *label.shape)), (0, 3, 3)) * 1.5
-    fields = np.full((3, *label.shape), np.nan)
-    for number, (_, log_auc, mu, sigma, _) in KINDS.items():
-        for field, value, noise in zip(fields, (log_auc, mu, sigma), smooth, strict=True):
-            field[label == number] = value + noise[label == number]
-    values = lognormal_parameters(*fields[:2], np.clip(fields[2], 0.4, 1.5))
-    values["QOF"] = np.where(label > 0, 0.8, np.nan)
-    return {name: value.astype(np.float32) for name, value in values.items()}
+    fields = np.full((4, *label.shape), np.nan)
+    for number, (_, *kind) in KINDS.items():
+        fields[:, label == number] = np.array(kind)[:, None]
+    return {name: value.astype(np.float32) for name, value in pixels(fields, rng).items()}
+
+
+def reference_pixels(rng: np.random.Generator) -> dict[str, NDArray[np.float64]]:
+    """Parameters of 500 pixels of reference tissue."""
+    return pixels(np.repeat(np.array(TISSUE[1:])[:, None], 500, axis=1), rng)
 
 
 def curves(times_s: NDArray[np.float64], rng: np.random.Generator) -> tuple[Curve, ...]:
     rows = [(name, number, *kind) for number, (name, *kind) in KINDS.items()]
-    rows += [
-        ("lesion", None, 3.9, 2.95, 0.85, 6.5),
-        ("reference tissue", None, 2.9, 3.3, 0.85, 8.0),
-    ]
+    rows += [("lesion", None, 3.9, 2.95, 0.85, 6.5), (TISSUE[0], None, *TISSUE[1:])]
     result = []
     for name, number, log_auc, mu, sigma, arrival in rows:
-        fitted = lognormal(times_s, np.exp(log_auc), mu, sigma, arrival) + 0.02
+        fitted = lognormal(times_s, np.exp(log_auc), mu, sigma, arrival) + BASELINE
         power = fitted * rng.gamma(60, 1 / 60, len(times_s))
         power[[7, 31]] = np.nan
-        result.append(Curve(name=name, number=number, power=power, fitted=fitted))
+        result.append(
+            Curve(
+                name=name,
+                number=number,
+                power=power,
+                fitted=fitted,
+                arrival_s=arrival,
+                baseline=BASELINE,
+            )
+        )
     return tuple(result)
 
 
@@ -128,38 +157,66 @@ def bmode_pane(label: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np
     return speckle(gaussian_filter(mean, 1.5), rng)
 
 
+def spreads(
+    values: Mapping[str, NDArray[np.floating]], *, against_tissue: bool = False
+) -> dict[str, Spread]:
+    """Median and quartiles of what is finite, in the units of the table or of its relations."""
+    result = {}
+    for parameter in PARAMETERS:
+        if parameter.name in values:
+            found = values[parameter.name]
+            q1, median, q3 = np.quantile(found[np.isfinite(found)], (0.25, 0.5, 0.75))
+            ratio = against_tissue and parameter.relation == "ratio"
+            result[parameter.name] = Spread(
+                median=float(median),
+                q1=float(q1),
+                q3=float(q3),
+                unit="1" if ratio else parameter.unit,
+            )
+    return result
+
+
+def region(
+    values: Mapping[str, NDArray[np.floating]], tissue: Mapping[str, NDArray[np.float64]]
+) -> Region:
+    wide = {name: value.astype(np.float64) for name, value in values.items()}
+    return Region(
+        parameters=spreads(wide), relative=spreads(relative(wide, tissue), against_tissue=True)
+    )
+
+
 def subregions(
-    label: NDArray[np.uint8], values: dict[str, NDArray[np.float32]]
+    label: NDArray[np.uint8],
+    values: Mapping[str, NDArray[np.float32]],
+    tissue: Mapping[str, NDArray[np.float64]],
 ) -> tuple[SubRegion, ...]:
-    units = {parameter.name: parameter.unit for parameter in PARAMETERS}
-    area = float((label > 0).sum())
     result = []
     names = {number: name for number, (name, *_) in KINDS.items()} | {UNRELIABLE: "unreliable"}
     for number, name in names.items():
         mask = label == number
-        if not mask.any():
-            continue
-        spreads = {
-            key: Spread(
-                median=float(np.median(value[mask])),
-                q1=float(np.quantile(value[mask], 0.25)),
-                q3=float(np.quantile(value[mask], 0.75)),
-                unit=units[key],
-            )
-            for key, value in values.items()
-            if number != UNRELIABLE
-        }
-        pixels = float(mask.sum())
+        inside = {key: value[mask] for key, value in values.items()}
+        measured = region(inside, tissue) if number != UNRELIABLE else region({}, tissue)
+        share = float(mask.sum())
         result.append(
             SubRegion(
                 number=number,
                 name=name,
-                fraction=pixels / area,
-                area_mm2=pixels * SPACING_MM[0] * SPACING_MM[1],
-                parameters=spreads,
+                fraction=share / float((label > 0).sum()),
+                area_mm2=share * SPACING_MM[0] * SPACING_MM[1],
+                parameters=measured.parameters,
+                relative=measured.relative,
             )
         )
     return tuple(result)
+
+
+def stability(label: NDArray[np.uint8]) -> Stability:
+    """Pixels in the middle of a sub-region keep their label, those at its edge less often."""
+    inside = np.zeros(label.shape)
+    for number in np.unique(label):
+        inside = np.maximum(inside, gaussian_filter((label == number).astype(float), 2))
+    agreement = np.where(label > 0, inside, np.nan).astype(np.float32)
+    return Stability(ari=0.86, replicates=10, agreement=agreement)
 
 
 def diagnosis() -> Diagnosis:
@@ -228,7 +285,8 @@ def findings() -> Findings:
     ring = (gaussian_filter(mask.astype(float), 6) > 0.08) & ~mask
     tissue = np.zeros_like(mask)
     tissue[150:180, 10:140] = True
-    values = maps(label, rng)
+    values, reference = maps(label, rng), reference_pixels(rng)
+    reliable = mask & (label != UNRELIABLE)
     kept = np.ones(FRAMES, np.bool_)
     kept[[7, 31]] = False
     shift = np.column_stack([2.5 * np.sin(times_s / 4), 1.5 * np.cos(times_s / 4) - 1.5])
@@ -256,11 +314,21 @@ def findings() -> Findings:
             enlargement_ratio=1.31,
             outlines=(outline(mask),),
         ),
-        subregions=subregions(label, values),
+        subregions=subregions(label, values, reference),
+        whole=region({name: value[reliable] for name, value in values.items()}, reference),
+        tissue=Region(parameters=spreads(reference), relative={}),
+        bolus=Bolus(
+            family="lognormal",
+            deviances={"lognormal": 0.0, "gamma variate": 41.7, "ldrw": 12.9, "fpt": 30.2},
+            recirculation=0.18,
+            dispersion=0.71,
+        ),
+        stability=stability(label),
         features={"fraction_5": 0.21, "entropy": 1.24},
         diagnosis=diagnosis(),
         quality=quality(),
         models=models(),
+        warnings=(WARNING,),
     )
 
 
@@ -273,9 +341,13 @@ def bare_findings() -> Findings:
         bmode_image=None,
         subregion_map=np.where(full.lesion_mask, UNRELIABLE, 0).astype(np.uint8),
         subregions=(),
+        whole=Region(parameters={}, relative={}),
+        tissue=Region(parameters={}, relative={}),
+        stability=None,
+        warnings=(),
         maps=nothing,
         curves=tuple(
-            replace(curve, fitted=np.full_like(curve.fitted, np.nan))
+            replace(curve, fitted=np.full_like(curve.fitted, np.nan), arrival_s=None, baseline=None)
             for curve in full.curves
             if curve.number is None
         ),

@@ -4,12 +4,13 @@ from scipy.integrate import quad
 from scipy.optimize import minimize_scalar
 
 from dicomnode.science.kinetics import (
+    FAMILIES,
     PARAMETERS,
+    curve_parameters,
     fpt,
     gamma_variate,
     ldrw,
     lognormal,
-    lognormal_parameters,
     recirculation,
     relative,
 )
@@ -57,11 +58,13 @@ def test_recirculation_begins_after_its_delay_and_holds_its_share():
     assert area == pytest.approx(0.3 * 2.0, rel=0.02)
 
 
-@pytest.mark.parametrize("sigma", [0.3, 0.6, 0.9, 1.4])
-@pytest.mark.parametrize("mu", [1.5, 3.0])
-def test_closed_forms_agree_with_the_curve_itself(mu, sigma):
+@pytest.mark.parametrize("curvature", [1.75, 2.5, 5.0, 12.0])
+@pytest.mark.parametrize("family", FAMILIES.values(), ids=lambda family: family.name)
+def test_closed_forms_agree_with_the_curve_itself(family, curvature):
+    tp, s = 9.0, np.float64(curvature)
+
     def f(x):
-        return float(lognormal(x, 5.0, mu, sigma))
+        return float(5.0 * np.exp(family.log_height(np.log(x / tp), s)))
 
     def slope(x):
         h = 1e-5 * x
@@ -69,27 +72,47 @@ def test_closed_forms_agree_with_the_curve_itself(mu, sigma):
 
     found = {
         name: float(value)
-        for name, value in lognormal_parameters(
-            np.log(5.0), np.float64(mu), np.float64(sigma)
+        for name, value in curve_parameters(
+            family, np.log(5.0), np.log(tp), np.log(s)
         ).items()
     }
-    tp = minimize_scalar(lambda x: -f(x), bounds=(1e-3, 200), method="bounded",
-                         options={"xatol": 1e-9}).x  # fmt: skip
     rise = minimize_scalar(lambda x: -slope(x), bounds=(tp * 1e-3, tp), method="bounded",
                            options={"xatol": 1e-9}).x  # fmt: skip
     fall = minimize_scalar(slope, bounds=(tp, 20 * tp), method="bounded",
                            options={"xatol": 1e-9}).x  # fmt: skip
     onset, end = rise - f(rise) / slope(rise), fall - f(fall) / slope(fall)
+    whole = {"limit": 500, "points": [tp / 2, tp, 3 * tp, 10 * tp]}
+    area = quad(f, 1e-9, 1000 * tp, **whole)[0]
     expected = {
         "PE": f(tp), "TTP": tp, "WiR": slope(rise), "WoR": -slope(fall),
         "RT": tp - onset, "FT": end - tp,
-        "WiAUC": quad(f, onset, tp)[0], "WoAUC": quad(f, tp, end)[0],
-        "WiPI": quad(f, onset, tp)[0] / (tp - onset), "WiWoAUC": quad(f, onset, end)[0],
-        "mTT": np.exp(mu + sigma**2 / 2),
+        "WiAUC": quad(f, max(onset, 1e-9), tp)[0], "WoAUC": quad(f, tp, end)[0],
+        "WiPI": quad(f, max(onset, 1e-9), tp)[0] / (tp - onset),
+        "WiWoAUC": quad(f, max(onset, 1e-9), end)[0],
+        "mTT": quad(lambda x: x * f(x), 1e-9, 1000 * tp, **whole)[0] / area,
     }  # fmt: skip
     assert found.keys() == expected.keys()
     for name, value in expected.items():
         assert found[name] == pytest.approx(value, rel=2e-3), name
+    assert float(family.area(s)) == pytest.approx(area / (5.0 * tp), rel=1e-4)
+
+
+@pytest.mark.parametrize("family", FAMILIES.values(), ids=lambda family: family.name)
+def test_a_family_is_the_textbook_curve_of_its_name(family):
+    s, x = np.float64(2.6), np.linspace(0.2, 60, 400)
+    late, early = (s - 0.5) / 2, (s + 0.5) / 2
+    slow, fast = (s - 1.5) / 2, (s + 1.5) / 2
+    textbook = {
+        "lognormal": lognormal(x, 1.0, np.log(8.0) + 1 / s, s**-0.5),
+        "gamma variate": gamma_variate(x, 1.0, s, 8.0 / s),
+        "LDRW": ldrw(x, 1.0, 8.0 * np.sqrt(early / late), 2 * np.sqrt(early * late)),
+        "FPT": fpt(x, 1.0, 8.0 * np.sqrt(fast / slow), 2 * np.sqrt(fast * slow)),
+    }[family.name]
+    curve = np.exp(family.log_height(np.log(x / 8.0), s)) / (8.0 * family.area(s))
+    np.testing.assert_allclose(curve, textbook, rtol=1e-9, atol=1e-12)
+    share = family.share(s, x / 8.0)
+    whole = np.concatenate([[0.0], np.cumsum((curve[1:] + curve[:-1]) / 2 * np.diff(x))])
+    np.testing.assert_allclose(share - share[0], whole, atol=2e-3)
 
 
 def test_every_parameter_has_a_unit_an_equation_and_a_code_that_fits_dicom():

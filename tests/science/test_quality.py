@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from matplotlib.image import imread
 
-from dicomnode.science.evidence import flashes
+from dicomnode.science.faults import flashes
 from dicomnode.science.loop import Loop, linearise
 from dicomnode.science.motion import Motion
 from dicomnode.science.quality import RULES, assess, early, refusals
@@ -149,14 +149,9 @@ def test_a_loop_that_ends_at_the_peak_says_so(good):
     assert "wash-out recorded" in failed(assessed(loop_of(good.contrast[:40])))
 
 
-def test_the_arrival_of_a_fit_counts_before_that_of_the_curve(good):
-    class EarlyFit:
-        log_auc = mu = log_sigma = np.zeros(3)
-        t0_s = np.array([0.2, 0.3, 50.0])
-        qof = np.array([1.0, 1.0, 0.0])
-
+def test_the_arrival_of_a_fitted_curve_counts_before_that_of_the_curve(good):
     curve = np.array([linearise(frame[LESION], 60.0).mean() for frame in good.contrast])
-    quality = assess(good, still(good), curve, LESION, EarlyFit())
+    quality = assess(good, still(good), curve, LESION, arrival_s=0.25)
     assert failed(quality) == ["baseline"]
 
 

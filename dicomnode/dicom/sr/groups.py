@@ -1,7 +1,6 @@
-"""Measurement groups of the structured report: lesion, sub-regions, answer, quality."""
+"""Measurement groups of the structured report: answer, lesion, sub-regions, tissue, quality."""
 
-import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from typing import TypeAlias
 
 import numpy as np
@@ -30,19 +29,23 @@ from dicomnode.dicom import codes
 from dicomnode.dicom.context import Context, laterality
 from dicomnode.dicom.exam import Box, Exam
 from dicomnode.dicom.segments import Segment, Task, algorithm
-from dicomnode.science.features import FEATURES
-from dicomnode.science.findings import Check, Diagnosis, Findings, SubRegion
+from dicomnode.dicom.sr.rows import (
+    TISSUE,
+    Row,
+    contributions,
+    kinetics,
+    measurements,
+    of_mean_curve,
+    of_quality,
+    probabilities,
+)
+from dicomnode.science.findings import Bolus, Check, Findings, SubRegion
 
 __all__ = ["comment", "exam_groups", "remarks"]
 
 Group: TypeAlias = (
     "PlanarROIMeasurementsAndQualitativeEvaluations | MeasurementsAndQualitativeEvaluations"
 )
-FEATURE_UNITS: Mapping[str, str] = {feature.name: feature.unit for feature in FEATURES}
-"""UCUM unit of each feature of this project; a bundle of a site may bring others, unitless here."""
-
-Row: TypeAlias = "tuple[Code, float | None, str, Code | None]"
-"""Name, value, UCUM unit and derivation of one measurement."""
 
 
 def exam_groups(
@@ -59,6 +62,7 @@ def exam_groups(
             for part in rest
             if part.subregion in regions
         ),
+        *_tissue(findings, context),
         _quality(findings, context),
     ]
 
@@ -68,13 +72,13 @@ def remarks(
     context: Context,
     texts: Sequence[str],
     evaluations: Sequence[tuple[Code, Code]] = (),
-    measurements: Sequence[Measurement] = (),
+    numbers: Sequence[Measurement] = (),
     algorithm_id: AlgorithmIdentification | None = None,
 ) -> MeasurementsAndQualitativeEvaluations:
     """Return a group about the whole exam (TID 1501) with coded answers, numbers and comments."""
     group = MeasurementsAndQualitativeEvaluations(
         tracking_identifier=_tracking(name, str(context.uid("tracking", name))),
-        measurements=list(measurements) or None,
+        measurements=list(numbers) or None,
         qualitative_evaluations=[QualitativeEvaluation(*pair) for pair in evaluations],
         algorithm_id=algorithm_id,
     )
@@ -94,7 +98,7 @@ def comment(text: str) -> TextContentItem:
 def _answer(findings: Findings, context: Context) -> Group:
     diagnosis = findings.diagnosis
     evaluations = [(codes.DECISION_NAME, codes.DECISIONS[diagnosis.decision])]
-    numbers = _measurements([*_probabilities(diagnosis), *_contributions(diagnosis)])
+    numbers = measurements([*probabilities(diagnosis), *contributions(diagnosis)])
     texts = [f"Indeterminate: {reason.text}" for reason in diagnosis.reasons]
     used = _algorithm("classify", findings, context)
     return remarks("Classification", context, texts, evaluations, numbers, used)
@@ -102,11 +106,14 @@ def _answer(findings: Findings, context: Context) -> Group:
 
 def _lesion(exam: Exam, findings: Findings, context: Context, part: Segment) -> Group:
     lesion, diagnosis = findings.lesion, findings.diagnosis
-    rows: list[Row] = [
-        (codes.AREA, lesion.area_mm2, "mm2", None),
-        (codes.LONG_AXIS, lesion.long_axis_mm, "mm", None),
-        (codes.SHORT_AXIS, lesion.short_axis_mm, "mm", None),
-        (codes.ENLARGEMENT, lesion.enlargement_ratio, "1", None),
+    rows = [
+        Row(codes.AREA, lesion.area_mm2, "mm2"),
+        Row(codes.LONG_AXIS, lesion.long_axis_mm, "mm"),
+        Row(codes.SHORT_AXIS, lesion.short_axis_mm, "mm"),
+        Row(codes.ENLARGEMENT, lesion.enlargement_ratio, "1"),
+        *probabilities(diagnosis),
+        *kinetics(findings.whole.parameters, findings.whole.relative),
+        *of_mean_curve(findings, "lesion"),
     ]
     clip, frame = exam.frame_of(findings.reference_frame)
     source = SourceImageForRegion(clip.header.SOPClassUID, clip.header.SOPInstanceUID, [frame])
@@ -120,7 +127,7 @@ def _lesion(exam: Exam, findings: Findings, context: Context, part: Segment) -> 
         qualitative_evaluations=[
             QualitativeEvaluation(codes.DECISION_NAME, codes.DECISIONS[diagnosis.decision])
         ],
-        measurements=_measurements([*rows, *_probabilities(diagnosis)]),
+        measurements=measurements(rows),
         tracking_identifier=_tracking(part.tracking_id, part.tracking_uid(context)),
         finding_category=part.category,
         finding_type=part.type,
@@ -137,18 +144,15 @@ def _subregion(
     region: SubRegion,
     seg: Dataset,
 ) -> Group:
-    rows: list[Row] = [
-        (codes.AREA, region.area_mm2, "mm2", None),
-        (codes.AREA_FRACTION, 100 * region.fraction, "%", None),
+    rows = [
+        Row(codes.AREA, region.area_mm2, "mm2"),
+        Row(codes.AREA_FRACTION, 100 * region.fraction, "%"),
+        *kinetics(region.parameters, region.relative),
+        *of_mean_curve(findings, region.number),
     ]
-    for name, spread in region.parameters.items():
-        code = codes.parameter(name)
-        rows.append((code, spread.median, spread.unit, codes.MEDIAN))
-        rows.append((code, spread.q1, spread.unit, codes.LOWER_QUARTILE))
-        rows.append((code, spread.q3, spread.unit, codes.UPPER_QUARTILE))
     group = PlanarROIMeasurementsAndQualitativeEvaluations(
         referenced_segment=_segmentation_frame(exam, findings, part, seg),
-        measurements=_measurements(rows),
+        measurements=measurements(rows),
         tracking_identifier=_tracking(part.tracking_id, part.tracking_uid(context)),
         finding_category=part.category,
         finding_type=part.type,
@@ -159,43 +163,40 @@ def _subregion(
     return group
 
 
-def _quality(findings: Findings, context: Context) -> Group:
-    quality = findings.quality
-    rows: list[Row] = [(codes.DYNAMIC_RANGE, findings.dynamic_range_db, "dB", None)]
-    rows += [
-        (codes.private(check.name, check.words), check.value, check.unit, None)
-        for check in quality.checks
-    ]
-    texts = [f"Dynamic range taken from: {findings.dynamic_range_source}"]
-    texts += [_check_text(check) for check in quality.checks]
-    evaluations = [(codes.IMAGE_QUALITY, codes.grade(quality.grade))]
-    return remarks("Quality", context, texts, evaluations, _measurements(rows))
-
-
-def _measurements(rows: Sequence[Row]) -> list[Measurement]:
-    """Return TID 300 measurements, to 6 digits; a value that does not exist has no measurement."""
-    return [
-        Measurement(
-            name=name, value=float(f"{value:.6g}"), unit=codes.unit(unit), derivation=derivation
+def _tissue(findings: Findings, context: Context) -> Iterator[Group]:
+    """Yield what everything relative is set against, where there is any."""
+    rows = [*kinetics(findings.tissue.parameters, {}), *of_mean_curve(findings, TISSUE)]
+    numbers = measurements(rows)
+    if numbers:
+        name = TISSUE.capitalize()
+        yield MeasurementsAndQualitativeEvaluations(
+            tracking_identifier=_tracking(name, str(context.uid("tracking", name))),
+            finding_type=codes.REFERENCE_REGION,
+            finding_sites=[_site(context)],
+            measurements=numbers,
         )
-        for name, value, unit, derivation in rows
-        if value is not None and math.isfinite(value)
+
+
+def _quality(findings: Findings, context: Context) -> Group:
+    quality, bolus = findings.quality, findings.bolus
+    texts = [f"Warning: {warning}" for warning in findings.warnings]
+    texts += [f"Dynamic range taken from: {findings.dynamic_range_source}", _bolus_text(bolus)]
+    texts += [_check_text(check) for check in quality.checks]
+    evaluations = [
+        (codes.IMAGE_QUALITY, codes.grade(quality.grade)),
+        (codes.CURVE_MODEL, codes.private(bolus.family.upper(), f"{bolus.family} bolus")),
     ]
+    return remarks("Quality", context, texts, evaluations, measurements(of_quality(findings)))
 
 
-def _probabilities(diagnosis: Diagnosis) -> Iterator[Row]:
-    if diagnosis.malignant_probability is not None:
-        yield codes.PROBABILITY_OF_CANCER, 100 * diagnosis.malignant_probability, "%", None
-    if diagnosis.interval is not None:
-        yield codes.PROBABILITY_LOWER, 100 * diagnosis.interval[0], "%", None
-        yield codes.PROBABILITY_UPPER, 100 * diagnosis.interval[1], "%", None
-
-
-def _contributions(diagnosis: Diagnosis) -> Iterator[Row]:
-    for item in diagnosis.contributions:
-        code = codes.private(item.feature, item.words)
-        yield code, item.value, FEATURE_UNITS.get(item.feature, "1"), None
-        yield code, item.contribution, "1", codes.LOG_ODDS
+def _bolus_text(bolus: Bolus) -> str:
+    others = ", ".join(
+        f"{name} {deviance:.4g}"
+        for name, deviance in bolus.deviances.items()
+        if name != bolus.family
+    )
+    chosen = f"Bolus curve model: {bolus.family}"
+    return f"{chosen}; deviance of the others above it: {others}" if others else chosen
 
 
 def _check_text(check: Check) -> str:

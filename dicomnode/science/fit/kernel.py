@@ -1,273 +1,292 @@
-"""Levenberg-Marquardt for many lognormal curves under a gamma likelihood, compiled or in numpy.
+"""The steps of :mod:`dicomnode.science.fit.climb`, compiled: pixel after pixel, all bins at once.
 
-Both paths do the same arithmetic in the same order of decisions, so they agree to rounding. The
-five parameters of a curve are, in this order, ln A, μ, ln σ, t0 / s and ln B:
-
-    m(t) = A · (f(t − t0; μ, σ) + r(t)) + B,    f lognormal of unit area, r recirculation, shared.
-
-Minimised is Σ (w ln m + S/m) + ½ Σ p (θ − θ₀)²: the gamma log-likelihood of bins with power sum S
-and sample count w, and a weak normal prior of precision p.
+Samples and sums over bins are in single precision, steps in double.
 """
 
 import math
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from dicomnode.science.compiled import AVAILABLE, compiled
+from dicomnode.science.compiled import compiled, inlined, vectorised
+from dicomnode.science.elementary import exp32, log32
+from dicomnode.science.fit.model import SIZE
 
-__all__ = ["ITERATIONS", "LOWER", "SIZE", "STEP", "UPPER", "curves", "maximise", "maximise_numpy"]
+__all__ = ["climb_compiled", "judge_compiled", "sandwich_compiled"]
 
-Floats = NDArray[np.float64]
-
-ITERATIONS = 30
-"""Most steps of one fit."""
-SIZE = 5
-"""Parameters per curve."""
-LOWER = np.array([-80.0, -3.0, math.log(0.1), -1e5, -80.0])
-UPPER = np.array([80.0, 7.0, math.log(2.0), 1e5, 80.0])
-STEP = np.array([2.0, 0.7, 0.5, 4.0, 2.0])
-"""Longest step of one iteration, so that a poor start cannot throw a curve out of the loop."""
-
-_ROOT_2PI = math.sqrt(2 * math.pi)
-_TOLERANCE = 1e-7
-"""Relative fall of the objective, per sample, below which a curve is done."""
-_DAMPING_START, _DAMPING_UP, _DAMPING_DOWN, _DAMPING_MOST = 1e-2, 8.0, 0.2, 1e8
+_F = np.float32
+_SOONEST_S, _LEAST_SHARE = _F(1e-3), _F(1e-3)
+_ZERO, _ONE, _TWO = _F(0), _F(1), _F(2)
+_SHARED = 16
+"""Numbers that all bins of a pixel share."""
+_SUMS = 21
+"""Objective (or Pearson's sum), gradient (or counts), lower triangle of the information."""
 
 
 @compiled
-def _accumulate(  # type: ignore[no-untyped-def]  # compiled: numba infers the types
-    theta, times, extra, total, count, prior, precision, gradient, hessian
-):
-    """Fill gradient and Fisher information (lower triangle) at ``theta``; return the objective."""
-    gain, mu, sigma = math.exp(theta[0]), theta[1], math.exp(theta[2])
-    t0, base = theta[3], math.exp(theta[4])
-    slope = np.empty(SIZE)
-    objective = 0.0
-    for i in range(SIZE):
-        off = theta[i] - prior[i]
-        objective += 0.5 * precision[i] * off * off
-        gradient[i] = precision[i] * off
-        for j in range(i + 1):
-            hessian[i, j] = 0.0
-        hessian[i, i] = precision[i]
+def _share(theta, coefficients, out):  # type: ignore[no-untyped-def]  # compiled: types inferred
+    """Write what all bins of a pixel share, in the order in which :func:`_bin` takes it."""
+    peak, tp, curvature = math.exp(theta[0]), math.exp(theta[1]), math.exp(theta[2])
+    out[0], out[1], out[2], out[3] = peak, theta[1], theta[3], math.exp(theta[4])
+    for i in range(4):
+        out[4 + i] = coefficients[i, 0] + coefficients[i, 1] * curvature
+        out[8 + i] = coefficients[i, 1] * curvature
+    out[12] = peak * tp * math.sqrt(2 * math.pi / curvature) * math.exp(0.5 / curvature)
+    out[13] = 0.5 + 0.5 / curvature
+    out[14], out[15] = tp, 1 / tp
+
+
+@inlined
+def _bin(time, recirculated, p):  # type: ignore[no-untyped-def]
+    """Model and its five slopes at one time."""
+    since = time - p[2]
+    x = max(since, _SOONEST_S)
+    u = log32(x) - p[1]
+    inverse = _ONE / x
+    late, early = x * p[15], p[14] * inverse
+    log_height = p[4] * u * u + p[5] * u + p[6] * (late - _ONE) + p[7] * (early - _ONE)
+    bolus = p[0] * exp32(log_height) if since > _SOONEST_S else _ZERO
+    rise = bolus * (_TWO * p[4] * u + p[5] + p[6] * late - p[7] * early)
+    bend = bolus * (p[8] * u * u + p[9] * u + p[10] * (late - _ONE) + p[11] * (early - _ONE))
+    again = p[12] * recirculated
+    model = bolus + again + p[3]
+    return model, bolus + again, again - rise, bend - again * p[13], -rise * inverse, p[3]
+
+
+@vectorised
+def _accumulate(times, recirculated, total, count, shared, lift, out):  # type: ignore[no-untyped-def]
+    """Write objective, gradient and information of one pixel."""
+    p = (
+        shared[0], shared[1], shared[2], shared[3], shared[4], shared[5], shared[6], shared[7],
+        shared[8], shared[9], shared[10], shared[11], shared[12], shared[13], shared[14],
+        shared[15],
+    )  # fmt: skip
+    objective = _ZERO
+    g0, g1, g2, g3, g4 = _ZERO, _ZERO, _ZERO, _ZERO, _ZERO
+    h00, h10, h11, h20, h21, h22 = _ZERO, _ZERO, _ZERO, _ZERO, _ZERO, _ZERO
+    h30, h31, h32, h33 = _ZERO, _ZERO, _ZERO, _ZERO
+    h40, h41, h42, h43, h44 = _ZERO, _ZERO, _ZERO, _ZERO, _ZERO
     for k in range(times.size):
-        if count[k] <= 0.0 and total[k] <= 0.0:
-            continue
-        x = times[k] - t0
-        bolus, z = 0.0, 0.0
-        if x > 0.0:
-            z = (math.log(x) - mu) / sigma
-            bolus = gain * math.exp(-0.5 * z * z) / (_ROOT_2PI * sigma * x)
-        else:
-            x = 1.0
-        model = bolus + gain * extra[k] + base
-        slope[0] = (bolus + gain * extra[k]) / model
-        share = bolus / model
-        slope[1] = share * z / sigma
-        slope[2] = share * (z * z - 1.0)
-        slope[3] = share * (1.0 + z / sigma) / x
-        slope[4] = base / model
-        ratio = total[k] / model
-        objective += count[k] * math.log(model) + ratio
-        for i in range(SIZE):
-            gradient[i] += (count[k] - ratio) * slope[i]
-            for j in range(i + 1):
-                hessian[i, j] += count[k] * slope[i] * slope[j]
+        model, s0, s1, s2, s3, s4 = _bin(times[k], recirculated[k], p)
+        lifted = model + lift
+        inverse = _ONE / lifted
+        d0, d1, d2, d3, d4 = s0 * inverse, s1 * inverse, s2 * inverse, s3 * inverse, s4 * inverse
+        w = count[k]
+        ratio = (total[k] + lift * w) * inverse
+        objective += w * log32(lifted) + ratio
+        off = w - ratio
+        g0 += off * d0
+        g1 += off * d1
+        g2 += off * d2
+        g3 += off * d3
+        g4 += off * d4
+        e0, e1, e2, e3, e4 = w * d0, w * d1, w * d2, w * d3, w * d4
+        h00 += e0 * d0
+        h10 += e1 * d0
+        h11 += e1 * d1
+        h20 += e2 * d0
+        h21 += e2 * d1
+        h22 += e2 * d2
+        h30 += e3 * d0
+        h31 += e3 * d1
+        h32 += e3 * d2
+        h33 += e3 * d3
+        h40 += e4 * d0
+        h41 += e4 * d1
+        h42 += e4 * d2
+        h43 += e4 * d3
+        h44 += e4 * d4
+    out[0] = objective
+    out[1], out[2], out[3], out[4], out[5] = g0, g1, g2, g3, g4
+    out[6], out[7], out[8], out[9], out[10], out[11] = h00, h10, h11, h20, h21, h22
+    out[12], out[13], out[14], out[15] = h30, h31, h32, h33
+    out[16], out[17], out[18], out[19], out[20] = h40, h41, h42, h43, h44
+
+
+@compiled
+def _with_prior(theta, centre, precision, sums):  # type: ignore[no-untyped-def]
+    """Add the prior to objective and gradient; return the objective."""
+    objective = sums[0]
+    for i in range(SIZE):
+        pull = 0.0
+        for j in range(SIZE):
+            pull += precision[i, j] * (theta[j] - centre[j])
+        sums[1 + i] += pull
+        objective += 0.5 * pull * (theta[i] - centre[i])
     return objective
 
 
 @compiled
-def _solve(hessian, gradient, damping, step):  # type: ignore[no-untyped-def]
-    """Write the damped step -(H + damping · diag H)⁻¹ g by Cholesky's factorisation."""
-    factor = np.zeros((SIZE, SIZE))
+def _solve(sums, precision, damping, factor, step):  # type: ignore[no-untyped-def]
+    """Write the damped step -(H + damping · diag H)⁻¹ g by Cholesky; return the fall it foretells."""
     for i in range(SIZE):
         for j in range(i + 1):
-            value = hessian[i, j]
+            value = sums[6 + i * (i + 1) // 2 + j] + precision[i, j]
             if i == j:
                 value *= 1.0 + damping
             for k in range(j):
                 value -= factor[i, k] * factor[j, k]
-            factor[i, j] = math.sqrt(max(value, 1e-300)) if i == j else value / factor[j, j]
+            factor[i, j] = math.sqrt(max(value, 1e-30)) if i == j else value / factor[j, j]
     for i in range(SIZE):
-        value = -gradient[i]
+        value = -sums[1 + i]
         for k in range(i):
             value -= factor[i, k] * step[k]
         step[i] = value / factor[i, i]
+    foretold = 0.0
+    for i in range(SIZE):
+        foretold += 0.5 * step[i] * step[i]
     for i in range(SIZE - 1, -1, -1):
         value = step[i]
         for k in range(i + 1, SIZE):
             value -= factor[k, i] * step[k]
         step[i] = value / factor[i, i]
+    return foretold
 
 
 @compiled
-def _curve(  # type: ignore[no-untyped-def]
-    theta, times, extra, total, count, prior, precision, lower, upper, longest, steps, fisher
+def climb_compiled(  # type: ignore[no-untyped-def]
+    theta, times, recirculated, coefficients, total, count, lift, centre, precision, lower, upper,
+    rules, longest, steps, used,
+):  # fmt: skip
+    """Fit the pixels in place; see :func:`dicomnode.science.fit.climb.climb`."""
+    enough, slack, start, up, down, most = rules
+    shared = np.empty(_SHARED, np.float32)
+    sums, tried_sums = np.empty(_SUMS), np.empty(_SUMS)
+    step, tried, factor = np.empty(SIZE), np.empty(SIZE), np.empty((SIZE, SIZE))
+    for n in range(theta.shape[0]):
+        row = count[min(n, count.shape[0] - 1)]
+        tolerated = slack * (row.sum() + 1.0)
+        _share(theta[n], coefficients, shared)
+        _accumulate(times, recirculated, total[n], row, shared, lift[n], sums)
+        objective = _with_prior(theta[n], centre, precision, sums)
+        damping, used[n] = start, 1
+        while used[n] < steps:
+            foretold = _solve(sums, precision, damping, factor, step)
+            for i in range(SIZE):
+                move = min(max(step[i], -longest[i]), longest[i])
+                tried[i] = min(max(theta[n, i] + move, lower[i]), upper[i])
+            if foretold < enough and damping <= start:
+                theta[n] = tried
+                break
+            _share(tried, coefficients, shared)
+            _accumulate(times, recirculated, total[n], row, shared, lift[n], tried_sums)
+            candidate = _with_prior(tried, centre, precision, tried_sums)
+            used[n] += 1
+            if candidate <= objective + tolerated:
+                theta[n] = tried
+                objective = candidate
+                sums, tried_sums = tried_sums, sums
+                damping *= down
+            else:
+                damping *= up
+                if damping > most:
+                    break
+
+
+@vectorised
+def _judge(times, recirculated, total, count, shared, lift, out):  # type: ignore[no-untyped-def]
+    """Write Pearson's sum, its freedom, and the information with the samples' true variance."""
+    p = (
+        shared[0], shared[1], shared[2], shared[3], shared[4], shared[5], shared[6], shared[7],
+        shared[8], shared[9], shared[10], shared[11], shared[12], shared[13], shared[14],
+        shared[15],
+    )  # fmt: skip
+    pearson, free, used = _ZERO, _ZERO, _ZERO
+    h00, h10, h11, h20, h21, h22 = _ZERO, _ZERO, _ZERO, _ZERO, _ZERO, _ZERO
+    h30, h31, h32, h33 = _ZERO, _ZERO, _ZERO, _ZERO
+    h40, h41, h42, h43, h44 = _ZERO, _ZERO, _ZERO, _ZERO, _ZERO
+    for k in range(times.size):
+        model, s0, s1, s2, s3, s4 = _bin(times[k], recirculated[k], p)
+        inverse = _ONE / (model + lift)
+        unlifted = max(model * inverse, _LEAST_SHARE)
+        share = unlifted * unlifted
+        w = count[k]
+        present = _ONE if w > _ZERO else _ZERO
+        off = (total[k] + lift * w) * inverse - w
+        pearson += present * off * off / max(w, _LEAST_SHARE)
+        free += present * share
+        used += present
+        weight = w * share * inverse * inverse
+        e0, e1, e2, e3, e4 = weight * s0, weight * s1, weight * s2, weight * s3, weight * s4
+        h00 += e0 * s0
+        h10 += e1 * s0
+        h11 += e1 * s1
+        h20 += e2 * s0
+        h21 += e2 * s1
+        h22 += e2 * s2
+        h30 += e3 * s0
+        h31 += e3 * s1
+        h32 += e3 * s2
+        h33 += e3 * s3
+        h40 += e4 * s0
+        h41 += e4 * s1
+        h42 += e4 * s2
+        h43 += e4 * s3
+        h44 += e4 * s4
+    out[0], out[1], out[2] = pearson, free, used
+    out[6], out[7], out[8], out[9], out[10], out[11] = h00, h10, h11, h20, h21, h22
+    out[12], out[13], out[14], out[15] = h30, h31, h32, h33
+    out[16], out[17], out[18], out[19], out[20] = h40, h41, h42, h43, h44
+
+
+@compiled
+def judge_compiled(  # type: ignore[no-untyped-def]
+    theta, times, recirculated, coefficients, total, count, lift, scatter, weighed, varying
 ):
-    """Fit one curve in place; return the number of evaluations."""
-    gradient, step = np.empty(SIZE), np.empty(SIZE)
-    hessian, tried_hessian = np.empty((SIZE, SIZE)), np.empty((SIZE, SIZE))
-    tried, tried_gradient = np.empty(SIZE), np.empty(SIZE)
-    objective = _accumulate(theta, times, extra, total, count, prior, precision, gradient, hessian)
-    enough = _TOLERANCE * (count.sum() + 1.0)
-    damping, used = _DAMPING_START, 0
-    while used < steps:
-        used += 1
-        _solve(hessian, gradient, damping, step)
-        for i in range(SIZE):
-            move = min(max(step[i], -longest[i]), longest[i])
-            tried[i] = min(max(theta[i] + move, lower[i]), upper[i])
-        candidate = _accumulate(
-            tried, times, extra, total, count, prior, precision, tried_gradient, tried_hessian
-        )
-        if candidate <= objective:
-            fall = objective - candidate
-            theta[:], gradient[:], hessian[:] = tried, tried_gradient, tried_hessian
-            objective = candidate
-            damping *= _DAMPING_DOWN
-            if fall < enough:
-                break
-        else:
-            damping *= _DAMPING_UP
-            if damping > _DAMPING_MOST:
-                break
+    """Judge fitted pixels; see :func:`dicomnode.science.fit.climb.judge`."""
+    shared, sums = np.empty(_SHARED, np.float32), np.empty(_SUMS)
+    for n in range(theta.shape[0]):
+        row = count[min(n, count.shape[0] - 1)]
+        _share(theta[n], coefficients, shared)
+        _judge(times, recirculated, total[n], row, shared, lift[n], sums)
+        used = max(sums[2], 1.0)
+        scatter[n] = sums[0] / max(sums[1] * (1 - SIZE / max(used, SIZE + 1.0)), 1e-3)
+        _unfold(sums, varying[n])
+        _accumulate(times, recirculated, total[n], row, shared, lift[n], sums)
+        _unfold(sums, weighed[n])
+
+
+@compiled
+def _unfold(sums, matrix):  # type: ignore[no-untyped-def]
+    """Write the full symmetric matrix of the triangle at the end of ``sums``."""
     for i in range(SIZE):
         for j in range(i + 1):
-            fisher[i, j] = hessian[i, j]
-            fisher[j, i] = hessian[i, j]
-    return used
+            matrix[i, j] = sums[6 + i * (i + 1) // 2 + j]
+            matrix[j, i] = matrix[i, j]
 
 
 @compiled
-def _all_curves(  # type: ignore[no-untyped-def]
-    theta, times, extra, total, count, prior, precision, lower, upper, longest, steps
-):
-    fisher = np.empty((theta.shape[0], SIZE, SIZE))
-    used = np.empty(theta.shape[0], np.int64)
-    for n in range(theta.shape[0]):
-        used[n] = _curve(
-            theta[n], times, extra, total[n], count[n], prior, precision, lower, upper, longest,
-            steps, fisher[n],
-        )  # fmt: skip
-    return fisher, used
-
-
-def curves(theta: Floats, times_s: Floats, extra: Floats) -> tuple[Floats, Floats, Floats, Floats]:
-    """Bolus, model, z and x of (N, 5) parameters at K times; each (N, K)."""
-    gain, mu, sigma = np.exp(theta[:, :1]), theta[:, 1:2], np.exp(theta[:, 2:3])
-    x = times_s - theta[:, 3:4]
-    arrived = x > 0
-    x = np.where(arrived, x, 1.0)
-    z = np.where(arrived, (np.log(x) - mu) / sigma, 0.0)
-    bolus = np.where(arrived, gain * np.exp(-0.5 * z * z) / (_ROOT_2PI * sigma * x), 0.0)
-    return bolus, bolus + gain * extra + np.exp(theta[:, 4:5]), z, x
-
-
-def _accumulate_numpy(
-    theta: Floats, times: Floats, extra: Floats, total: Floats, count: Floats, prior: Floats,
-    precision: Floats,
-) -> tuple[Floats, Floats, Floats]:  # fmt: skip
-    """Objective (N,), gradient (N, 5) and Fisher information (N, 5, 5)."""
-    bolus, model, z, x = curves(theta, times, extra)
-    sigma, base = np.exp(theta[:, 2:3]), np.exp(theta[:, 4:5])
-    share = bolus / model
-    slopes = (1 - base / model, share * z / sigma, share * (z * z - 1), base / model)
-    slope = np.stack([*slopes[:3], share * (1 + z / sigma) / x, slopes[3]], axis=1)
-    used = (count > 0) | (total > 0)
-    ratio = np.where(used, total / model, 0)
-    off = theta - prior
-    objective = (np.where(used, count * np.log(model), 0) + ratio).sum(axis=1)
-    objective += (0.5 * precision * off * off).sum(axis=1)
-    gradient = np.einsum("nk,nik->ni", count - ratio, slope) + precision * off
-    fisher = (slope * count[:, None]) @ slope.transpose(0, 2, 1) + np.diag(precision)
-    return objective, gradient, fisher
-
-
-def _step_numpy(gradient: Floats, fisher: Floats, damping: Floats) -> Floats:
-    damped = fisher + np.einsum("n,nij,ij->nij", damping, fisher, np.eye(SIZE))
-    return np.asarray(-np.linalg.solve(damped, gradient[..., None])[..., 0])
-
-
-def maximise_numpy(
-    start: Floats, times: Floats, extra: Floats, total: Floats, count: Floats, prior: Floats,
-    precision: Floats, steps: int,
-) -> tuple[Floats, Floats, NDArray[np.int64]]:  # fmt: skip
-    """As :func:`maximise`, in numpy: all curves step together until each is done."""
-    theta, used = start.copy(), np.full(start.shape[0], steps)
-    objective, gradient, fisher = _accumulate_numpy(
-        theta, times, extra, total, count, prior, precision
-    )
-    damping = np.full(start.shape[0], _DAMPING_START)
-    enough = _TOLERANCE * (count.sum(axis=1) + 1)
-    active = np.arange(start.shape[0])
-    for step in range(1, steps + 1):
-        move = np.clip(_step_numpy(gradient[active], fisher[active], damping[active]), -STEP, STEP)
-        tried = np.clip(theta[active] + move, LOWER, UPPER)
-        candidate, tried_gradient, tried_fisher = _accumulate_numpy(
-            tried, times, extra, total[active], count[active], prior, precision
-        )
-        better = candidate <= objective[active]
-        fall = objective[active] - candidate
-        won = active[better]
-        theta[won], objective[won] = tried[better], candidate[better]
-        gradient[won], fisher[won] = tried_gradient[better], tried_fisher[better]
-        damping[active] *= np.where(better, _DAMPING_DOWN, _DAMPING_UP)
-        done = np.where(better, fall < enough[active], damping[active] > _DAMPING_MOST)
-        used[active[done]] = step
-        active = active[~done]
-        if active.size == 0:
-            break
-    return theta, fisher, used
-
-
-def _maximise_compiled(
-    start: Floats, times: Floats, extra: Floats, total: Floats, count: Floats, prior: Floats,
-    precision: Floats, steps: int,
-) -> tuple[Floats, Floats, NDArray[np.int64]]:  # fmt: skip
-    theta = np.array(start, order="C")
-    # one memory layout, so that numba compiles once
-    given = [np.ascontiguousarray(each) for each in (times, extra, total, count, prior, precision)]
-    fisher, used = _all_curves(theta, *given, LOWER, UPPER, STEP, steps)
-    return theta, fisher, used
-
-
-_ROWS = 4096
-"""Curves handled together by the numpy path: bounds its memory."""
-
-
-def maximise(
-    start: Floats, times: Floats, extra: Floats, total: Floats, count: Floats, prior: Floats,
-    precision: Floats, steps: int,
-) -> tuple[Floats, Floats, NDArray[np.int64]]:  # fmt: skip
-    """Fit N curves of K bins.
-
-    Parameters
-    ----------
-    start : ndarray, shape (N, 5)
-        Where to begin.
-    times, extra : ndarray, shape (K,)
-        Seconds; recirculation per unit area.
-    total, count : ndarray, shape (N, K)
-        Power sum and sample count of each bin.
-    prior, precision : ndarray, shape (5,)
-        Centre and inverse variance of the prior.
-    steps : int
-        Most evaluations per curve.
-
-    Returns
-    -------
-    theta : ndarray, shape (N, 5)
-    fisher : ndarray, shape (N, 5, 5)
-        Information of data and prior at ``theta``.
-    evaluations : ndarray of int64, shape (N,)
-    """
-    inner: Any = _maximise_compiled if AVAILABLE else maximise_numpy
-    parts = [
-        inner(start[i : i + _ROWS], times, extra, total[i : i + _ROWS], count[i : i + _ROWS],
-              prior, precision, steps)
-        for i in range(0, max(start.shape[0], 1), _ROWS)
-    ]  # fmt: skip
-    theta, fisher, used = (np.concatenate(part) for part in zip(*parts, strict=True))
-    return theta, fisher, used
+def sandwich_compiled(weighed, varying, scatter, precision, out):  # type: ignore[no-untyped-def]
+    """Write the covariances; see :func:`dicomnode.science.fit.noise.covariance`."""
+    factor, inverse, left = np.empty((SIZE, SIZE)), np.empty((SIZE, SIZE)), np.empty((SIZE, SIZE))
+    for n in range(weighed.shape[0]):
+        share = 1 / scatter[n]
+        for i in range(SIZE):
+            for j in range(i + 1):
+                value = weighed[n, i, j] * share + precision[i, j]
+                for k in range(j):
+                    value -= factor[i, k] * factor[j, k]
+                factor[i, j] = math.sqrt(max(value, 1e-30)) if i == j else value / factor[j, j]
+        for c in range(SIZE):
+            for i in range(SIZE):
+                value = 1.0 if i == c else 0.0
+                for k in range(i):
+                    value -= factor[i, k] * inverse[k, c]
+                inverse[i, c] = value / factor[i, i]
+            for i in range(SIZE - 1, -1, -1):
+                value = inverse[i, c]
+                for k in range(i + 1, SIZE):
+                    value -= factor[k, i] * inverse[k, c]
+                inverse[i, c] = value / factor[i, i]
+        for i in range(SIZE):
+            for j in range(SIZE):
+                value = 0.0
+                for k in range(SIZE):
+                    value += inverse[i, k] * (varying[n, k, j] * share + precision[k, j])
+                left[i, j] = value
+        for i in range(SIZE):
+            for j in range(i + 1):
+                value = 0.0
+                for k in range(SIZE):
+                    value += left[i, k] * inverse[k, j]
+                out[n, i, j] = value
+                out[n, j, i] = value

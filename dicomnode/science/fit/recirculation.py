@@ -1,30 +1,34 @@
-"""Agent that comes round again: one shape for a region, found from a sample of its pixels."""
+"""Which family of curves an exam follows, and what of the agent comes round again.
 
-from dataclasses import dataclass
-from itertools import product
+Both belong to the patient, the injection and the agent, not to a pixel: they are chosen once, on a
+sample of pixels, by deviance.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from dicomnode.science.fit.kernel import ITERATIONS, curves, maximise
-from dicomnode.science.fit.noise import SPREAD, dispersion
-from dicomnode.science.fit.start import dictionary_start
-from dicomnode.science.kinetics import lognormal, recirculation
+from dicomnode.science.compiled import in_parallel
+from dicomnode.science.fit.climb import Samples, climb, judge
+from dicomnode.science.fit.model import Problem, accumulate
+from dicomnode.science.shapes import FAMILIES, Family
 
-__all__ = ["Recirculation", "choose_recirculation", "no_recirculation"]
+__all__ = ["Choice", "Recirculation", "choose"]
 
 Floats = NDArray[np.float64]
 
-_FRACTIONS = (0.0, 0.1, 0.2, 0.35, 0.5)
+_SHARES = (0.1, 0.2, 0.35, 0.5)
 """Shares tried; no more than half, for a slow wash-out can pass for recirculation."""
 _DELAYS_S = (10.0, 18.0, 28.0)
 _DECAY_S = 180.0
 _SHAPES = ((_DECAY_S, 1.0), (0.0, 1.5), (0.0, 3.0))
 """Decay of a pool, or slowness of a second pass."""
-_PROBE = 256
-"""Pixels that decide on recirculation."""
 _CONVINCING = 10.0
 """Fall of the deviance, over the dispersion, that recirculation must bring."""
+_SEARCH_STEPS = 8
+"""Evaluations per pixel and candidate: each begins where the one before it ended."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,72 +45,136 @@ class Recirculation:
     """Decay of a well-mixed pool; 0 where a second pass is seen instead."""
     slowness: float
     """How many times slower than the first pass the second one is."""
-    mu: float
-    sigma: float
+    family: Family
+    tp_s: float
+    curvature: float
     t0_s: float
+    """Of the region's first pass."""
 
-    def per_area(self, times_s: Floats) -> Floats:
+    def per_second(self, times_s: Floats) -> Floats:
         """Echo power at ``times_s`` for a first pass of area 1."""
-        if not self.decay_s:
-            slower = self.mu + np.log(self.slowness)
-            return lognormal(times_s, self.fraction, slower, self.sigma, self.t0_s + self.delay_s)
-        return recirculation(
-            times_s, 1.0, self.mu, self.sigma, self.t0_s,
-            fraction=self.fraction, delay_s=self.delay_s, decay_s=self.decay_s,
-        )  # fmt: skip
+        since = np.asarray(times_s, np.float64) - self.t0_s - self.delay_s
+        arrived = since > 0
+        curvature = np.float64(self.curvature)
+        y = np.where(arrived, since, 1.0) / (self.tp_s * self.slowness)
+        if self.decay_s:
+            curve = self.family.share(curvature, y) * np.exp(-since / self.decay_s) / self.decay_s
+        else:
+            area = self.tp_s * self.slowness * self.family.area(curvature)
+            curve = np.exp(self.family.log_height(np.log(y), curvature)) / area
+        return np.where(arrived, self.fraction * curve, 0.0)
 
 
-def no_recirculation(mu: float, t0_s: float) -> Recirculation:
-    """A region in which nothing comes round."""
-    return Recirculation(
-        fraction=0.0, delay_s=0.0, decay_s=_DECAY_S, slowness=1.0, mu=mu, sigma=0.7, t0_s=t0_s
+@dataclass(frozen=True, kw_only=True)
+class Choice:
+    """The family and the recirculation that an exam's pixels follow best.
+
+    Attributes
+    ----------
+    family : Family
+    recirculation : Recirculation
+    theta : ndarray, shape (P, 5)
+        The probe's pixels, fitted.
+    deviances : mapping of name to float
+        Of every family, above that of the chosen one, in units of the dispersion.
+    """
+
+    family: Family
+    recirculation: Recirculation
+    theta: Floats
+    deviances: Mapping[str, float]
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class _Tried:
+    family: Family
+    recirculation: Recirculation
+    theta: Floats
+    objective: float
+
+
+def choose(start: Floats, problem: Problem, samples: Samples) -> Choice:
+    """Fit the probe with every family, with and without recirculation; take the best.
+
+    Parameters
+    ----------
+    start : ndarray, shape (P, 5)
+    problem : Problem
+        Lognormal, without recirculation; its centre is the region's curve.
+    samples : Samples
+        Of the probe's P pixels.
+    """
+    found = in_parallel(
+        lambda family: _best(start, problem, samples, family), list(FAMILIES.values())
+    )
+    best = min(found, key=lambda tried: tried.objective)
+    scatter = _scatter(best, problem, samples)
+    return Choice(
+        family=best.family,
+        recirculation=best.recirculation,
+        theta=best.theta,
+        deviances={
+            tried.family.name: 2 * (tried.objective - best.objective) / scatter for tried in found
+        },
     )
 
 
-def _objective(theta: Floats, times: Floats, extra: Floats, total: Floats, count: Floats) -> float:
-    model = curves(theta, times, extra)[1]
-    return float((count * np.log(model) + total / model).sum())
+def _best(start: Floats, problem: Problem, samples: Samples, family: Family) -> _Tried:
+    """Best recirculation for a family: coarse over its shapes, then finer around the best."""
+    none = Recirculation(
+        fraction=0.0, delay_s=0.0, decay_s=_DECAY_S, slowness=1.0, family=family,
+        tp_s=float(np.exp(problem.centre[1])),
+        curvature=float(np.clip(np.exp(problem.centre[2]), family.least, family.most)),
+        t0_s=float(problem.centre[3]),
+    )  # fmt: skip
+    plain = _try(start, problem, samples, none)
+    coarse = [
+        replace(none, fraction=_SHARES[1], delay_s=_DELAYS_S[1], decay_s=decay_s, slowness=slowness)
+        for decay_s, slowness in _SHAPES
+    ]
+    best = _first_of(plain, coarse, problem, samples)
+    for _ in range(2):
+        best = _first_of(best, _varied(best.recirculation, "fraction", _SHARES), problem, samples)
+        best = _first_of(best, _varied(best.recirculation, "delay_s", _DELAYS_S), problem, samples)
+    fall = 2 * (plain.objective - best.objective) / _scatter(best, problem, samples)
+    return best if fall > _CONVINCING else plain
 
 
-def _shape(
-    region: Floats, fraction: float, delay_s: float, decay_s: float, slowness: float
-) -> Recirculation:
-    return Recirculation(
-        fraction=fraction,
-        delay_s=delay_s,
-        decay_s=decay_s,
-        slowness=slowness,
-        mu=float(region[1]),
-        sigma=float(np.exp(region[2])),
-        t0_s=float(region[3]),
+def _varied(given: Recirculation, name: str, values: Iterable[float]) -> list[Recirculation]:
+    if not given.fraction:
+        return []
+    return [replace(given, **{name: v}) for v in values if v != getattr(given, name)]  # type: ignore[arg-type]
+
+
+def _first_of(
+    best: _Tried, candidates: Iterable[Recirculation], problem: Problem, samples: Samples
+) -> _Tried:
+    for candidate in candidates:
+        tried = _try(best.theta, problem, samples, candidate)
+        best = min(best, tried, key=lambda each: each.objective)
+    return best
+
+
+def _with(problem: Problem, recirculation: Recirculation) -> Problem:
+    return replace(
+        problem,
+        family=recirculation.family,
+        recirculated=recirculation.per_second(problem.times_s),
     )
 
 
-def _probe(total: Floats) -> NDArray[np.int64]:
-    """Pixels at evenly spaced ranks of the brighter half."""
-    order = np.argsort(total.sum(axis=1), kind="stable")[total.shape[0] // 2 :]
-    chosen = np.linspace(0, order.size - 1, min(_PROBE, order.size)).astype(np.int64)
-    return np.asarray(order[chosen])
+def _try(start: Floats, problem: Problem, samples: Samples, recirculation: Recirculation) -> _Tried:
+    own = _with(problem, recirculation)
+    theta, _ = climb(start, own, samples, _SEARCH_STEPS)
+    objective, _, _ = accumulate(theta, own, samples.total, samples.count, samples.lift)
+    return _Tried(
+        family=recirculation.family,
+        recirculation=recirculation,
+        theta=theta,
+        objective=float(objective.sum()),
+    )
 
 
-def choose_recirculation(
-    times: Floats, total: Floats, count: Floats, region: Floats
-) -> Recirculation:
-    """Take the share and delay that lower a sample of pixels' deviance most, if convincingly."""
-    probe = _probe(total)
-    total, count = total[probe], count[probe]
-    none = np.zeros_like(times)
-    theta = dictionary_start(times, none, total, count, region)
-    found: list[tuple[float, Recirculation]] = []
-    for (decay_s, slowness), delay_s in product(_SHAPES, _DELAYS_S):
-        for fraction in _FRACTIONS if not found else _FRACTIONS[1:]:
-            candidate = _shape(region, fraction, delay_s, decay_s, slowness)
-            extra = candidate.per_area(times)
-            theta, _, _ = maximise(
-                theta, times, extra, total, count, region, SPREAD**-2.0, ITERATIONS
-            )
-            found.append((_objective(theta, times, extra, total, count), candidate))
-    plain, best = found[0], min(found, key=lambda pair: pair[0])
-    scatter = dispersion(theta, times, none, total, count, np.zeros(len(total)))
-    fall = 2 * (plain[0] - best[0]) / max(float(np.median(scatter)), 1e-9)
-    return best[1] if fall > _CONVINCING else plain[1]
+def _scatter(tried: _Tried, problem: Problem, samples: Samples) -> float:
+    judged = judge(tried.theta, _with(problem, tried.recirculation), samples)
+    return max(float(np.median(judged.scatter)), 1e-9)

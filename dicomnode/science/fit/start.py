@@ -1,119 +1,128 @@
-"""Where the fit begins: the region's mean curve, then a dictionary of lognormals per pixel."""
+"""Where the fit begins: the region's mean curve, then a dictionary of curves per pixel."""
 
 import itertools
-import math
 
 import numpy as np
 from numpy.typing import NDArray
 
-from dicomnode.science.fit.kernel import SIZE, maximise
-from dicomnode.science.kinetics import lognormal
+from dicomnode.science.fit.climb import Samples, climb
+from dicomnode.science.fit.model import SIZE, Problem
+from dicomnode.science.shapes import LOGNORMAL
 
-__all__ = ["dictionary_start", "region_curve"]
+__all__ = ["Dictionary", "region_curve"]
 
 Floats = NDArray[np.float64]
 
-_TYPICAL_SIGMA = 0.7
-_REGION_SPREAD = np.array([10.0, 1.5, 0.5, 10.0, 3.0])
+_REGION_SPREAD = np.array([10.0, 1.5, 1.0, 10.0, 3.0])
 """Standard deviations of the prior on the region's mean curve."""
-_REGION_GRID = (24, (-0.7, 0.0, 0.7, 1.4, 2.0, 2.6, 3.2, 3.8, 4.4), (0.4, 0.6, 0.85, 1.2))
-"""Arrivals tried, medians (ln s) and σ of the region's first guess."""
-_OFFSETS_MU = np.linspace(-1.05, 1.05, 15)
-_OFFSETS_LOG_SIGMA = np.linspace(-0.7, 0.5, 10)
+_TYPICAL_LOG_CURVATURE = 0.7
+_REGION_GRID = (24, np.log([1.0, 2.0, 4.0, 6.0, 9.0, 14.0, 20.0, 30.0, 50.0]), (6.0, 2.8, 1.4, 0.7))
+"""Arrivals tried, ln of times to peak (s) and curvatures of the region's first guess."""
+_REGION_WEIGHT = 100.0
+"""Pixels' worth of samples that the mean curve counts for against the prior."""
+_OFFSETS_LOG_TP = np.linspace(-1.05, 1.05, 15)
+_OFFSETS_LOG_CURVATURE = np.linspace(-1.0, 1.4, 10)
 _OFFSETS_T0_S = (-3.0, -1.5, 0.0, 1.5, 3.0, 5.0)
 """The 900 atoms, around the region's curve."""
 _RANK = 16
-_ROWS = 2048
-"""Pixels matched together: bounds the memory."""
 _FAINTEST = 1e-4
-"""A first guess of a pixel's gain is at least this share of the region's."""
+"""A first guess of a pixel's peak is at least this share of the region's."""
+_TINY = 1e-30
+
+
+def _unit_curves(times: Floats, atoms: Floats) -> Floats:
+    """Lognormals of unit peak, shape (M, K), of (M, 3) ln tp, ln s, t0."""
+    since = times - atoms[:, 2:3]
+    u = np.log(np.maximum(since, 1e-3)) - atoms[:, :1]
+    return np.where(since > 0, np.exp(LOGNORMAL.log_height(u, np.exp(atoms[:, 1:2]))), 0.0)
 
 
 def _first_guess(times: Floats, mean: Floats) -> Floats:
     """Best of a coarse grid of lognormals on a constant, by least squares."""
-    arrivals, medians, sigmas = _REGION_GRID
+    arrivals, log_tps, curvatures = _REGION_GRID
     latest = times[int(np.argmax(mean))]
     first = times[0] - 0.1 * (times[-1] - times[0])
-    grid = np.array(list(itertools.product(np.linspace(first, latest, arrivals), medians, sigmas)))
-    atoms = lognormal(times, 1.0, grid[:, 1:2], grid[:, 2:3], grid[:, :1])
-    centred = atoms - atoms.mean(axis=1, keepdims=True)
-    norm = np.maximum((centred**2).sum(axis=1), 1e-30)
+    grid = itertools.product(log_tps, np.log(curvatures), np.linspace(first, latest, arrivals))
+    atoms = np.array(list(grid))
+    unit = _unit_curves(times, atoms)
+    centred = unit - unit.mean(axis=1, keepdims=True)
+    norm = np.maximum((centred**2).sum(axis=1), _TINY)
     gain = centred @ (mean - mean.mean()) / norm
     best = int(np.argmax(np.where(gain > 0, gain * gain * norm, -1)))
     level = float(mean.mean())
-    area = max(float(gain[best]), _FAINTEST * level)
-    base = max(level - area * float(atoms[best].mean()), float(mean.min()), _FAINTEST * level)
-    t0, mu, sigma = grid[best]
-    return np.array([math.log(area), mu, math.log(sigma), t0, math.log(base)])
+    peak = max(float(gain[best]), _FAINTEST * level)
+    base = max(level - peak * float(unit[best].mean()), float(mean.min()), _FAINTEST * level)
+    return np.array([np.log(peak), *atoms[best], np.log(base)])
 
 
-def region_curve(times: Floats, total: Floats, count: Floats, steps: int = 60) -> Floats:
-    """Fit the region's mean curve, with no recirculation.
+def region_curve(times: Floats, total: Floats, count: Floats, lift: float) -> Floats:
+    """Fit a lognormal, without recirculation, to a region's mean curve.
 
     Parameters
     ----------
     times : ndarray, shape (K,)
     total, count : ndarray, shape (K,)
-        Power sum and sample count over all pixels; some power must be above 0.
+        Mean over all pixels; some power must be above 0.
+    lift : float
+        As in :class:`~dicomnode.science.fit.climb.Samples`, as a share of the peak.
 
     Returns
     -------
     ndarray, shape (5,)
-        ln A, μ, ln σ, t0, ln B.
+        ln PE, ln tp, ln s, t0, ln B.
     """
-    mean = total / np.maximum(count, 1e-9)
-    start = _first_guess(times, mean)
-    prior = start.copy()
-    prior[2] = math.log(_TYPICAL_SIGMA)
-    theta, _, _ = maximise(
-        start[None], times, np.zeros_like(times), total[None], count[None], prior,
-        _REGION_SPREAD**-2.0, steps,
-    )  # fmt: skip
-    return np.asarray(theta[0])
+    used = count > 0
+    mean = total[used] / count[used]
+    start = _first_guess(times[used], mean)
+    centre = start.copy()
+    centre[2] = _TYPICAL_LOG_CURVATURE
+    problem = Problem(
+        times_s=times,
+        recirculated=np.zeros_like(times),
+        family=LOGNORMAL,
+        centre=centre,
+        precision=np.diag(_REGION_SPREAD**-2.0),
+    )
+    samples = Samples(
+        total=np.asarray(_REGION_WEIGHT * total[None], np.float32),
+        count=np.asarray(_REGION_WEIGHT * count[None], np.float32),
+        lift=np.array([lift * mean.max()], np.float32),
+    )
+    return np.asarray(climb(start[None], problem, samples, 60)[0][0])
 
 
-def _atoms(region: Floats) -> Floats:
-    """(900, 3): μ, ln σ, t0 around the region's curve."""
-    offsets = np.array(list(itertools.product(_OFFSETS_MU, _OFFSETS_LOG_SIGMA, _OFFSETS_T0_S)))
-    atoms = region[1:4] + offsets
-    # the peak stays where μ and t0 put it: a wider curve is not also an earlier one
-    atoms[:, 0] += np.exp(2 * atoms[:, 1]) - np.exp(2 * region[2])
-    return np.asarray(atoms)
+class Dictionary:
+    """900 curves around the region's, of which each pixel begins with the one most like it.
 
-
-def dictionary_start(
-    times: Floats, extra: Floats, total: Floats, count: Floats, region: Floats
-) -> Floats:
-    """Best atom of each pixel by correlation of root power, which evens out speckle.
+    Likeness is the correlation of root power, which evens out speckle, in a basis of 16 curves.
 
     Parameters
     ----------
-    times, extra : ndarray, shape (K,)
-        Seconds; recirculation per unit area.
-    total, count : ndarray, shape (N, K)
-        Power sum and sample count.
+    times, recirculated : ndarray, shape (K,)
+        Seconds; recirculation per second of a first pass of unit area.
     region : ndarray, shape (5,)
         From :func:`region_curve`.
-
-    Returns
-    -------
-    ndarray, shape (N, 5)
     """
-    atoms = _atoms(region)
-    unit = lognormal(times, 1.0, atoms[:, :1], np.exp(atoms[:, 1:2]), atoms[:, 2:3]) + extra
-    base = math.exp(region[4])
-    root = np.sqrt(unit)
-    root /= np.maximum(np.linalg.norm(root, axis=1, keepdims=True), 1e-30)
-    _, _, basis = np.linalg.svd(root, full_matrices=False)
-    basis = basis[:_RANK]
-    start = np.empty((total.shape[0], SIZE))
-    for first in range(0, total.shape[0], _ROWS):
-        rows = slice(first, first + _ROWS)
-        power = np.maximum(total[rows] / np.maximum(count[rows], 1e-9) - base, 0)
-        best = np.argmax((np.sqrt(power) @ basis.T) @ (root @ basis.T).T, axis=1)
-        chosen = unit[best]
-        area = (power * chosen).sum(axis=1) / np.maximum((chosen**2).sum(axis=1), 1e-30)
-        start[rows, 0] = np.log(np.maximum(area, _FAINTEST * math.exp(region[0])))
-        start[rows, 1:4] = atoms[best]
-    start[:, 4] = region[4]
-    return start
+
+    def __init__(self, times: Floats, region: Floats) -> None:
+        offsets = itertools.product(_OFFSETS_LOG_TP, _OFFSETS_LOG_CURVATURE, _OFFSETS_T0_S)
+        self._atoms = region[1:4] + np.array(list(offsets))
+        self._region = region
+        self._unit = _unit_curves(times, self._atoms).astype(np.float32)
+        self._norm = np.maximum((self._unit**2).sum(axis=1), _TINY)
+        root = np.sqrt(self._unit)
+        root /= np.maximum(np.linalg.norm(root, axis=1, keepdims=True), _TINY)
+        basis = np.linalg.svd(root, full_matrices=False)[2][:_RANK]
+        self._basis, self._codes = np.ascontiguousarray(basis.T), basis @ root.T
+
+    def start(self, total: NDArray[np.float32], count: NDArray[np.float32]) -> Floats:
+        """First guess (N, 5) of pixels with power sums (N, K) and counts (N, K) or (1, K)."""
+        power = total * (np.float32(1) / np.maximum(count, np.float32(1e-9)))
+        np.maximum(power - np.float32(np.exp(self._region[4])), 0, out=power)
+        best = np.argmax((np.sqrt(power) @ self._basis) @ self._codes, axis=1)
+        peak = np.einsum("nk,nk->n", power, self._unit[best]) / self._norm[best]
+        start = np.empty((len(total), SIZE))
+        start[:, 0] = np.log(np.maximum(peak, _FAINTEST * np.exp(self._region[0])))
+        start[:, 1:4] = self._atoms[best]
+        start[:, 4] = self._region[4]
+        return start

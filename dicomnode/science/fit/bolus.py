@@ -1,0 +1,302 @@
+"""A bolus for every pixel, under the gamma likelihood that speckle calls for."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dicomnode.science.compiled import in_parallel
+from dicomnode.science.curves import Binned, bin_power, bin_times, is_power, wash_in
+from dicomnode.science.fit.climb import STEPS, Judgement, Samples, climb, judge
+from dicomnode.science.fit.model import SIZE, Problem, curves
+from dicomnode.science.fit.noise import covariance, typical
+from dicomnode.science.fit.recirculation import Choice, Recirculation, choose
+from dicomnode.science.fit.start import Dictionary, region_curve
+from dicomnode.science.shapes import LOGNORMAL, Family
+
+__all__ = ["Fit", "fit_binned", "fit_curves", "predict"]
+
+Floats = NDArray[np.float64]
+
+FEWEST_FRAMES = 8
+"""Fewer usable frames are refused."""
+_TOLERATED = 0.02
+"""Share of a pixel's peak below which a misfit does not count."""
+_SPREAD = np.array([4.0, 1.0, 1.0, 2.0, 1.5])
+"""Standard deviations of the prior around the region: ln PE, ln tp, ln s, t0 / s, ln B."""
+_PROBE = 256
+"""Pixels that decide on family and recirculation."""
+_ROWS = 2048
+"""Pixels handled together: what they need stays in the cache."""
+_LANES = 16
+"""Bins are padded to a multiple of this, the numbers that a core handles at once."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Fit:
+    """Fitted curves of N pixels: ``m(t) = PE exp g(ln((t − t0)/tp); s) + A r(t) + B``.
+
+    Attributes
+    ----------
+    family : Family
+        Of the curves: what g is.
+    log_pe, log_tp, log_curvature, t0_s, baseline : ndarray of float64, shape (N,)
+        ln PE (PE in echo power), ln(tp / s), ln s, t0 in s, B in echo power. Always finite.
+    covariance : ndarray of float64, shape (N, 5, 5)
+        Of (ln PE, ln tp, ln s, t0, ln B): the sandwich of what the samples weigh and how much they
+        vary, scaled by the pixel's own dispersion, at least the region's.
+    qof : ndarray of float64, shape (N,)
+        Quality of fit, 0 to 1; see :data:`dicomnode.science.kinetics.PARAMETERS`.
+    failed : ndarray of bool, shape (N,)
+        No usable samples: the values are the region's and mean nothing.
+    dispersion : float
+        Residual variance over that of ``looks``-look speckle, the median over the region.
+    recirculation : Recirculation
+        Shared.
+    deviances : mapping of name to float
+        Of each family tried, above that of the chosen one, in units of the dispersion.
+    evaluations : ndarray of int64, shape (N,)
+        Model evaluations spent.
+    """
+
+    family: Family
+    log_pe: Floats
+    log_tp: Floats
+    log_curvature: Floats
+    t0_s: Floats
+    baseline: Floats
+    covariance: Floats
+    qof: Floats
+    failed: NDArray[np.bool_]
+    dispersion: float
+    recirculation: Recirculation
+    deviances: Mapping[str, float]
+    evaluations: NDArray[np.int64]
+
+
+def fit_curves(
+    power: NDArray[np.floating], times_s: Floats, *, kept: NDArray[np.bool_] | None = None,
+    saturated: NDArray[np.floating] | NDArray[np.bool_] | None = None, looks: float = 1.0,
+    bins: int = 80,
+) -> Fit:  # fmt: skip
+    """Bin samples in time and fit a bolus to each pixel.
+
+    Parameters
+    ----------
+    power : ndarray, shape (T, N)
+        Echo power. Samples that are no power (NaN, negative, beyond 10³⁰) count as absent.
+    times_s : ndarray, shape (T,)
+        Strictly increasing seconds.
+    kept : ndarray of bool, shape (T,), optional
+        Frames to use.
+    saturated : ndarray, shape (T, N), optional
+        Share of each sample that was at the top of the grey scale (bool, or 0 to 1 after
+        smoothing). Censored exactly for single-look samples, approximately for others.
+    looks, bins
+        As in :func:`fit_binned`, and time bins.
+
+    Returns
+    -------
+    Fit
+        Finite for every input that is not refused.
+
+    Raises
+    ------
+    ValueError
+        Naming the argument, the shape and the unit expected.
+    """
+    times_s = np.asarray(times_s, np.float64)
+    _check(power, times_s, kept)
+    if saturated is not None and saturated.shape != power.shape:
+        raise ValueError(f"saturated: expected shape {power.shape}, got {saturated.shape}")
+    uncensored = None if saturated is None else 1 - np.asarray(saturated, np.float32)
+    groups = bin_times(times_s, bins, kept=kept, wash_in_s=wash_in(_mean(power, kept), times_s))
+    return fit_binned(bin_power(power, groups, uncensored=uncensored), looks=looks)
+
+
+def _check(power: NDArray[np.floating], times_s: Floats, kept: NDArray[np.bool_] | None) -> None:
+    if power.ndim != 2 or power.shape[1] == 0:
+        raise ValueError(
+            f"power: expected echo power of shape (frames, pixels), pixels > 0, got {power.shape}"
+        )
+    if times_s.shape != (power.shape[0],):
+        raise ValueError(
+            f"times_s: expected {power.shape[0]} seconds, one per frame, got shape {times_s.shape}"
+        )
+    if not (np.isfinite(times_s).all() and (np.diff(times_s) > 0).all()):
+        raise ValueError("times_s: expected finite, strictly increasing seconds")
+    if kept is not None and kept.shape != times_s.shape:
+        raise ValueError(f"kept: expected shape {times_s.shape}, one per frame, got {kept.shape}")
+    used = times_s.size if kept is None else int(np.count_nonzero(kept))
+    if used < FEWEST_FRAMES:
+        raise ValueError(f"power: expected at least {FEWEST_FRAMES} usable frames, got {used}")
+
+
+def _mean(power: NDArray[np.floating], kept: NDArray[np.bool_] | None) -> Floats:
+    """Mean over the pixels of each frame; NaN where there is none."""
+    usable = is_power(power)
+    pixels = usable.sum(axis=1)
+    mean = np.where(usable, power, 0).sum(axis=1, dtype=np.float64) / np.maximum(pixels, 1)
+    mean[pixels == 0] = np.nan
+    if kept is not None:
+        mean[~kept] = np.nan
+    return mean
+
+
+def fit_binned(binned: Binned, *, looks: float = 1.0) -> Fit:
+    """Fit a bolus to each pixel of binned samples.
+
+    Parameters
+    ----------
+    binned : Binned
+        N > 0 pixels.
+    looks : float
+        Independent looks of a sample, against the prior; the error bars are scaled by the
+        dispersion that is found, whatever is said here.
+
+    Notes
+    -----
+    The prior makes the estimate of a pixel without enhancement the region's timing with a large
+    covariance, rather than an arbitrary one.
+    """
+    if not (np.isfinite(looks) and looks > 0):
+        raise ValueError(f"looks: expected a positive number, got {looks}")
+    if binned.total.ndim != 2 or binned.total.shape[1] == 0:
+        raise ValueError(
+            f"binned: expected sums of shape (bins, pixels), pixels > 0, got {binned.total.shape}"
+        )
+    level = float(binned.total.sum(dtype=np.float64)) / max(_samples(binned), 1e-9)
+    if not level > 0:
+        return _nothing(binned)
+    return _Region(binned, level, looks).fit()
+
+
+def _samples(binned: Binned) -> float:
+    share = binned.total.shape[1] / binned.count.shape[1]
+    return float(binned.count.sum(dtype=np.float64)) * share
+
+
+class _Region:
+    """Pixels that share a prior, a family and a recirculation; power in units of their mean."""
+
+    def __init__(self, binned: Binned, level: float, looks: float) -> None:
+        self._binned, self._level, self._looks = binned, level, looks
+        self._bins, self._pixels = binned.total.shape
+        times = np.pad(binned.times_s, (0, -self._bins % _LANES), mode="edge")
+        total = binned.total.mean(axis=1, dtype=np.float64) * looks / level
+        count = binned.count.mean(axis=1, dtype=np.float64) * looks
+        centre = region_curve(binned.times_s, total, count, _TOLERATED)
+        self._dictionary = Dictionary(binned.times_s, centre)
+        self._problem = Problem(
+            times_s=times,
+            recirculated=np.zeros_like(times),
+            family=LOGNORMAL,
+            centre=centre,
+            precision=np.diag(_SPREAD**-2.0),
+        )
+
+    def fit(self) -> Fit:
+        """Choose on a probe what is shared, then fit everything."""
+        choice = self._choose()
+        problem = replace(
+            self._problem,
+            family=choice.family,
+            recirculated=choice.recirculation.per_second(self._problem.times_s),
+        )
+        rows = [
+            np.arange(first, min(first + _ROWS, self._pixels))
+            for first in range(0, self._pixels, _ROWS)
+        ]
+        parts = in_parallel(lambda part: self._fit_part(problem, part), rows)
+        theta = np.concatenate([part[0] for part in parts])
+        evaluations = np.concatenate([part[1] for part in parts])
+        return self._judged(problem, choice, theta, evaluations, [part[2] for part in parts])
+
+    def _choose(self) -> Choice:
+        probe = self._probe()
+        samples, start = self._begin(probe)
+        return choose(start, self._problem, samples)
+
+    def _probe(self) -> NDArray[np.int64]:
+        """Pixels at evenly spaced ranks of the brighter half."""
+        order = np.argsort(self._binned.total.sum(axis=0), kind="stable")[self._pixels // 2 :]
+        chosen = np.linspace(0, order.size - 1, min(_PROBE, order.size)).astype(np.int64)
+        return np.asarray(order[chosen])
+
+    def _begin(self, rows: NDArray[np.int64]) -> tuple[Samples, Floats]:
+        """Samples of some pixels, padded, and where their fit begins."""
+        padding = ((0, 0), (0, -self._bins % _LANES))
+        total = self._binned.total[:, rows].T * np.float32(self._looks / self._level)
+        count = self._binned.count
+        count = (count if count.shape[1] == 1 else count[:, rows]).T * np.float32(self._looks)
+        total, count = total.astype(np.float32), count.astype(np.float32)
+        start = self._dictionary.start(total, count)
+        lift = np.asarray(_TOLERATED * np.exp(start[:, 0]), np.float32)
+        samples = Samples(total=np.pad(total, padding), count=np.pad(count, padding), lift=lift)
+        return samples, start
+
+    def _fit_part(
+        self, problem: Problem, rows: NDArray[np.int64]
+    ) -> tuple[Floats, NDArray[np.int64], Judgement]:
+        samples, start = self._begin(rows)
+        theta, used = climb(start, problem, samples, STEPS)
+        return theta, used, judge(theta, problem, samples)
+
+    def _judged(
+        self, problem: Problem, choice: Choice, theta: Floats, evaluations: NDArray[np.int64],
+        judged: list[Judgement],
+    ) -> Fit:  # fmt: skip
+        count = np.broadcast_to(self._binned.count, self._binned.total.shape)
+        failed = (count.sum(axis=0) <= 0) & (self._binned.total.sum(axis=0) <= 0)
+        theta[failed] = problem.centre
+        scatter = np.concatenate([part.scatter for part in judged])
+        usual = typical(scatter, theta[:, 0], failed)
+        noise = np.maximum(scatter, usual)
+        firsts = np.cumsum([0] + [len(part.scatter) for part in judged])
+        covariances = in_parallel(
+            lambda each: covariance(
+                each[1].weighed, each[1].varying, noise[each[0] : each[0] + len(each[1].scatter)],
+                problem.precision,
+            ),
+            zip(firsts, judged, strict=False),
+        )  # fmt: skip
+        log_level = np.log(self._level)
+        return Fit(
+            family=choice.family, log_pe=theta[:, 0] + log_level, log_tp=theta[:, 1],
+            log_curvature=theta[:, 2], t0_s=theta[:, 3], baseline=np.exp(theta[:, 4] + log_level),
+            covariance=np.concatenate(covariances), qof=np.where(failed, 0.0, usual / noise),
+            failed=failed, dispersion=usual, recirculation=choice.recirculation,
+            deviances=choice.deviances, evaluations=evaluations,
+        )  # fmt: skip
+
+
+def _nothing(binned: Binned) -> Fit:
+    """Every pixel failed: there was no echo power anywhere."""
+    pixels = binned.total.shape[1]
+    still = Recirculation(
+        fraction=0.0, delay_s=0.0, decay_s=180.0, slowness=1.0, family=LOGNORMAL,
+        tp_s=10.0, curvature=2.0, t0_s=float(binned.times_s[0]),
+    )  # fmt: skip
+    return Fit(
+        family=LOGNORMAL, log_pe=np.full(pixels, -30.0), log_tp=np.full(pixels, np.log(10.0)),
+        log_curvature=np.full(pixels, np.log(2.0)), t0_s=np.full(pixels, still.t0_s),
+        baseline=np.zeros(pixels), covariance=np.tile(np.diag(_SPREAD**2), (pixels, 1, 1)),
+        qof=np.zeros(pixels), failed=np.ones(pixels, np.bool_), dispersion=1.0,
+        recirculation=still, deviances={LOGNORMAL.name: 0.0},
+        evaluations=np.zeros(pixels, np.int64),
+    )  # fmt: skip
+
+
+def predict(fit: Fit, times_s: Floats) -> Floats:
+    """Fitted echo power, shape (T, N), at ``times_s`` (T,) in seconds."""
+    times_s = np.asarray(times_s, np.float64)
+    theta = np.stack(
+        [fit.log_pe, fit.log_tp, fit.log_curvature, fit.t0_s,
+         np.log(np.maximum(fit.baseline, 1e-300))], axis=1,
+    )  # fmt: skip
+    problem = Problem(
+        times_s=times_s, recirculated=fit.recirculation.per_second(times_s), family=fit.family,
+        centre=np.zeros(SIZE), precision=np.eye(SIZE),
+    )  # fmt: skip
+    return curves(theta, problem)[0].T

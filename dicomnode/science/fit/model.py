@@ -1,0 +1,93 @@
+"""The model of one pixel's samples, its likelihood and its slopes, for many pixels at once.
+
+The five parameters of a pixel are, in this order, ln PE, ln tp, ln s, t0 / s and ln B:
+
+    m(t) = PE exp g(u) + A r(t) + B,    u = ln((t − t0) / tp),
+
+g a :class:`~dicomnode.science.shapes.Family` of curvature s, r the recirculation of a first pass of
+unit area, shared by all pixels, and A = PE tp √(2π/s) exp(1/2s) the area of a lognormal of that
+peak and curvature, which stands for the area in every family.
+
+Minimised is Σ (w ln(m + l) + (S + w l)/(m + l)) + ½ (θ − θ₀)ᵀ P (θ − θ₀): the gamma log-likelihood
+of bins with power sum S and sample count w, each sample lifted by l, and a weak normal prior.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dicomnode.science.shapes import Family, lognormal_area
+
+__all__ = ["SIZE", "Problem", "accumulate", "curves", "limits"]
+
+Floats = NDArray[np.float64]
+
+SIZE = 5
+"""Parameters per pixel."""
+_SOONEST_S = 1e-3
+"""Time after arrival from which on there is agent: keeps ln x and 1/x within single precision."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Problem:
+    """What all pixels share.
+
+    Attributes
+    ----------
+    times_s : ndarray, shape (K,)
+    recirculated : ndarray, shape (K,)
+        r(t) per second.
+    family : Family
+    centre, precision : ndarray, shape (5,), (5, 5)
+        Of the prior.
+    """
+
+    times_s: Floats
+    recirculated: Floats
+    family: Family
+    centre: Floats
+    precision: Floats
+
+
+def limits(family: Family) -> tuple[Floats, Floats]:
+    """Least and most of each parameter; amplitudes are in units of the region's mean power."""
+    lower = np.array([-30.0, np.log(0.2), np.log(family.least), -1e4, -30.0])
+    upper = np.array([30.0, np.log(500.0), np.log(family.most), 1e4, 30.0])
+    return lower, upper
+
+
+def curves(theta: Floats, problem: Problem) -> tuple[Floats, tuple[Floats, ...]]:
+    """Model m (N, K) of parameters (N, 5), and its derivative in each, five of shape (N, K)."""
+    peak, log_tp, curvature = np.exp(theta[:, :1]), theta[:, 1:2], np.exp(theta[:, 2:3])
+    since = problem.times_s - theta[:, 3:4]
+    arrived = since > _SOONEST_S
+    x = np.where(arrived, since, 1.0)
+    u = np.where(arrived, np.log(x) - log_tp, 0.0)
+    family = problem.family
+    a, b, c, d = (start + slope * curvature for start, slope in family.coefficients)
+    _, da, db, dc, dd = (0.0, *family.coefficients[:, 1])
+    late, early = np.exp(u) - 1, np.exp(-u) - 1
+    bolus = peak * np.exp(a * u * u + b * u + c * late + d * early) * arrived
+    rise = bolus * (2 * a * u + b + c * (late + 1) - d * (early + 1))
+    bend = bolus * curvature * (da * u * u + db * u + dc * late + dd * early)
+    again = peak * np.exp(log_tp) * lognormal_area(curvature) * problem.recirculated
+    base = np.broadcast_to(np.exp(theta[:, 4:5]), bolus.shape)
+    slopes = (
+        bolus + again, again - rise, bend - again * (0.5 + 0.5 / curvature), -rise / x, base,
+    )  # fmt: skip
+    return bolus + again + base, slopes
+
+
+def accumulate(
+    theta: Floats, problem: Problem, total: Floats, count: Floats, lift: Floats
+) -> tuple[Floats, Floats, Floats]:
+    """Objective (N,), gradient (N, 5) and Fisher information (N, 5, 5) of the data alone."""
+    model, slopes = curves(theta, problem)
+    model = model + lift[:, None]
+    relative = np.stack(slopes, axis=1) / model[:, None, :]
+    ratio = (total + count * lift[:, None]) / model
+    objective = (count * np.log(model) + ratio).sum(axis=1)
+    gradient = np.einsum("nk,nik->ni", count - ratio, relative)
+    information = (relative * count[:, None, :]) @ relative.transpose(0, 2, 1)
+    return objective, gradient, information
