@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, Field, ValidationError, model_validator
-from pydantic_core import ErrorDetails
+from pydantic_core import ErrorDetails, from_json
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
@@ -132,11 +132,19 @@ class RetentionOptions(BaseModel, frozen=True, extra="forbid"):
 
 
 def _known_keys_only(value: Any) -> Any:
-    """Refuse keys that :class:`Recipe`, a plain dataclass, would drop without a word."""
+    """Refuse keys that :class:`Recipe`, a plain dataclass, would drop without a word.
+
+    A table that comes from the environment is JSON.
+    """
+    if not isinstance(value, Mapping):
+        return value
     names = [field.name for field in fields(Recipe)]
-    for key in value if isinstance(value, Mapping) else ():
+    for key in value:
         if key not in names:
             raise ValueError(f"unknown key {key!r}{_suggestion(key, names)}")
+    table = value.get("dynamic_range_by_model")
+    if isinstance(table, str):
+        return {**value, "dynamic_range_by_model": from_json(table)}
     return value
 
 

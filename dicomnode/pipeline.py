@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dicomnode.dicom.exam import Exam, load_loop
+from dicomnode.dicom.exam.dynamic_range import check_stated
 from dicomnode.errors import InputError, Reason, RefusedError
 from dicomnode.inference.models import Models
 from dicomnode.inference.segment import Segmenter
@@ -64,12 +65,17 @@ class Recipe:
 
     dynamic_range_db: float | None = None
     """Log-compression range of the contrast pane where the site knows it better than the file."""
+    dynamic_range_by_model: Mapping[str, float] = field(default_factory=dict)
+    """The same by "Manufacturer Model" as in the header, for scanners whose files do not tell."""
     ring_mm: float = 3.0
     """Width of the ring around the lesion that is measured with it."""
     time_bins: int = 80
     """Time bins of the fit, finer during wash-in."""
     smoothing_px: float = 1.0
     """Gaussian smoothing before the fit, at the scale of the point spread function."""
+
+    def __post_init__(self) -> None:
+        check_stated(self.dynamic_range_db, self.dynamic_range_by_model)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -182,6 +188,7 @@ def measure(loop: Loop, models: Models, recipe: Recipe, timing: Timing | None = 
         diagnosis=diagnosis,
         quality=grades,
         models=models.uses,
+        warnings=loop.warnings,
     )
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from rich.console import Console
 from rich.measure import Measurement
 from rich.table import Table
+from rich.text import Text
 
 from dicomnode.outputs.schema import (
     CheckPart,
@@ -13,6 +14,7 @@ from dicomnode.outputs.schema import (
     LesionPart,
     Number,
     ParameterPart,
+    StabilityPart,
     SubRegionPart,
 )
 from dicomnode.science.findings import UNRELIABLE
@@ -33,6 +35,10 @@ class Answer:
         Why no decision could be made.
     failed_checks : tuple of str
         Quality checks that were not passed.
+    stability : StabilityPart, optional
+        How far the sub-regions repeat; None where the lesion was not divided.
+    warnings : tuple of str
+        What else belongs beside the result.
     notice : str
         What a reader must know about every result.
     """
@@ -45,6 +51,8 @@ class Answer:
     grade: str
     subregions: tuple[SubRegionPart, ...]
     failed_checks: tuple[str, ...]
+    stability: StabilityPart | None
+    warnings: tuple[str, ...]
     notice: str
 
 
@@ -64,6 +72,8 @@ def answer_of_document(document: Document) -> Answer:
         grade=quality.grade,
         subregions=tuple(document.subregions),
         failed_checks=tuple(_check(check) for check in quality.checks if not check.passed),
+        stability=document.stability,
+        warnings=tuple(document.warnings),
         notice=f"{document.notice} Models trained on: {'; '.join(trained)}.",
     )
 
@@ -82,6 +92,12 @@ def show_answer(out: Console, answer: Answer) -> None:
     if _width(out, table) > out.width:
         table = _table(answer.subregions, quartiles=False)
     out.print(table)
+    if answer.stability is not None:
+        repeated = f"{_number(answer.stability.ari, '.2f')} of 1"
+        resampled = f"{answer.stability.replicates} resamplings of the loop"
+        out.print(f"sub-regions repeat: {repeated} in {resampled}", highlight=False)
+    for warning in answer.warnings:
+        out.print("[yellow]warning[/]:", Text(warning), highlight=False)
     for check in answer.failed_checks:
         out.print(f"[yellow]check not passed[/]: {check}", highlight=False)
 

@@ -9,7 +9,7 @@ from pydicom.sr.coding import Code
 
 from dicomnode.cli.answer import SHOWN, Answer
 from dicomnode.dicom import codes
-from dicomnode.outputs.schema import LesionPart, ParameterPart, SubRegionPart
+from dicomnode.outputs.schema import LesionPart, ParameterPart, StabilityPart, SubRegionPart
 
 __all__ = ["answer_of_report"]
 
@@ -23,6 +23,7 @@ _MEASUREMENTS = ("126010", "DCM")  # Imaging Measurements, TID 1500
 _TRACKING = ("112039", "DCM")
 _DERIVATION = ("121401", "DCM")
 _SUBREGION = "Sub-region "
+_WARNING = "Warning: "
 
 
 def answer_of_report(path: Path) -> Answer:
@@ -50,6 +51,10 @@ def answer_of_report(path: Path) -> Answer:
         ),
         failed_checks=tuple(
             text.partition(", FAILED")[0] for text in _comments(quality) if ", FAILED" in text
+        ),
+        stability=_stability(_numbers(quality)),
+        warnings=tuple(
+            text.removeprefix(_WARNING) for text in _comments(quality) if text.startswith(_WARNING)
         ),
         notice=" ".join(_comments(groups["Notice"])),
     )
@@ -86,6 +91,14 @@ def _parameter(numbers: Numbers, code: Code) -> ParameterPart | None:
         _value(numbers, code, codes.UPPER_QUARTILE),
     )
     return ParameterPart(median=found[0], iqr=quartiles, unit=found[1])
+
+
+def _stability(numbers: Numbers) -> StabilityPart | None:
+    ari = _value(numbers, codes.STABILITY, codes.MEDIAN)
+    replicates = _value(numbers, codes.REPLICATES)
+    if ari is None or replicates is None:
+        return None
+    return StabilityPart(ari=ari, replicates=int(replicates))
 
 
 def _groups(report: Dataset) -> Iterator[Dataset]:

@@ -69,7 +69,13 @@ def process(paths: Sequence[Path], directory: Path, request: Request) -> tuple[O
 
 def _process(paths: Sequence[Path], directory: Path, request: Request) -> tuple[Outcome, ...]:
     models = load_models(request.models_dir)
-    study = read_study(paths, ReadSettings(dynamic_range_db=request.recipe.dynamic_range_db))
+    study = read_study(
+        paths,
+        ReadSettings(
+            dynamic_range_db=request.recipe.dynamic_range_db,
+            dynamic_range_by_model=request.recipe.dynamic_range_by_model,
+        ),
+    )
     directory.mkdir(parents=True, exist_ok=True)
     if not study.exams:
         return (_without_exam(study, directory, request),)

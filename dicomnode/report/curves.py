@@ -2,6 +2,7 @@
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.markers import CARETUP
 
 from dicomnode.report.style import FAINT, INK, MUTED, SIZES, heading, rgb
 from dicomnode.science.findings import PALETTE, Curve, Findings
@@ -12,8 +13,12 @@ OTHERS = {"lesion": (INK, "--"), "reference tissue": (MUTED, ":")}
 
 
 def draw_curves(axes: Axes, findings: Findings) -> None:
-    """Draw the mean curve of every region: dots as measured, lines as fitted."""
-    heading(axes, "Time-intensity curves", "dots measured · lines fitted")
+    """Draw the mean curve of every region: dots as measured, lines as fitted.
+
+    A mark below each sub-region's curve points at the median arrival in its pixels, as the table
+    has it.
+    """
+    heading(axes, "Time-intensity curves", "dots measured · lines fitted · ▴ arrival")
     axes.set_xlabel("seconds", fontsize=SIZES["small"], color=MUTED)
     axes.set_ylabel("echo power (a.u.)", fontsize=SIZES["small"], color=MUTED)
     axes.tick_params(labelsize=SIZES["small"], colors=MUTED, length=0)
@@ -36,10 +41,29 @@ def _draw(axes: Axes, findings: Findings, curve: Curve) -> None:
         colour, line = rgb(PALETTE.get(curve.number, (0, 0, 0))), "-"
         label, width = "", 2.0
     axes.plot(findings.times_s, curve.power, ".", color=colour, markersize=4.5, alpha=0.5)
+    arrivals = {one.number: one.parameters.get("arrival") for one in findings.subregions}
+    if curve.number is not None and (arrival := arrivals.get(curve.number)) is not None:
+        _mark(axes, arrival.median, curve.baseline or 0.0, colour)
     if np.isfinite(curve.fitted).any():
         axes.plot(findings.times_s, curve.fitted, line, color=colour, linewidth=width, label=label)
     elif label:
         axes.plot([], [], ".", color=colour, label=f"{label} (no fit)")
+
+
+def _mark(
+    axes: Axes, arrival_s: float, baseline: float, colour: str | tuple[float, float, float]
+) -> None:
+    """Point from below at where the bolus arrives, at the level from which it rises."""
+    axes.plot(
+        arrival_s,
+        baseline,
+        marker=CARETUP,
+        color=colour,
+        markersize=9,
+        markeredgecolor="white",
+        markeredgewidth=0.6,
+        zorder=4,
+    )
 
 
 def _frame(axes: Axes, findings: Findings) -> None:
@@ -48,7 +72,8 @@ def _frame(axes: Axes, findings: Findings) -> None:
     values += [curve.fitted[np.isfinite(curve.fitted)] for curve in findings.curves]
     together = np.concatenate([*values, [0.0]])
     top = float(np.percentile(together, 99.8)) if together.size > 1 else 0.0
-    axes.set_ylim(0, 1.08 * top if top > 0 else 1.0)
+    top = 1.08 * top if top > 0 else 1.0
+    axes.set_ylim(-0.035 * top, top)
     if axes.get_legend_handles_labels()[1]:
         axes.legend(
             loc="upper right", fontsize=SIZES["small"], frameon=False, labelcolor=INK, ncols=2

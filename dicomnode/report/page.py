@@ -10,13 +10,15 @@ from numpy.typing import NDArray
 from dicomnode.report.curves import draw_curves
 from dicomnode.report.maps import MAPS, aspect, draw_bmode, draw_contrast, draw_map
 from dicomnode.report.notice import NOTICE, training_notice
+from dicomnode.report.regions import draw_regions
 from dicomnode.report.style import BACKGROUND, DPI, INK, MUTED, SIZES, blank, picture
 from dicomnode.report.tables import (
     draw_answer,
     draw_contributions,
     draw_models,
     draw_quality,
-    draw_subregions,
+    draw_warnings,
+    warning_lines,
 )
 from dicomnode.science.findings import Findings
 
@@ -46,18 +48,27 @@ def page(findings: Findings, header: ReportHeader) -> NDArray[np.uint8]:
     """Render the report page, shape (1200, 1600, 3)."""
     figure = Figure(figsize=(WIDTH_PX / DPI, HEIGHT_PX / DPI), dpi=DPI, facecolor=BACKGROUND)
     draw_answer(_axes(figure, 0, 0, 1600, 104), findings, header.facts)
+    band = _warning_height(findings)
+    if band:
+        draw_warnings(_axes(figure, 0, 104, 1600, band), findings)
+    top, height = IMAGE_TOP_PX + band, _image_height(findings) - band
     for left, draw in ((24, draw_bmode), (412, draw_contrast)):
-        draw(_axes(figure, left, IMAGE_TOP_PX, IMAGE_WIDTH_PX, _image_height(findings)), findings)
+        draw(_axes(figure, left, top, IMAGE_WIDTH_PX, height), findings)
     for column, name in enumerate(MAPS):
-        draw_map(_axes(figure, 820 + column * 262, IMAGE_TOP_PX, 184, 270), findings, name)
-    table = IMAGE_TOP_PX + _image_height(findings) + 48
-    draw_subregions(_axes(figure, 24, table, 760, min(940 - table, 400)), findings)
-    draw_curves(_axes(figure, 872, 462, 704, 430), findings)
+        draw_map(_axes(figure, 820 + column * 262, top, 184, 270), findings, name)
+    table = top + height + 44
+    draw_regions(_axes(figure, 24, table, 760, min(948 - table, 420)), findings)
+    draw_curves(_axes(figure, 872, 462 + band, 704, 430 - band), findings)
     draw_contributions(_axes(figure, 24, 980, 500, 164), findings)
     draw_quality(_axes(figure, 560, 980, 500, 164), findings)
     draw_models(_axes(figure, 1096, 980, 480, 164), findings)
     _footer(_axes(figure, 0, 1160, 1600, 40), findings, header)
     return picture(figure)
+
+
+def _warning_height(findings: Findings) -> float:
+    lines = len(warning_lines(findings))
+    return 8 + 20 * lines if lines else 0
 
 
 def _image_height(findings: Findings) -> float:

@@ -11,8 +11,11 @@ from numpy.typing import NDArray
 
 __all__ = [
     "BACKGROUND",
+    "BAD",
+    "CAUTION",
     "DECISION_COLOURS",
     "FAINT",
+    "GOOD",
     "INK",
     "MUTED",
     "PANEL",
@@ -24,6 +27,7 @@ __all__ = [
     "percent",
     "picture",
     "rgb",
+    "say",
     "shorten",
 ]
 
@@ -33,6 +37,8 @@ PANEL = "#f4f6f8"
 INK = "#1b232b"
 MUTED = "#5b6772"
 FAINT = "#d5dbe1"
+GOOD, BAD = "#00695c", "#a63603"
+CAUTION = "#fff1d6"
 DECISION_COLOURS: Mapping[str, str] = {
     "malignant": "#a63603",
     "benign": "#00695c",
@@ -95,6 +101,30 @@ def heading(axes: Axes, text: str, note: str = "") -> None:
     axes.set_title(text, loc="left", fontsize=SIZES["heading"], color=INK, fontweight="bold", pad=6)
     if note:
         axes.set_title(note, loc="right", fontsize=SIZES["small"], color=MUTED, pad=6)
+
+
+def say(
+    axes: Axes,
+    x: float,
+    y: float,
+    text: str,
+    size: str,
+    colour: str,
+    *,
+    weight: str = "normal",
+    right: bool = False,
+) -> None:
+    """Write a line, centred at ``y``, from ``x`` on or up to it."""
+    axes.text(
+        *(x, y, text),
+        fontsize=SIZES[size],
+        color=colour,
+        fontweight=weight,
+        ha="right" if right else "left",
+        va="center",
+        parse_math=False,
+        clip_on=True,
+    )
 
 
 def picture(figure: Figure) -> NDArray[np.uint8]:

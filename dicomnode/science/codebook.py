@@ -11,7 +11,12 @@ __all__ = ["FEATURE_NAMES", "KINDS", "Codebook", "kind", "names_for"]
 
 Floats = NDArray[np.float64]
 
-FEATURE_NAMES: tuple[str, ...] = ("log relative PE", "delta TTP", "log mTT", "log RT")
+FEATURE_NAMES: tuple[str, ...] = (
+    "log relative PE",
+    "relative delay",
+    "log relative FT",
+    "log relative RT",
+)
 """The axes of feature space; see :func:`dicomnode.science.subregions.pixel_features`."""
 
 KINDS: tuple[str, ...] = (
@@ -28,7 +33,7 @@ _NAMES: dict[int, tuple[str, ...]] = {
     6: (*KINDS[:2], "intermediate slower", "intermediate faster", *KINDS[3:]),
 }
 _FORMAT = "dicomnode codebook"
-_VERSION = 1
+_VERSION = 2
 
 
 def names_for(count: int) -> tuple[str, ...]:
@@ -82,6 +87,8 @@ class Codebook:
     stability: tuple[tuple[int, float], ...] = ()
 
     def __post_init__(self) -> None:
+        if self.features != FEATURE_NAMES:
+            raise ValueError(f"features: expected {FEATURE_NAMES}, got {self.features}")
         count, axes = len(self.names), len(self.features)
         for name, shape in (
             ("means", (count, axes)),

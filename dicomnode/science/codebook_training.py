@@ -100,16 +100,16 @@ def _ordered(means: Floats) -> NDArray[np.intp]:
     """Order clusters by number: which is non-perfused, slow low, intermediate, fast.
 
     1. Non-perfused has the lowest log relative PE.
-    2. Of the others, the two that rise fastest (lowest log RT) are the fast ones: the one with the
-       longer mTT is "fast in slow out", then comes "fast in fast out".
+    2. Of the others, the two that rise fastest (lowest log relative RT) are the fast ones: the one
+       with the longer FT is "fast in slow out", then comes "fast in fast out".
     3. The rest, from the slowest rise to the fastest: "slow low", then "intermediate".
     """
     axis = {name: means[:, FEATURE_NAMES.index(name)] for name in FEATURE_NAMES}
     dark = int(np.argmin(axis["log relative PE"]))
     others = np.delete(np.arange(len(means)), dark)
-    by_rise = others[np.argsort(-axis["log RT"][others], kind="stable")]
+    by_rise = others[np.argsort(-axis["log relative RT"][others], kind="stable")]
     slow, fast = by_rise[:-2], by_rise[-2:]
-    fast = fast[np.argsort(-axis["log mTT"][fast], kind="stable")]
+    fast = fast[np.argsort(-axis["log relative FT"][fast], kind="stable")]
     return np.concatenate([[dark], slow, fast])
 
 

@@ -15,8 +15,9 @@ __all__ = ["AVAILABLE", "compiled", "cores", "in_parallel", "inlined", "vectoris
 AVAILABLE = numba is not None
 """Whether loops marked :func:`compiled` or :func:`vectorised` run as machine code."""
 
-Function = TypeVar("Function", bound=Callable[..., Any])
-Task, Answer = TypeVar("Task"), TypeVar("Answer")
+Function = Callable[..., Any]
+Task = TypeVar("Task")
+Answer = TypeVar("Answer")
 
 
 def compiled(function: Function) -> Function:

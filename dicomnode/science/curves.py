@@ -1,4 +1,4 @@
-"""Time-intensity curves: smoothing within a mask, mean curves and binning in time."""
+"""Time-intensity curves: smoothing within a mask and binning in time."""
 
 from dataclasses import dataclass
 
@@ -12,7 +12,6 @@ __all__ = [
     "bin_power",
     "bin_times",
     "is_power",
-    "mean_curve",
     "smooth_masked",
     "wash_in",
 ]
@@ -198,25 +197,3 @@ def smooth_masked(
         np.where(mask, images, 0).astype(np.float32), sigma_px, mode="constant", axes=axes
     )
     return np.asarray(np.where(mask, blurred / np.maximum(weight, 1e-6), 0), np.float32)
-
-
-def mean_curve(power: NDArray[np.floating], mask: NDArray[np.bool_]) -> Floats:
-    """Mean over a mask of each frame, ignoring NaN.
-
-    Parameters
-    ----------
-    power : ndarray, shape (T, R, C)
-        Echo power.
-    mask : ndarray of bool, shape (R, C)
-        The region.
-
-    Returns
-    -------
-    ndarray of float64, shape (T,)
-        NaN in frames without any usable pixel, and everywhere for an empty mask.
-    """
-    samples = power[:, mask].astype(np.float64)
-    known = np.isfinite(samples)
-    count = known.sum(axis=1)
-    total = np.where(known, samples, 0).sum(axis=1)
-    return np.asarray(np.where(count > 0, total / np.maximum(count, 1), np.nan))

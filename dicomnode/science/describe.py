@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from dicomnode.science.findings import UNRELIABLE, Curve, Lesion, Region, Spread, SubRegion
 from dicomnode.science.fit import Fit, fit_curves, predict
-from dicomnode.science.kinetics import PARAMETERS, relative
+from dicomnode.science.kinetics import PARAMETERS, evaluate, relative
 from dicomnode.science.perfusion import Perfusion
 from dicomnode.science.regions import area_mm2, axes_mm, outlines
 
@@ -136,23 +136,29 @@ def describe_curves(
 
     A region without a pixel has a curve of NaN, and neither arrival nor baseline.
     """
-    regions: list[tuple[str, int | None, NDArray[np.bool_]]] = [
-        ("lesion", None, perfusion.regions.lesion),
-        ("reference tissue", None, perfusion.regions.tissue),
-    ]
-    regions += [(r.name, r.number, subregion_map == r.number) for r in subregions]
-    powers = np.stack([perfusion.mean_curve(mask) for _, _, mask in regions], axis=1)
+    regions: list[tuple[str, int | None]] = [("lesion", None), ("reference tissue", None)]
+    regions += [(region.name, region.number) for region in subregions]
+    labels = perfusion.regions.tissue.astype(np.uint8)
+    for n, region in enumerate(subregions, start=2):
+        labels[subregion_map == region.number] = n
+    lesion = perfusion.mean_curve(perfusion.regions.lesion)
+    powers = np.full((len(lesion), len(regions)), np.nan)
+    powers[:, 0] = lesion
+    if labels.any():
+        powers[:, 1 : 1 + labels.max()] = perfusion.mean_curves(labels)
     fit, models = _fitted(perfusion, powers)
+    found = evaluate(fit)
+    arrivals_s = found["arrival"] + found["TTP"] - found["RT"]
     return tuple(
         Curve(
             name=name,
             number=number,
             power=powers[:, n],
             fitted=np.full(len(powers), np.nan) if fit.failed[n] else models[:, n],
-            arrival_s=None if fit.failed[n] else float(fit.t0_s[n]),
+            arrival_s=None if fit.failed[n] else float(arrivals_s[n]),
             baseline=None if fit.failed[n] else float(fit.baseline[n]),
         )
-        for n, (name, number, _) in enumerate(regions)
+        for n, (name, number) in enumerate(regions)
     )
 
 

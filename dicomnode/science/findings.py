@@ -137,7 +137,8 @@ class Curve:
     fitted: NDArray[np.float64]
     """Shape (T,), the fitted model at the same times; all NaN where no fit was possible."""
     arrival_s: float | None = None
-    """Arrival of the bolus on the loop's clock, by the fitted model."""
+    """Where the steepest rising tangent of the fitted model leaves the baseline, on the loop's
+    clock: unlike the model's own onset, hardly a matter of which family of curves is fitted."""
     baseline: float | None = None
     """Echo power before arrival, by the fitted model."""
 

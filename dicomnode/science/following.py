@@ -36,6 +36,12 @@ class Coarse:
     reach: tuple[int, int]
     factor: int
 
+    @property
+    def searchable(self) -> bool:
+        """Whether anything that counts lies farther from the edges than the search reaches."""
+        (rows, columns), (up, across) = self.weight.shape, self.reach
+        return bool(self.weight[up : rows - up, across : columns - across].any())
+
     def mean(self, which: NDArray[np.intp], shift_px: NDArray[np.float64]) -> NDArray[np.float32]:
         """Average the given frames, each moved back by its shift in full-size pixels."""
         moved = [align(self.frames[t], shift_px[t] / self.factor) for t in which]

@@ -51,23 +51,45 @@ class Loop:
     warnings: tuple[str, ...] = field(default=())
 
     def __post_init__(self) -> None:
-        frames, rows, columns = self.contrast.shape
-        if self.contrast.dtype != np.uint8:
-            raise ValueError(f"contrast: expected uint8 grey levels, got {self.contrast.dtype}")
-        if self.bmode is not None and self.bmode.shape != self.contrast.shape:
+        if self.contrast.dtype != np.uint8 or self.contrast.ndim != 3 or not self.contrast.size:
             raise ValueError(
-                f"bmode: expected shape {self.contrast.shape} as contrast, got {self.bmode.shape}"
+                "contrast: expected uint8 grey levels of shape (T, R, C), none of them 0, "
+                f"got {self.contrast.dtype} of shape {self.contrast.shape}"
             )
-        if self.graphics.shape != (rows, columns):
+        if self.bmode is not None and (
+            self.bmode.shape != self.contrast.shape or self.bmode.dtype != np.uint8
+        ):
             raise ValueError(
-                f"graphics: expected shape {(rows, columns)}, got {self.graphics.shape}"
+                f"bmode: expected uint8 grey levels of shape {self.contrast.shape} as contrast, "
+                f"got {self.bmode.dtype} of shape {self.bmode.shape}"
             )
+        if self.graphics.shape != self.shape or self.graphics.dtype != np.bool_:
+            raise ValueError(
+                f"graphics: expected bool of shape {self.shape}, "
+                f"got {self.graphics.dtype} of shape {self.graphics.shape}"
+            )
+        self._check_clock()
+        if not all(0 < spacing < np.inf for spacing in self.spacing_mm):
+            raise ValueError(
+                f"spacing_mm: expected millimetres above 0 a pixel, got {self.spacing_mm}"
+            )
+        if not 0 < self.dynamic_range_db <= 200:
+            raise ValueError(f"dynamic_range_db: expected 0 to 200 dB, got {self.dynamic_range_db}")
+
+    def _check_clock(self) -> None:
+        frames = len(self.contrast)
         if self.times_s.shape != (frames,):
             raise ValueError(
                 f"times_s: expected {frames} seconds, one per frame, got shape {self.times_s.shape}"
             )
-        if frames > 1 and not np.all(np.diff(self.times_s) > 0):
-            raise ValueError("times_s: expected strictly increasing seconds")
+        if not np.all(np.isfinite(self.times_s)):
+            raise ValueError("times_s: expected finite seconds, got NaN or infinity")
+        back = np.flatnonzero(np.diff(self.times_s) <= 0)
+        if len(back):
+            raise ValueError(
+                "times_s: expected strictly increasing seconds, "
+                f"got {self.times_s[back[0] + 1]:g} after {self.times_s[back[0]]:g}"
+            )
 
     @property
     def shape(self) -> tuple[int, int]:

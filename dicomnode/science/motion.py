@@ -36,10 +36,14 @@ def register(
 ) -> Motion:
     """Register all frames of a loop to one reference frame near peak contrast.
 
-    The B-mode pane is registered where there is one: its tissue does not change with the bolus.
-    A single-pane exam is registered on the contrast pane itself, on its persistent pattern of
-    enhancement, followed as it changes; where that is too weak (before arrival), the shift is
-    interpolated in time.
+    The B-mode pane is registered where there is one: its tissue does not change with the bolus,
+    and its speckle tells which frames lie in another plane. A single-pane exam falls back on the
+    contrast pane itself, on its persistent pattern of enhancement. Before arrival that shows what
+    leaks of the tissue instead: those frames are reached through the wash-in, pattern by pattern,
+    and interpolated in time where nothing is seen. Whether such a frame is in plane is told by
+    its likeness alone.
+
+    Flashes and frames with the probe lifted are not kept.
 
     Parameters
     ----------
@@ -68,11 +72,11 @@ def register(
         raise ValueError(
             f"reference: expected a frame from 0 to {len(frames) - 1}, got {reference}"
         )
-    if len(frames) == 1 or not weight.any():
-        return _still(len(frames), reference or 0, source)
     start = _peak_frame(loop)
     coarse = _coarse(frames, weight, _search_px(loop))
     fine = _fine(frames, weight, _region_box(loop, region))
+    if len(frames) == 1 or not coarse.searchable or not fine.weight.any():
+        return _still(loop, start if reference is None else reference, source)
     shift, ncc, lead = _against_mean(coarse, fine, start)
     if source == "contrast":
         shift, ncc = follow(coarse, fine, shift, ncc, lead)
@@ -90,11 +94,14 @@ def register(
     )
 
 
-def _still(frames: int, reference: int, source: Literal["bmode", "contrast"]) -> Motion:
+def _still(loop: Loop, reference: int, source: Literal["bmode", "contrast"]) -> Motion:
+    """No motion: there is too little to follow."""
+    kept = ~faulty(loop)
+    kept[reference] = True
     return Motion(
-        shift_px=np.zeros((frames, 2)),
-        ncc=np.ones(frames),
-        kept=np.ones(frames, np.bool_),
+        shift_px=np.zeros((len(kept), 2)),
+        ncc=np.ones(len(kept)),
+        kept=kept,
         reference=reference,
         source=source,
     )

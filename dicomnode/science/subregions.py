@@ -4,35 +4,97 @@ from collections.abc import Mapping
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
 
+from dicomnode.science.borders import redraw
 from dicomnode.science.codebook import FEATURE_NAMES, KINDS, Codebook
+from dicomnode.science.curves import Binned, bin_times, wash_in
 from dicomnode.science.findings import UNRELIABLE
 from dicomnode.science.fit import Fit
 from dicomnode.science.kinetics import curve_parameters
+from dicomnode.science.perfusion import Perfusion
+from dicomnode.science.potts import merge_specks, smooth
+from dicomnode.science.sampling import bin_frames
 
 __all__ = [
     "FEATURE_NAMES",
     "KINDS",
     "Codebook",
     "assign",
+    "divide",
     "feature_covariance",
+    "lesion_samples",
     "pixel_features",
+    "settle",
     "unreliable",
 ]
 
 Floats = NDArray[np.float64]
+Mask = NDArray[np.bool_]
+Labels = NDArray[np.uint8]
 
-_LIMITS = np.array([[-3.0, -20.0, 0.0, -1.5], [4.0, 30.0, 5.5, 4.5]])
-"""Features are held within these: beyond them a curve says no more than "none" or "never"."""
+_LIMIT = 4.0
+"""Features are held within ± this: beyond it a curve says no more than "none" or "never"."""
 _TIMELESS_LOG_PE, _TIMED_LOG_PE = -2.0, -1.2
 """Enhancement below the first is too weak for its timing to count; above the second it counts."""
+_OWN_SHARE = 0.25
+"""Share of a pixel's log posterior that is its own: the smoothing before the fit and the point
+spread give it some of its neighbours' samples, which the Potts model would count once more."""
 _LEAST_LOG_POSTERIOR = -20.0
 """No pixel is so sure of itself that all its neighbours cannot overrule it."""
-_USED = ("PE", "TTP", "mTT", "RT", "arrival")
-_SWEEPS = 12
-_MERGES = 8
-_NEXT_TO = ndimage.generate_binary_structure(2, 1)
+_USED = ("PE", "TTP", "FT", "RT", "arrival")
+_BINS = 80
+
+
+def divide(perfusion: Perfusion, codebook: Codebook, spacing_mm: tuple[float, float]) -> Labels:
+    """Label every lesion pixel with its sub-region, borders where the samples put them.
+
+    Parameters
+    ----------
+    perfusion : Perfusion
+    codebook : Codebook
+    spacing_mm : (float, float)
+        Row and column spacing.
+
+    Returns
+    -------
+    ndarray of uint8, shape (R, C)
+        0 outside the lesion, 1..K sub-region number, or
+        :data:`~dicomnode.science.findings.UNRELIABLE`.
+    """
+    lesion = perfusion.regions.lesion
+    inside = lesion[perfusion.fitted]
+    tissue = perfusion.within(perfusion.regions.tissue)
+    features = pixel_features(perfusion.within(lesion), tissue)
+    poor = unreliable(codebook, perfusion.fit)[inside]
+    labels = assign(codebook, features, None, lesion, poor, spacing_mm)
+    return settle(labels, lesion_samples(perfusion), codebook, lesion, spacing_mm)
+
+
+def lesion_samples(perfusion: Perfusion) -> Binned:
+    """Binned samples of the lesion's pixels as they were recorded: not smoothed."""
+    loop, motion, lesion = perfusion.loop, perfusion.motion, perfusion.regions.lesion
+    curve = perfusion.mean_curve(lesion)
+    groups = bin_times(
+        loop.times_s, _BINS, kept=motion.kept, wash_in_s=wash_in(curve, loop.times_s)
+    )
+    return bin_frames(loop.contrast, motion, lesion, groups, loop.dynamic_range_db)
+
+
+def settle(
+    labels: Labels,
+    samples: Binned,
+    codebook: Codebook,
+    mask: Mask,
+    spacing_mm: tuple[float, float],
+) -> Labels:
+    """Redraw the borders of a map by the samples of the mask's pixels; no specks are left."""
+    count = len(codebook.names)
+    redrawn = redraw(labels, samples, mask, count, codebook.beta)
+    return merge_specks(redrawn, count, _smallest_px(codebook, spacing_mm))
+
+
+def _smallest_px(codebook: Codebook, spacing_mm: tuple[float, float]) -> float:
+    return codebook.min_area_mm2 / (spacing_mm[0] * spacing_mm[1])
 
 
 def pixel_features(parameters: Mapping[str, Floats], tissue: Mapping[str, Floats]) -> Floats:
@@ -41,36 +103,40 @@ def pixel_features(parameters: Mapping[str, Floats], tissue: Mapping[str, Floats
     Parameters
     ----------
     parameters : mapping of name to ndarray, shape (N,)
-        PE, TTP, mTT, RT and arrival, from :func:`dicomnode.science.kinetics.evaluate`.
+        PE, TTP, FT, RT and arrival, from :func:`dicomnode.science.kinetics.evaluate`.
     tissue : mapping of name to ndarray
         The same of the reference tissue on the same clock; medians are taken.
 
     Returns
     -------
     ndarray of float64, shape (N, 4)
-        ln(PE / PE of tissue); the instant of the peak (arrival + TTP) minus that of tissue, s;
-        ln(mTT / s); ln(RT / s). Held within wide limits, hence always finite. The gain of the
-        scanner and the moment the recording was started cancel. The timing of a pixel that hardly
-        enhances is noise and is replaced by that of tissue.
+        ln(PE / PE of tissue); the instant of the peak (arrival + TTP) minus that of tissue, over
+        tissue's RT; ln(FT / FT of tissue); ln(RT / RT of tissue). Held within wide limits, hence
+        always finite. The gain of the scanner, the moment the recording was started and how fast
+        this patient's blood goes round cancel. The timing of a pixel that hardly enhances is noise
+        and is replaced by that of tissue.
     """
     reference = {name: float(np.median(tissue[name])) for name in _USED}
-    if not all(np.isfinite(value) for value in reference.values()) or reference["PE"] <= 0:
-        raise ValueError(f"tissue: expected finite times (s) and PE > 0, got {reference}")
-    at, zero = _place(parameters), _place(reference)
-    at[:, :2] -= zero[:, :2]
-    at = np.clip(np.nan_to_num(at, nan=0.0), *_LIMITS)
-    neutral = np.clip(np.concatenate([[0.0], zero[0, 2:]]), _LIMITS[0, 1:], _LIMITS[1, 1:])
-    timed = _timed(at)
-    at[:, 1:] = timed * at[:, 1:] + (1 - timed) * neutral
-    return np.asarray(at)
+    positive = all(reference[name] > 0 for name in ("PE", "FT", "RT"))
+    if not all(np.isfinite(value) for value in reference.values()) or not positive:
+        raise ValueError(
+            f"tissue: expected finite times (s), with PE, FT and RT > 0, got {reference}"
+        )
+    at = np.clip(np.nan_to_num(_place(parameters, reference), nan=0.0), -_LIMIT, _LIMIT)
+    at[:, 1:] *= _timed(at)
+    return at
 
 
-def _place(parameters: Mapping[str, Floats] | Mapping[str, float]) -> Floats:
-    """Give ln PE, instant of the peak / s, ln mTT, ln RT; shape (N, 4)."""
-    values = {name: np.atleast_1d(parameters[name]).astype(np.float64) for name in _USED}
-    logs = {name: np.log(np.maximum(values[name], 1e-300)) for name in ("PE", "mTT", "RT")}
-    peak_s = values["arrival"] + values["TTP"]
-    return np.stack([logs["PE"], peak_s, logs["mTT"], logs["RT"]], axis=1)
+def _place(parameters: Mapping[str, Floats], reference: Mapping[str, float]) -> Floats:
+    """Features (N, 4) before they are held within limits."""
+    values = {name: np.asarray(parameters[name], np.float64) for name in _USED}
+    logs = {
+        name: np.log(np.maximum(values[name], 1e-300) / reference[name])
+        for name in ("PE", "FT", "RT")
+    }
+    peak_s = reference["arrival"] + reference["TTP"]
+    later = (values["arrival"] + values["TTP"] - peak_s) / reference["RT"]
+    return np.stack([logs["PE"], later, logs["FT"], logs["RT"]], axis=1)
 
 
 def _timed(features: Floats) -> Floats:
@@ -80,20 +146,21 @@ def _timed(features: Floats) -> Floats:
 
 
 def _log_times(fit: Fit, log_curvature: Floats) -> Floats:
-    """ln(mTT / tp) and ln(RT / tp), shape (2, N)."""
+    """ln(FT / tp) and ln(RT / tp), shape (2, N)."""
     zero = np.zeros_like(log_curvature)
     unit = curve_parameters(fit.family, zero, zero, log_curvature)
-    return np.log(np.stack([unit["mTT"], unit["RT"]]))
+    return np.log(np.stack([unit["FT"], unit["RT"]]))
 
 
-def feature_covariance(fit: Fit, features: Floats) -> Floats:
+def feature_covariance(fit: Fit, features: Floats, tissue: Mapping[str, Floats]) -> Floats:
     """Covariance (N, 4, 4) of the ``features`` (N, 4) of a fit, to first order.
 
     The reference tissue, a mean over many pixels, counts as known.
     """
+    rise_s = float(np.median(tissue["RT"]))
     jacobian = np.zeros((fit.log_pe.size, 4, 4))  # of ln PE, ln tp, ln s, t0
     jacobian[:, 0, 0] = 1
-    jacobian[:, 1, 1], jacobian[:, 1, 3] = np.exp(fit.log_tp), 1
+    jacobian[:, 1, 1], jacobian[:, 1, 3] = np.exp(fit.log_tp) / rise_s, 1 / rise_s
     jacobian[:, 2:, 1] = 1
     h = 1e-3
     change = _log_times(fit, fit.log_curvature + h) - _log_times(fit, fit.log_curvature - h)
@@ -102,7 +169,7 @@ def feature_covariance(fit: Fit, features: Floats) -> Floats:
     return np.asarray(jacobian @ fit.covariance[:, :4, :4] @ jacobian.transpose(0, 2, 1))
 
 
-def unreliable(codebook: Codebook, fit: Fit) -> NDArray[np.bool_]:
+def unreliable(codebook: Codebook, fit: Fit) -> Mask:
     """Tell which pixels (N,) are fitted too poorly to be given a sub-region."""
     return np.asarray(fit.failed | (fit.qof < codebook.min_qof))
 
@@ -120,91 +187,18 @@ def _log_posterior(codebook: Codebook, features: Floats, covariance: Floats | No
     return np.asarray(np.maximum(scores - scores.max(axis=1, keepdims=True), _LEAST_LOG_POSTERIOR))
 
 
-def _neighbours(belief: Floats) -> Floats:
-    """Sum of the four neighbours' beliefs; shape (R, C, K)."""
-    padded = np.pad(belief, ((1, 1), (1, 1), (0, 0)))
-    return np.asarray(padded[:-2, 1:-1] + padded[2:, 1:-1] + padded[1:-1, :-2] + padded[1:-1, 2:])
-
-
-def _softmax(scores: Floats) -> Floats:
-    weights = np.exp(scores - scores.max(axis=-1, keepdims=True))
-    return np.asarray(weights / weights.sum(axis=-1, keepdims=True))
-
-
-def _smooth(unary: Floats, member: NDArray[np.bool_], beta: float) -> NDArray[np.intp]:
-    """Mean field of a Potts model on four neighbours, the colours of a chessboard in turn.
-
-    Parameters
-    ----------
-    unary : ndarray, shape (R, C, K)
-        Log posterior of each pixel by itself.
-    member : ndarray of bool, shape (R, C)
-        Pixels that take part.
-    beta : float
-        Gain in log probability for each neighbour of the same label.
-    """
-    belief = np.where(member[..., None], _softmax(unary), 0)
-    rows, columns = np.indices(member.shape)
-    for sweep in range(2 * _SWEEPS):
-        turn = member & ((rows + columns) % 2 == sweep % 2)
-        belief[turn] = _softmax(unary[turn] + beta * _neighbours(belief)[turn])
-    return np.asarray(belief.argmax(axis=2))
-
-
-def _merge_specks(labels: NDArray[np.uint8], count: int, smallest_px: float) -> NDArray[np.uint8]:
-    """Give every connected speck of a sub-region to the commonest sub-region next to it."""
-    labels = labels.copy()
-    for _ in range(_MERGES):
-        merged = labels.copy()
-        for number in range(1, count + 1):
-            for speck in _specks(labels == number, smallest_px):
-                winner = _commonest_around(labels, speck, number, count)
-                merged[speck] = winner
-        if np.array_equal(merged, labels):
-            break
-        labels = merged
-    return labels
-
-
-def _specks(region: NDArray[np.bool_], smallest_px: float) -> list[tuple[NDArray[np.intp], ...]]:
-    parts, found = ndimage.label(region, _NEXT_TO)
-    sizes = np.bincount(parts.ravel(), minlength=found + 1)
-    small = np.flatnonzero(sizes < smallest_px)
-    return [np.nonzero(parts == part) for part in small if part > 0]
-
-
-def _commonest_around(
-    labels: NDArray[np.uint8], speck: tuple[NDArray[np.intp], ...], number: int, count: int
-) -> int:
-    """Label next to a speck most often, the lowest of equals; its own where nothing is near."""
-    around = np.concatenate(
-        [_shifted(labels, speck, step) for step in ((-1, 0), (1, 0), (0, -1), (0, 1))]
-    )
-    around = around[(around > 0) & (around <= count) & (around != number)]
-    return int(np.bincount(around).argmax()) if around.size else number
-
-
-def _shifted(
-    labels: NDArray[np.uint8], pixels: tuple[NDArray[np.intp], ...], step: tuple[int, int]
-) -> NDArray[np.uint8]:
-    rows, columns = pixels[0] + step[0], pixels[1] + step[1]
-    inside = (rows >= 0) & (rows < labels.shape[0]) & (columns >= 0) & (columns < labels.shape[1])
-    return np.asarray(labels[rows[inside], columns[inside]])
-
-
 def assign(
     codebook: Codebook,
     features: Floats,
     covariance: Floats | None,
-    mask: NDArray[np.bool_],
-    unreliable: NDArray[np.bool_],
+    mask: Mask,
+    unreliable: Mask,
     spacing_mm: tuple[float, float],
-) -> NDArray[np.uint8]:
-    """Divide a lesion into the codebook's sub-regions.
+) -> Labels:
+    """Divide a lesion into the codebook's sub-regions by the features of its pixels.
 
-    Each pixel's posterior (its own covariance, if given, is added to the clusters') is smoothed by
-    a Potts model, unreliable pixels taking no part, and specks below the codebook's smallest area
-    go to what surrounds them.
+    Each pixel's posterior is smoothed by a Potts model, unreliable pixels taking no part, and
+    specks below the codebook's smallest area go to what surrounds them.
 
     Parameters
     ----------
@@ -212,8 +206,9 @@ def assign(
     features : ndarray, shape (N, 4)
         Of the mask's pixels in row-major order, from :func:`pixel_features`.
     covariance : ndarray, shape (N, 4, 4), or None
-        From :func:`feature_covariance`. The clusters of a trained codebook already hold the
-        training pixels' own errors, so that adding it counts them twice and blurs the borders.
+        Added to the clusters'. The clusters of a trained codebook already hold the training
+        pixels' own errors; :func:`divide` gives None, for neither with their own errors nor
+        without does adding it help (``make bench`` shows both).
     mask : ndarray of bool, shape (R, C)
         The lesion.
     unreliable : ndarray of bool, shape (N,)
@@ -241,8 +236,8 @@ def assign(
     member = mask.copy()
     member[mask] = usable
     unary = np.zeros((*mask.shape, count))
-    unary[member] = _log_posterior(
+    unary[member] = _OWN_SHARE * _log_posterior(
         codebook, features[usable], None if covariance is None else covariance[usable]
     )
-    labels[member] = 1 + _smooth(unary, member, codebook.beta)[member]
-    return _merge_specks(labels, count, codebook.min_area_mm2 / (spacing_mm[0] * spacing_mm[1]))
+    labels[member] = 1 + smooth(unary, member, codebook.beta)[member]
+    return merge_specks(labels, count, _smallest_px(codebook, spacing_mm))

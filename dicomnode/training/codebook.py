@@ -15,23 +15,27 @@ from rich.progress import track
 from scipy import ndimage
 
 from dicomnode.inference.bundle import Channel, Figure, Manifest
-from dicomnode.pipeline import Recipe, divide, measure_lesion
+from dicomnode.pipeline import Recipe, measure_lesion
 from dicomnode.science.codebook import FEATURE_NAMES, KINDS, Codebook
 from dicomnode.science.findings import UNRELIABLE
 from dicomnode.science.loop import summary_images
 from dicomnode.science.motion import register
 from dicomnode.science.perfusion import Perfusion
-from dicomnode.science.subregions import pixel_features
+from dicomnode.science.subregions import divide, pixel_features
+from dicomnode.simulate.exam import SimulatedExam
 from dicomnode.training.card import UNSIGNED, write_bundle
 from dicomnode.training.exams import SIMULATED_EXAMS, Case, cases, on_reference
 from dicomnode.training.scores import agreement
 
-__all__ = ["CodebookSettings", "train"]
+__all__ = ["WRONG_RANGE_DB", "CodebookSettings", "Lesson", "learnt", "lesson", "together", "train"]
 
 LEARN_FROM_QOF = 0.4
 """Pixels fitted worse than this are not learnt from."""
 MIN_QOF = 0.2
 """Pixels fitted worse than this are unreliable in the node; non-perfused ones fit worst."""
+WRONG_RANGE_DB = (-10.0, 10.0)
+"""Every exam is learnt from once more with a dynamic range that is wrong by one of these: where the
+file does not tell the range, it is a guess."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,40 +66,44 @@ class _Patient:
     truth: NDArray[np.uint8]
     spacing_mm: tuple[float, float]
 
-    @property
-    def lesion(self) -> NDArray[np.bool_]:
-        return self.perfusion.regions.lesion
 
-    def examples(self) -> tuple[NDArray[np.float64], NDArray[np.uint8]]:
-        """Features (N, 4) and kinds (N,) of well-fitted pixels amid their own kind."""
-        perfusion, lesion = self.perfusion, self.lesion
-        tissue = perfusion.within(perfusion.regions.tissue)
-        features = pixel_features(perfusion.within(lesion), tissue)
-        inside = lesion[perfusion.fitted]
-        amid = ndimage.minimum_filter(self.truth, 3) == ndimage.maximum_filter(self.truth, 3)
-        good = (perfusion.fit.qof[inside] >= LEARN_FROM_QOF) & ~perfusion.fit.failed[inside]
-        chosen = good & amid[lesion] & (self.truth[lesion] > 0)
-        return features[chosen], self.truth[lesion][chosen]
+@dataclass(frozen=True, kw_only=True)
+class Lesson:
+    """What one patient teaches: features (N, 4) and kinds (N,) of pixels amid their own kind."""
+
+    features: NDArray[np.float64]
+    kinds: NDArray[np.uint8]
 
 
 def train(settings: CodebookSettings) -> Path:
     """Measure the cohort, learn the codebook, compare with the truth, return the folder."""
-    learn = _measured(cases("codebook", settings.exams, settings.seed), "codebook")
-    unseen = _measured(
-        cases("codebook-held-out", settings.held_out_exams, settings.seed), "held out"
-    )
-    stability = _split_half(learn, unseen)
-    codebook = replace(_learnt(learn), stability=((len(KINDS), stability),))
+    chosen = cases("codebook", settings.exams, settings.seed)
+    lessons = [_lesson(case, number) for number, case in enumerate(track(chosen, "codebook"))]
+    held_out = cases("codebook-held-out", settings.held_out_exams, settings.seed)
+    unseen = [_patient(case.simulate()) for case in track(held_out, "held out")]
+    stability = _split_half(lessons, unseen)
+    codebook = replace(learnt(lessons), stability=((len(KINDS), stability),))
     content = codebook.to_json().encode()
     return write_bundle(settings.bundle, _manifest(codebook, unseen, settings), content)
 
 
-def _measured(chosen: Sequence[Case], words: str) -> list[_Patient]:
-    return [_patient(case) for case in track(chosen, words)]
-
-
-def _patient(case: Case) -> _Patient:
+def _lesson(case: Case, number: int) -> Lesson:
+    """Learn each patient twice, as stated and with the dynamic range taken for a wrong one."""
     exam = case.simulate()
+    wrong_db = exam.loop.dynamic_range_db + WRONG_RANGE_DB[number // 4 % 2]
+    wrong = replace(exam, loop=replace(exam.loop, dynamic_range_db=wrong_db))
+    return together([_taught(_patient(each)) for each in (exam, wrong)])
+
+
+def together(lessons: Sequence[Lesson]) -> Lesson:
+    """Make one lesson of several."""
+    return Lesson(
+        features=np.concatenate([lesson.features for lesson in lessons]),
+        kinds=np.concatenate([lesson.kinds for lesson in lessons]),
+    )
+
+
+def _patient(exam: SimulatedExam) -> _Patient:
     motion = register(exam.loop)
     lesion = on_reference(exam.truth.lesion_mask, exam, motion.reference)
     images = summary_images(exam.loop, motion)
@@ -106,11 +114,28 @@ def _patient(case: Case) -> _Patient:
     )
 
 
-def _learnt(patients: Sequence[_Patient]) -> Codebook:
-    pairs = [patient.examples() for patient in patients]
-    features = np.concatenate([pair[0] for pair in pairs])
-    kinds = np.concatenate([pair[1] for pair in pairs])
-    members = [features[kinds == number] for number in range(1, len(KINDS) + 1)]
+def _taught(patient: _Patient) -> Lesson:
+    return lesson(patient.perfusion, patient.truth)
+
+
+def lesson(perfusion: Perfusion, truth: NDArray[np.uint8]) -> Lesson:
+    """Features and kinds of well-fitted pixels amid their own kind; ``truth`` is (R, C)."""
+    lesion = perfusion.regions.lesion
+    tissue = perfusion.within(perfusion.regions.tissue)
+    features = pixel_features(perfusion.within(lesion), tissue)
+    inside = lesion[perfusion.fitted]
+    amid = ndimage.minimum_filter(truth, 3) == ndimage.maximum_filter(truth, 3)
+    good = (perfusion.fit.qof[inside] >= LEARN_FROM_QOF) & ~perfusion.fit.failed[inside]
+    chosen = good & amid[lesion] & (truth[lesion] > 0)
+    return Lesson(features=features[chosen], kinds=truth[lesion][chosen])
+
+
+def learnt(lessons: Sequence[Lesson]) -> Codebook:
+    """Give each kind the Gaussian of its pixels of all patients alike."""
+    everything = together(lessons)
+    members = [
+        everything.features[everything.kinds == number] for number in range(1, len(KINDS) + 1)
+    ]
     fewest = min(len(each) for each in members)
     if fewest <= len(FEATURE_NAMES):
         raise ValueError(
@@ -125,13 +150,14 @@ def _learnt(patients: Sequence[_Patient]) -> Codebook:
         covariances=np.array([np.cov(each.T) + 1e-4 * np.eye(each.shape[1]) for each in members]),
         weights=counts / counts.sum(),
         min_qof=MIN_QOF,
-        patients=len(patients),
+        patients=len(lessons),
     )
 
 
-def _split_half(learn: Sequence[_Patient], unseen: Sequence[_Patient]) -> float:
+def _split_half(lessons: Sequence[Lesson], unseen: Sequence[_Patient]) -> float:
     """Mean adjusted Rand index between the maps of two codebooks, each learnt from one half."""
-    one, other = _learnt(learn[::2]), _learnt(learn[1::2])
+    halves = [[each for i, each in enumerate(lessons) if i // 2 % 2 == half] for half in (0, 1)]
+    one, other = learnt(halves[0]), learnt(halves[1])
     return float(
         np.mean(
             [
@@ -193,7 +219,7 @@ def _manifest(
 
 MEANINGS = {
     "log relative PE": "ln of peak enhancement over that of reference tissue",
-    "delta TTP": "instant of the peak minus that of reference tissue, s",
-    "log mTT": "ln of the local mean transit time in s",
-    "log RT": "ln of the rise time in s",
+    "relative delay": "instant of the peak minus that of reference tissue, over its rise time",
+    "log relative FT": "ln of fall time over that of reference tissue",
+    "log relative RT": "ln of rise time over that of reference tissue",
 }

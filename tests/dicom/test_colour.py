@@ -2,13 +2,16 @@
 
 from types import ModuleType
 
+import imagecodecs
 import numpy as np
 import pytest
 
 from dicomnode.dicom.box import Box
 from dicomnode.dicom.decode.samples import luma
-from dicomnode.dicom.exam.colour import choose_map, find_bars, seen_colours
+from dicomnode.dicom.exam.colour import KNOWN_MAPS, choose_map, find_bars, seen_colours
 from dicomnode.dicom.exam.graphics import graphics_mask
+from dicomnode.simulate.tints import TINTS
+from dicomnode.simulate.tints import colours as simulated_tint
 
 RNG = np.random.default_rng(3)
 ROWS, COLUMNS, FRAMES = 160, 200, 12
@@ -32,6 +35,71 @@ def with_bar(frames: np.ndarray, tint: np.ndarray) -> np.ndarray:
 
 def colours(frames: np.ndarray) -> np.ndarray:
     return seen_colours(frames, np.ptp(frames[..., 0], axis=0) > 24)
+
+
+def known_tint(name: str) -> np.ndarray:
+    knots = np.array(KNOWN_MAPS[name], float)
+    channels = [np.interp(np.arange(256), knots[:, 0], knots[:, i]) for i in (1, 2, 3)]
+    return np.rint(np.stack(channels, axis=1)).astype(np.uint8)
+
+
+TINTED = {f"known {name}": known_tint(name) for name in KNOWN_MAPS} | {
+    f"simulated {name}": simulated_tint(name) for name in TINTS
+}
+
+
+def through_jpeg(frames: np.ndarray) -> np.ndarray:
+    coded = (imagecodecs.jpeg8_encode(frame, level=92, subsampling="422") for frame in frames)
+    return np.stack([imagecodecs.jpeg8_decode(bytes(frame)) for frame in coded])
+
+
+def off(grey_of_luma: np.ndarray, tint: np.ndarray) -> np.ndarray:
+    """Grey levels by which each comes back wrong from its own colour."""
+    return np.abs(grey_of_luma[luma(tint)].astype(int) - np.arange(256))
+
+
+def wide_speckle(wrap: ModuleType) -> np.ndarray:
+    """Grey levels over the whole scale, so that every colour of a map is seen."""
+    return wrap.speckle(RNG, np.linspace(20, 160, FRAMES), ROWS, COLUMNS)
+
+
+@pytest.mark.parametrize("name", KNOWN_MAPS)
+def test_a_known_map_is_undone_as_far_as_eight_bits_of_luma_tell(
+    wrap: ModuleType, name: str
+) -> None:
+    tint = known_tint(name)
+    found = choose_map(colours(tint[wide_speckle(wrap)]), ())
+    assert found.name == name
+    wrong = off(found.grey_of_luma, tint)
+    assert wrong.mean() <= 0.5
+    assert wrong.max() <= 2  # amber's dark end: up to four grey levels share one luma
+
+
+@pytest.mark.parametrize("name", TINTED)
+@pytest.mark.parametrize("jpeg", [False, True], ids=["exact", "jpeg"])
+def test_the_colour_bar_undoes_any_map(wrap: ModuleType, name: str, jpeg: bool) -> None:
+    tint, grey = TINTED[name], wide_speckle(wrap)
+    frames = with_bar(tint[grey], tint)
+    frames = through_jpeg(frames) if jpeg else frames
+    found = choose_map(colours(frames), find_bars(frames))
+    wrong = off(found.grey_of_luma, tint)
+    assert wrong.mean() <= 1
+    # a bar of 100 rows shows every third grey level; compression blurs it
+    assert wrong.max() <= (5 if jpeg else 3)
+
+
+@pytest.mark.parametrize("name", TINTED)
+def test_jpeg_disturbs_a_tinted_pane_less_than_twice_as_much_as_a_grey_one(
+    wrap: ModuleType, name: str
+) -> None:
+    tint, grey = TINTED[name], wide_speckle(wrap)
+    frames, plain = through_jpeg(with_bar(tint[grey], tint)), through_jpeg(wrap.grey_rgb(grey))
+    found = choose_map(colours(frames), find_bars(frames))
+    echoes = np.ones((ROWS, COLUMNS), bool)
+    echoes[:, : BAR.column + 2 * BAR.columns] = False
+    ours = found.grey_of_luma[luma(frames)].astype(int) - grey
+    theirs = luma(plain).astype(int) - grey
+    assert np.abs(ours[:, echoes]).mean() <= 2 * np.abs(theirs[:, echoes]).mean()
 
 
 @pytest.mark.parametrize("curve", [np.arange(256), KNEE], ids=["even", "knee"])

@@ -1,7 +1,22 @@
+import re
+
 import pytest
 from pydicom import Dataset
 
-from dicomnode.dicom.exam.dynamic_range import dynamic_range_db
+from dicomnode.dicom.exam.dynamic_range import check_stated, dynamic_range_db, warn_of_source
+
+TABLE = {"Acme  Imager 5": 52.0, "Other One": 66.0}
+
+
+def header(text=None, manufacturer=None, model=None):
+    found = Dataset()
+    if text is not None:
+        found.ProcessingFunction = text
+    if manufacturer is not None:
+        found.Manufacturer = manufacturer
+    if model is not None:
+        found.ManufacturerModelName = model
+    return found
 
 
 @pytest.mark.parametrize(
@@ -16,7 +31,46 @@ from dicomnode.dicom.exam.dynamic_range import dynamic_range_db
     ],
 )
 def test_settings_win_over_the_tag_and_the_tag_over_the_default(text, settings_db, expected):
-    header = Dataset()
-    if text is not None:
-        header.ProcessingFunction = text
-    assert dynamic_range_db(header, settings_db) == expected
+    assert dynamic_range_db(header(text), settings_db) == expected
+
+
+@pytest.mark.parametrize(
+    ("found", "settings_db", "expected"),
+    [
+        (header(None, "ACME", "Imager 5 "), None, (52.0, "vendor")),
+        (header("gain 12 dB", "acme imager", "5"), None, (52.0, "vendor")),
+        (header("DR 55 dB", "ACME", "Imager 5"), None, (55.0, "tag")),
+        (header(None, "ACME", "Imager 5"), 48.0, (48.0, "settings")),
+        (header(None, "ACME", "Imager 55"), None, (60.0, "default")),
+        (header(None, "ACME"), None, (60.0, "default")),
+        (header(), None, (60.0, "default")),
+    ],
+)
+def test_the_sites_table_of_scanners_comes_after_the_tag(found, settings_db, expected):
+    assert dynamic_range_db(found, settings_db, TABLE) == expected
+
+
+@pytest.mark.parametrize(
+    ("settings_db", "by_model", "said"),
+    [
+        (600.0, {}, "dynamic_range_db: expected 30 to 100 dB, found 600"),
+        (float("nan"), {}, "dynamic_range_db: expected 30 to 100 dB, found nan"),
+        (None, {"A B": 5.0}, "dynamic_range_by_model: 'A B': expected 30 to 100 dB, found 5"),
+        (None, {" ": 60.0}, 'expected a scanner as in its headers, "Manufacturer Model", found'),
+        (None, {"A B": 60.0, "a  b": 50.0}, "expected each scanner once, found 'a  b'"),
+    ],
+)
+def test_what_no_scanner_has_is_refused(settings_db, by_model, said):
+    with pytest.raises(ValueError, match=re.escape(said)):
+        check_stated(settings_db, by_model)
+
+
+def test_a_sound_statement_is_accepted():
+    check_stated(60.0, TABLE)
+
+
+def test_an_assumed_range_is_told_with_the_key_under_which_to_state_it():
+    (said,) = warn_of_source(header(None, "ACME", "Imager 5"), "default")
+    assert "60 dB are assumed" in said
+    assert "'ACME Imager 5'" in said
+    assert warn_of_source(header(), "vendor") == ()

@@ -56,9 +56,10 @@ def test_highdicom_reads_a_group_per_region(made: tuple[Dataset, Dataset], tmp_p
     dataset.save_as(tmp_path / "sr.dcm", enforce_file_format=True)
     content = highdicom.sr.srread(tmp_path / "sr.dcm").content
     groups = content.get_planar_roi_measurement_groups()
-    assert len(groups) == 6  # lesion, four sub-regions and what is unreliable
+    assert len(groups) == 7  # lesion, four sub-regions, what is unreliable, reference tissue
     tracked = {part.TrackingUID for part in seg.SegmentSequence}
-    assert {group.tracking_uid for group in groups} <= tracked
+    (tissue,) = [group for group in groups if group.tracking_uid not in tracked]
+    assert tissue.finding_type == codes.REFERENCE_REGION
     lesion = content.get_planar_roi_measurement_groups(tracking_uid=groups[0].tracking_uid)[0]
     assert lesion.finding_type == codes.LESION
     assert lesion.finding_sites[0].laterality == codes.LATERALITY["L"]
@@ -165,6 +166,15 @@ def test_reference_tissue_is_a_group_of_its_own(
     assert "Reference tissue" not in texts(bare)
 
 
+def test_reference_tissue_in_parts_says_so(example: ModuleType) -> None:
+    found, exam, context = example.findings(), example.exam(), example.context()
+    mask = found.tissue_mask.copy()
+    mask[5:9, 20:30] = True
+    found = replace(found, tissue_mask=mask)
+    dataset = sr.report(exam, found, context, segmentation(exam, found, context))
+    assert "Outlined is the largest of the 2 parts that were measured" in texts(dataset)
+
+
 def test_the_result_says_how_far_it_can_be_relied_on(
     made: tuple[Dataset, Dataset], example: ModuleType
 ) -> None:
@@ -190,13 +200,17 @@ def test_the_result_says_how_far_it_can_be_relied_on(
 def test_the_outline_lies_on_the_contrast_pane(
     made: tuple[Dataset, Dataset], example: ModuleType
 ) -> None:
-    (region,) = [item for item in items(made[0]) if item.get("ValueType") == "SCOORD"]
+    region, tissue = [item for item in items(made[0]) if item.get("ValueType") == "SCOORD"]
     points = np.array(region.GraphicData).reshape(-1, 2)
     outline = example.findings().lesion.outlines[0]
     pane = example.CONTRAST
     assert np.array_equal(points[0], points[-1])
     assert np.allclose(points[: len(outline), 0], outline[:, 1] + pane.column + 0.5, atol=1e-3)
     assert np.allclose(points[: len(outline), 1], outline[:, 0] + pane.row + 0.5, atol=1e-3)
+    rows, columns = np.nonzero(example.findings().tissue_mask)
+    points = np.array(tissue.GraphicData).reshape(-1, 2) - (pane.column, pane.row)
+    assert np.allclose(points.min(axis=0), (columns.min(), rows.min()), atol=0.51)
+    assert np.allclose(points.max(axis=0), (columns.max() + 1, rows.max() + 1), atol=0.51)
 
 
 def test_the_answer_says_how_sure_it_is_and_why(made: tuple[Dataset, Dataset]) -> None:

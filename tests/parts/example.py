@@ -319,7 +319,7 @@ def findings() -> Findings:
         tissue=Region(parameters=spreads(reference), relative={}),
         bolus=Bolus(
             family="lognormal",
-            deviances={"lognormal": 0.0, "gamma variate": 41.7, "ldrw": 12.9, "fpt": 30.2},
+            deviances={"lognormal": 0.0, "gamma variate": 41.7, "LDRW": 12.9, "FPT": 30.2},
             recirculation=0.18,
             dispersion=0.71,
         ),

@@ -5,14 +5,22 @@ from types import ModuleType
 
 import numpy as np
 import pytest
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.colors import to_hex
+from matplotlib.figure import Figure
+from matplotlib.markers import CARETUP
 from numpy.typing import NDArray
 
 from dicomnode.errors import Reason
+from dicomnode.report.curves import draw_curves
 from dicomnode.report.keyframe import keyframe
 from dicomnode.report.page import ReportHeader, page
 from dicomnode.report.paint import LoopPainter, banner
-from dicomnode.report.style import number, percent, shorten
-from dicomnode.science.findings import PALETTE, Findings
+from dicomnode.report.regions import draw_regions
+from dicomnode.report.style import BAD, CAUTION, DPI, number, percent, shorten
+from dicomnode.report.tables import draw_answer, draw_warnings
+from dicomnode.science.findings import PALETTE, UNRELIABLE, Findings, Region
 
 HEADER = ReportHeader(facts="left breast", software="dicomnode")
 
@@ -40,6 +48,136 @@ def test_the_page_shows_every_sub_region(example: ModuleType) -> None:
     table = picture[660:950, 24:60].reshape(-1, 3)
     for region in example.findings().subregions:
         assert (table == region.rgb).all(axis=1).any(), region.name
+
+
+def sheet(width: float = 760, height: float = 292) -> Axes:
+    """Axes of a size on the page, in pixels."""
+    return Figure(figsize=(width / DPI, height / DPI), dpi=DPI).add_axes((0, 0, 1, 1))
+
+
+def said(axes: Axes) -> dict[str, str]:
+    """Every text on the axes, with its colour."""
+    return {text.get_text(): to_hex(text.get_color()) for text in axes.texts}
+
+
+def crowded(full: Findings) -> Findings:
+    """As many rows as the palette has colours."""
+    regions = [replace(full.subregions[n % 4], number=n) for n in range(1, 7)]
+    return replace(full, subregions=(*regions, full.subregions[-1]))
+
+
+def test_the_table_says_how_each_region_stands_against_tissue(example: ModuleType) -> None:
+    full = example.findings()
+    axes = sheet()
+    draw_regions(axes, full)
+    words = said(axes)
+    assert {"whole lesion", "reference tissue", "arrival (s)", "PE (a.u.)"} <= set(words)
+    for region in (*full.subregions[:-1], full.whole):
+        assert number(region.parameters["PE"].median) in words
+        assert f"{number(region.relative['PE'].median, 2)} ×" in words
+        shift = f"{region.relative['TTP'].median:+.1f} s".replace("-", "−")
+        assert shift in words
+        assert number(region.parameters["arrival"].median) in words
+    assert "−2.0 s" in words  # by which contrast is in the fastest sub-region before tissue
+
+
+def test_without_reference_tissue_the_table_stays_absolute(example: ModuleType) -> None:
+    full = example.findings()
+    axes = sheet()
+    nothing = Region(parameters={}, relative={})
+    draw_regions(
+        axes,
+        replace(
+            full,
+            subregions=tuple(replace(region, relative={}) for region in full.subregions),
+            whole=replace(full.whole, relative={}),
+            tissue=nothing,
+            curves=tuple(curve for curve in full.curves if curve.name != "reference tissue"),
+        ),
+    )
+    words = said(axes)
+    assert "reference tissue" not in words
+    assert not any("×" in word or word.startswith(("+", "−")) for word in words)
+    assert number(full.whole.parameters["PE"].median) in words
+
+
+@pytest.mark.parametrize("rows", ["usual", "crowded"])
+def test_no_two_texts_of_the_table_overlap(example: ModuleType, rows: str) -> None:
+    full = example.findings()
+    axes = sheet()
+    draw_regions(axes, full if rows == "usual" else crowded(full))
+    renderer = FigureCanvasAgg(axes.figure).get_renderer()
+    boxes = [
+        text.get_tightbbox(renderer).padded(-1) for text in axes.texts if text.get_text().strip()
+    ]
+    for n, box in enumerate(boxes):
+        assert box.y0 > 0
+        assert box.x1 < 760
+        assert box.count_overlaps(boxes[n + 1 :]) == 0, axes.texts[n].get_text()
+
+
+@pytest.mark.parametrize(
+    ("ari", "words", "alarming"),
+    [
+        (0.86, "0.86 of 1 in 10 resamplings of the loop · the map is steady", False),
+        (0.7, "0.70 of 1 in 10 resamplings of the loop · borders shift", False),
+        (0.4, "do not rely on it", True),
+        (float("nan"), "do not rely on it", True),
+    ],
+)
+def test_the_table_says_in_words_how_far_the_sub_regions_repeat(
+    example: ModuleType, ari: float, words: str, alarming: bool
+) -> None:
+    full = example.findings()
+    axes = sheet()
+    draw_regions(axes, replace(full, stability=replace(full.stability, ari=ari)))
+    (line,) = [text for text in said(axes) if text.startswith("Sub-regions repeat")]
+    assert words in line
+    assert (said(axes)[line] == BAD) is alarming
+    axes = sheet()
+    draw_regions(axes, replace(full, stability=None))
+    assert not any("repeat" in text for text in said(axes))
+
+
+def test_warnings_stand_below_the_answer(example: ModuleType) -> None:
+    full = example.findings()
+    with_band, without = page_of(full), page_of(replace(full, warnings=()))
+    assert to_hex(with_band[110, 1590] / 255) == CAUTION
+    assert to_hex(without[110, 1590] / 255) == "#ffffff"
+    axes = sheet(1600, 28)
+    draw_warnings(axes, full)
+    assert example.WARNING in said(axes)
+    title = sheet(1600, 104)
+    draw_answer(title, full, "")
+    assert "1 check failed · 1 warning" in said(title)
+
+
+def test_more_warnings_than_there_is_room_for_are_counted(example: ModuleType) -> None:
+    axes = sheet(1600, 68)
+    draw_warnings(axes, replace(example.findings(), warnings=("a", "b", "c", "d")))
+    assert {"a", "b", "and 2 more warnings, in the structured report"} <= set(said(axes))
+    assert "c" not in said(axes)
+
+
+def test_arrivals_are_marked_below_the_curves_of_sub_regions(example: ModuleType) -> None:
+    full = example.findings()
+    lost = replace(full.curves[0], number=UNRELIABLE, name="unreliable")
+    axes = sheet(704, 430)
+    draw_curves(axes, replace(full, curves=(*full.curves, lost)))
+    marks = {
+        to_hex(line.get_color()): (line.get_xdata()[0], line.get_ydata()[0])
+        for line in axes.lines
+        if line.get_marker() == CARETUP
+    }
+    expected = {
+        to_hex(np.array(region.rgb) / 255): (region.parameters["arrival"].median, example.BASELINE)
+        for region in full.subregions
+        if region.number != UNRELIABLE
+    }
+    assert marks == expected
+    axes = sheet(704, 430)
+    draw_curves(axes, example.bare_findings())
+    assert not any(line.get_marker() == CARETUP for line in axes.lines)
 
 
 def test_the_least_that_can_be_found_still_makes_a_page(example: ModuleType) -> None:

@@ -6,9 +6,7 @@ from hypothesis import strategies as st
 from dicomnode.science.curves import (
     bin_power,
     bin_times,
-    mean_curve,
     smooth_masked,
-    smooth_samples,
     wash_in,
 )
 
@@ -54,17 +52,17 @@ def test_binned_sums_leave_out_what_is_no_power():
     power = np.arange(12, dtype=np.float32).reshape(6, 2) + 1
     power[1, 0], power[2, 1], power[3, 1] = np.nan, -4, np.inf
     bins = bin_times(np.arange(6.0), 3)
-    total, count = bin_power(power, bins)
-    assert total.sum() == np.nansum(np.where((power > 0) & (power < 1e9), power, 0))
-    assert count.sum() == 9
+    binned = bin_power(power, bins)
+    assert binned.total.sum() == np.nansum(np.where((power > 0) & (power < 1e9), power, 0))
+    assert binned.count.sum() == 9
 
 
 def test_a_saturated_sample_adds_power_but_is_not_counted():
     power = np.full((4, 1), 10.0, np.float32)
     bins = bin_times(np.arange(4.0), 4)
-    total, count = bin_power(power, bins, uncensored=np.array([[1], [0], [0.5], [1]], np.float32))
-    np.testing.assert_array_equal(total, [[10, 10, 10, 10]])
-    np.testing.assert_array_equal(count, [[1, 0, 0.5, 1]])
+    binned = bin_power(power, bins, uncensored=np.array([[1], [0], [0.5], [1]], np.float32))
+    np.testing.assert_array_equal(binned.total, [[10], [10], [10], [10]])
+    np.testing.assert_array_equal(binned.count, [[1], [0], [0.5], [1]])
 
 
 def test_smoothing_keeps_a_constant_and_lets_nothing_in_from_outside():
@@ -74,22 +72,3 @@ def test_smoothing_keeps_a_constant_and_lets_nothing_in_from_outside():
     smooth = smooth_masked(image[None], mask)[0]
     np.testing.assert_allclose(smooth[mask], 7.0, rtol=1e-5)
     assert (smooth[~mask] == 0).all()
-
-
-def test_smoothing_of_samples_is_smoothing_of_their_image():
-    rng = np.random.default_rng(3)
-    mask = np.zeros((15, 18), bool)
-    mask[3:12, 4:15] = rng.random((9, 11)) > 0.2
-    images = rng.exponential(size=(5, 15, 18)).astype(np.float32)
-    np.testing.assert_allclose(
-        smooth_samples(images[:, mask], mask), smooth_masked(images, mask)[:, mask], rtol=1e-5
-    )
-    assert smooth_samples(images[:, mask][:, :0], np.zeros_like(mask)).shape == (5, 0)
-
-
-def test_mean_curve_ignores_nan_and_says_nan_where_nothing_is_known():
-    power = np.ones((3, 2, 2))
-    power[0, 0, 0], power[1] = np.nan, np.nan
-    mask = np.array([[True, True], [False, False]])
-    np.testing.assert_array_equal(mean_curve(power, mask), [1.0, np.nan, 1.0])
-    assert np.isnan(mean_curve(power, np.zeros((2, 2), bool))).all()

@@ -72,9 +72,7 @@ def test_closed_forms_agree_with_the_curve_itself(family, curvature):
 
     found = {
         name: float(value)
-        for name, value in curve_parameters(
-            family, np.log(5.0), np.log(tp), np.log(s)
-        ).items()
+        for name, value in curve_parameters(family, np.log(5.0), np.log(tp), np.log(s)).items()
     }
     rise = minimize_scalar(lambda x: -slope(x), bounds=(tp * 1e-3, tp), method="bounded",
                            options={"xatol": 1e-9}).x  # fmt: skip

@@ -6,6 +6,8 @@ from scipy import ndimage
 
 from dicomnode.science.loop import Loop
 from dicomnode.science.motion import Motion, align, register
+from dicomnode.science.plane import in_plane
+from dicomnode.simulate import recipe_for, simulate
 
 ROWS, COLUMNS, MARGIN = 160, 192, 24
 
@@ -198,3 +200,42 @@ def test_a_given_reference_frame_stays_the_reference(breathing_loop):
 def test_a_reference_frame_that_is_not_there_is_named(breathing_loop):
     with pytest.raises(ValueError, match="reference: expected a frame from 0 to 39, got 40"):
         register(breathing_loop[0], reference=40)
+
+
+def test_a_single_pane_is_followed_before_the_contrast_arrives():
+    recipe = recipe_for(
+        "benign", 9_100_001, preset="small", layout="single", breathing_mm=3.0, frames=70
+    )
+    exam = simulate(recipe)
+    truth = exam.truth
+    motion = register(exam.loop, truth.lesion_mask)
+    off = motion.shift_px - (truth.shift_px - truth.shift_px[motion.reference])
+    early = exam.loop.times_s < truth.arrival_s
+    assert np.median(np.hypot(*off[early].T)) < 1.5
+    assert np.median(np.hypot(*off[~early].T)) < 0.4
+
+
+def test_speckle_of_another_plane_is_told_where_the_tissue_looks_alike():
+    tissue, shift = texture(21), breathing(40)
+    other = 0.55 * texture(22) + 0.45 * ndimage.gaussian_filter(tissue, 9)
+    bmode = np.stack([moved(tissue, s) for s in shift])
+    away = np.arange(20, 27)
+    smooth = ndimage.gaussian_filter(bmode[away], (0, 9, 9))
+    fine = np.stack([moved(other, shift[t]) for t in away])
+    bmode[away] = smooth + fine - ndimage.gaussian_filter(fine, (0, 9, 9))
+    motion = register(loop_of(np.clip(bmode, 0, 255).astype(np.uint8)))
+    assert np.flatnonzero(~motion.kept).tolist() == away.tolist()
+
+
+@pytest.mark.parametrize(
+    ("likeness", "left_out"),
+    [
+        (np.r_[np.full(90, 0.8), np.full(10, 0.2)], 10),
+        (np.r_[np.full(40, 0.8), np.linspace(0.3, 0.1, 60)], 30),
+        (np.r_[np.full(90, 0.2), np.zeros(10)], 0),
+        (np.zeros(20), 0),
+    ],
+    ids=["some in another plane", "most in others", "no grain", "nothing"],
+)
+def test_planes_are_told_by_their_grain(likeness, left_out):
+    assert np.sum(~in_plane(likeness)) == left_out

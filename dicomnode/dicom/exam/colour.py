@@ -34,7 +34,7 @@ KNOWN_MAPS: dict[str, tuple[tuple[int, int, int, int], ...]] = {
 }
 """Knots of grey level, red, green, blue. Nominal: amber's green and blue follow red by powers."""
 
-COLOURLESS = 0.3
+COLOURLESS = 0.15
 """Chroma per luma below which echoes are grey."""
 NEAR = 14.0
 """A known map is taken if the seen colours lie within this distance of it (RGB units)."""
@@ -127,15 +127,21 @@ def _colours(name: str) -> F64:
 
 
 def _knots(name: str) -> tuple[F64, F64]:
-    """Grey levels of a known map and the luma of each."""
-    return np.arange(256.0), _colours(name) @ np.array([0.299, 0.587, 0.114])
+    """Grey levels of a known map and the luma of each, in the 8 bits in which it is stored."""
+    stored = np.rint(_colours(name)).astype(np.uint8)
+    return np.arange(256.0), luma(stored).astype(np.float64)
 
 
 def _inverse(grey: F64, levels: F64) -> U8:
-    """Grey level of every luma, from pairs of both; beyond the ends in proportion."""
+    """Grey level of every luma, from pairs of both; beyond the ends in proportion.
+
+    Of the grey levels that share a luma, their mean: at the dark end of a tint there are several.
+    """
     levels, grey = np.maximum.accumulate(levels), np.maximum.accumulate(grey)
-    keep = np.concatenate([[True], np.diff(levels) > 0])
-    x, y = np.concatenate([[0.0], levels[keep]]), np.concatenate([[0.0], grey[keep]])
+    x, which = np.unique(levels, return_inverse=True)
+    y = np.bincount(which, weights=grey) / np.bincount(which)
+    if x[0] > 0:
+        x, y = np.concatenate([[0.0], x]), np.concatenate([[0.0], y])
     inside = np.interp(np.arange(256), x, y)
     beyond = np.arange(256) > x[-1]
     inside[beyond] = np.arange(256)[beyond] * y[-1] / max(x[-1], 1.0)

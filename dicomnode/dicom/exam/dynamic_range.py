@@ -1,26 +1,101 @@
 """The log-compression range of a clip, and where it is known from.
 
 No element of the standard holds it as a number. Processing Function (0018,5020), the free text in
-which a scanner describes its processing (PS3.3 C.8.5.6), may name it; otherwise a site states it in
-its settings, or 60 dB are assumed and every result says so.
+which a scanner describes its processing (PS3.3 C.8.5.6), may name it. Vendors publish no table that
+could be cited, so the table of scanner models is the site's own; where nothing is stated 60 dB are
+assumed, and every result says so.
 """
 
 import re
+from collections.abc import Mapping
 
 from pydicom import Dataset
 
-__all__ = ["DEFAULT_DYNAMIC_RANGE_DB", "dynamic_range_db"]
+__all__ = [
+    "DEFAULT_DYNAMIC_RANGE_DB",
+    "ByModel",
+    "check_stated",
+    "dynamic_range_db",
+    "scanner_model",
+    "warn_of_source",
+]
+
+ByModel = Mapping[str, float]
+"""Decibels of each scanner, by "Manufacturer Model" as in its headers; case does not matter."""
 
 DEFAULT_DYNAMIC_RANGE_DB = 60.0
 _PLAUSIBLE_DB = (30.0, 100.0)
 _STATED = re.compile(r"(\d{2,3}(?:\.\d+)?)\s*dB", re.IGNORECASE)
 
 
-def dynamic_range_db(header: Dataset, settings_db: float | None) -> tuple[float, str]:
-    """Range in decibels and its source: "settings" before "tag" before "default"."""
+def dynamic_range_db(
+    header: Dataset, settings_db: float | None, by_model: ByModel | None = None
+) -> tuple[float, str]:
+    """Range in decibels and its source, the first that is known.
+
+    "settings": the site states one range for all its scanners; "tag": the header's text;
+    "vendor": the site's table of scanner models; "default".
+    """
     if settings_db is not None:
         return settings_db, "settings"
     stated = _STATED.search(str(header.get("ProcessingFunction") or ""))
-    if stated and _PLAUSIBLE_DB[0] <= float(stated[1]) <= _PLAUSIBLE_DB[1]:
+    if stated and _is_plausible(float(stated[1])):
         return float(stated[1]), "tag"
-    return DEFAULT_DYNAMIC_RANGE_DB, "default"
+    ranges = {_plain(model): range_db for model, range_db in (by_model or {}).items()}
+    known = ranges.get(_plain(scanner_model(header)))
+    return (DEFAULT_DYNAMIC_RANGE_DB, "default") if known is None else (known, "vendor")
+
+
+def warn_of_source(header: Dataset, source: str) -> tuple[str, ...]:
+    """Say that a range is assumed, and where the site may state it; nothing where it is known."""
+    if source != "default":
+        return ()
+    model = scanner_model(header) or "this scanner"
+    said = (
+        f"the dynamic range is not stated: {DEFAULT_DYNAMIC_RANGE_DB:g} dB are assumed; "
+        f"dynamic_range_by_model in the recipe may state it for {model!r}"
+    )
+    return (said,)
+
+
+def scanner_model(header: Dataset) -> str:
+    """Manufacturer (0008,0070) and Manufacturer's Model Name (0008,1090), as the table has them."""
+    parts = (header.get("Manufacturer"), header.get("ManufacturerModelName"))
+    return " ".join(str(part).strip() for part in parts if part)
+
+
+def check_stated(settings_db: float | None, by_model: ByModel) -> None:
+    """Refuse ranges that no scanner has, and a table that names a scanner twice or not at all.
+
+    Raises
+    ------
+    ValueError
+        Names the setting, what was expected there and what was found.
+    """
+    if settings_db is not None and not _is_plausible(settings_db):
+        raise ValueError(f"dynamic_range_db: {_expected(settings_db)}")
+    named = set()
+    for model, range_db in by_model.items():
+        if not _plain(model):
+            raise ValueError(
+                "dynamic_range_by_model: expected a scanner as in its headers, "
+                f'"Manufacturer Model", found {model!r}'
+            )
+        if _plain(model) in named:
+            raise ValueError(f"dynamic_range_by_model: expected each scanner once, found {model!r}")
+        if not _is_plausible(range_db):
+            raise ValueError(f"dynamic_range_by_model: {model!r}: {_expected(range_db)}")
+        named.add(_plain(model))
+
+
+def _expected(found_db: float) -> str:
+    low, high = _PLAUSIBLE_DB
+    return f"expected {low:g} to {high:g} dB, found {found_db:g}"
+
+
+def _is_plausible(range_db: float) -> bool:
+    return _PLAUSIBLE_DB[0] <= range_db <= _PLAUSIBLE_DB[1]
+
+
+def _plain(model: str) -> str:
+    return " ".join(model.split()).casefold()

@@ -11,7 +11,7 @@ from pydicom import Dataset
 from dicomnode.dicom.box import Box, around
 from dicomnode.dicom.decode import frames
 from dicomnode.dicom.exam.clip import LeftOut, Look, look_at
-from dicomnode.dicom.exam.dynamic_range import dynamic_range_db
+from dicomnode.dicom.exam.dynamic_range import ByModel, dynamic_range_db, warn_of_source
 from dicomnode.dicom.exam.injections import Injection, sort_into_injections
 from dicomnode.dicom.exam.layout import Layout
 from dicomnode.dicom.exam.panes import Panes
@@ -34,7 +34,10 @@ class ReadSettings:
     Attributes
     ----------
     dynamic_range_db : float or None
-        Log-compression range of the site's scanners; None takes the vendor's or the default.
+        Log-compression range of all the site's scanners; None takes the header's, that of
+        ``dynamic_range_by_model`` or the default.
+    dynamic_range_by_model : mapping of str to float
+        The same by scanner, "Manufacturer Model" as in its headers.
     sample_frames : int
         Frames of a clip that are looked at to find out what it shows.
     minimum_frames : int
@@ -44,6 +47,7 @@ class ReadSettings:
     """
 
     dynamic_range_db: float | None = None
+    dynamic_range_by_model: ByModel = field(default_factory=dict)
     sample_frames: int = 16
     minimum_frames: int = 8
     injection_gap_s: float = 600.0
@@ -179,7 +183,9 @@ def _exam(
     most = max(injection.looks, key=lambda look: len(look.times_s))
     spacing_mm, bmode, warnings = _scale(panes, first.regions)
     sight = see(most.sample(), panes.contrast, bmode)
-    range_db, range_source = dynamic_range_db(first.header.dataset, settings.dynamic_range_db)
+    range_db, range_source = dynamic_range_db(
+        first.header.dataset, settings.dynamic_range_db, settings.dynamic_range_by_model
+    )
     return Exam(
         study_uid=str(first.header.dataset.get("StudyInstanceUID", "")),
         injection=number,
@@ -201,7 +207,12 @@ def _exam(
         dynamic_range_db=range_db,
         dynamic_range_source=range_source,
         left_out=left_out,
-        warnings=(*injection.warnings, *warnings, *sight.warnings),
+        warnings=(
+            *injection.warnings,
+            *warn_of_source(first.header.dataset, range_source),
+            *warnings,
+            *sight.warnings,
+        ),
     )
 
 

@@ -40,6 +40,7 @@ from dicomnode.dicom.sr.rows import (
     probabilities,
 )
 from dicomnode.science.findings import Bolus, Check, Findings, SubRegion
+from dicomnode.science.regions import outlines
 
 __all__ = ["comment", "exam_groups", "remarks"]
 
@@ -62,7 +63,7 @@ def exam_groups(
             for part in rest
             if part.subregion in regions
         ),
-        *_tissue(findings, context),
+        *_tissue(exam, findings, context),
         _quality(findings, context),
     ]
 
@@ -115,15 +116,8 @@ def _lesion(exam: Exam, findings: Findings, context: Context, part: Segment) -> 
         *kinetics(findings.whole.parameters, findings.whole.relative),
         *of_mean_curve(findings, "lesion"),
     ]
-    clip, frame = exam.frame_of(findings.reference_frame)
-    source = SourceImageForRegion(clip.header.SOPClassUID, clip.header.SOPInstanceUID, [frame])
-    region = ImageRegion(
-        graphic_type=GraphicTypeValues.POLYLINE,
-        graphic_data=_closed_polyline(lesion.outlines[0], exam.contrast),
-        source_image=source,
-    )
     return PlanarROIMeasurementsAndQualitativeEvaluations(
-        referenced_region=region,
+        referenced_region=_image_region(exam, findings, lesion.outlines[0]),
         qualitative_evaluations=[
             QualitativeEvaluation(codes.DECISION_NAME, codes.DECISIONS[diagnosis.decision])
         ],
@@ -163,18 +157,23 @@ def _subregion(
     return group
 
 
-def _tissue(findings: Findings, context: Context) -> Iterator[Group]:
+def _tissue(exam: Exam, findings: Findings, context: Context) -> Iterator[Group]:
     """Yield what everything relative is set against, where there is any."""
     rows = [*kinetics(findings.tissue.parameters, {}), *of_mean_curve(findings, TISSUE)]
-    numbers = measurements(rows)
-    if numbers:
+    numbers, parts = measurements(rows), outlines(findings.tissue_mask)
+    if numbers and parts:
         name = TISSUE.capitalize()
-        yield MeasurementsAndQualitativeEvaluations(
+        group = PlanarROIMeasurementsAndQualitativeEvaluations(
+            referenced_region=_image_region(exam, findings, parts[0]),
+            measurements=numbers,
             tracking_identifier=_tracking(name, str(context.uid("tracking", name))),
             finding_type=codes.REFERENCE_REGION,
             finding_sites=[_site(context)],
-            measurements=numbers,
         )
+        if len(parts) > 1:
+            text = f"Outlined is the largest of the {len(parts)} parts that were measured"
+            group[0].ContentSequence.append(comment(text))
+        yield group
 
 
 def _quality(findings: Findings, context: Context) -> Group:
@@ -222,6 +221,16 @@ def _algorithm(task: Task, findings: Findings, context: Context) -> AlgorithmIde
         family=used.family,
         manufacturer=context.equipment.manufacturer,
         parameters=[f"{name}: {value}" for name, value in used.parameters] or None,
+    )
+
+
+def _image_region(exam: Exam, findings: Findings, outline: NDArray[np.float64]) -> ImageRegion:
+    clip, frame = exam.frame_of(findings.reference_frame)
+    header = clip.header
+    return ImageRegion(
+        graphic_type=GraphicTypeValues.POLYLINE,
+        graphic_data=_closed_polyline(outline, exam.contrast),
+        source_image=SourceImageForRegion(header.SOPClassUID, header.SOPInstanceUID, [frame]),
     )
 
 

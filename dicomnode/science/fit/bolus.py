@@ -8,10 +8,11 @@ from numpy.typing import NDArray
 
 from dicomnode.science.compiled import in_parallel
 from dicomnode.science.curves import Binned, bin_power, bin_times, is_power, wash_in
-from dicomnode.science.fit.climb import STEPS, Judgement, Samples, climb, judge
-from dicomnode.science.fit.model import SIZE, Problem, curves
+from dicomnode.science.fit.climb import Judgement, Samples, climb, judge
+from dicomnode.science.fit.model import SIZE, Problem, curves, nothing_again
 from dicomnode.science.fit.noise import covariance, typical
-from dicomnode.science.fit.recirculation import Choice, Recirculation, choose
+from dicomnode.science.fit.prior import SPREAD, flat_prior, learn_prior
+from dicomnode.science.fit.recirculation import Choice, Recirculation, choose, no_recirculation
 from dicomnode.science.fit.start import Dictionary, region_curve
 from dicomnode.science.shapes import LOGNORMAL, Family
 
@@ -23,10 +24,10 @@ FEWEST_FRAMES = 8
 """Fewer usable frames are refused."""
 _TOLERATED = 0.02
 """Share of a pixel's peak below which a misfit does not count."""
-_SPREAD = np.array([4.0, 1.0, 1.0, 2.0, 1.5])
-"""Standard deviations of the prior around the region: ln PE, ln tp, ln s, t0 / s, ln B."""
-_PROBE = 256
+_PROBE = 1024
 """Pixels that decide on family and recirculation."""
+_LEAST_POWER, _FEWEST_COUNTED = 1e-30, 1e-6
+"""Mean power and number of samples that count as none."""
 _ROWS = 2048
 """Pixels handled together: what they need stays in the cache."""
 _LANES = 16
@@ -141,7 +142,7 @@ def _mean(power: NDArray[np.floating], kept: NDArray[np.bool_] | None) -> Floats
     mean[pixels == 0] = np.nan
     if kept is not None:
         mean[~kept] = np.nan
-    return mean
+    return np.asarray(mean)
 
 
 def fit_binned(binned: Binned, *, looks: float = 1.0) -> Fit:
@@ -166,15 +167,25 @@ def fit_binned(binned: Binned, *, looks: float = 1.0) -> Fit:
         raise ValueError(
             f"binned: expected sums of shape (bins, pixels), pixels > 0, got {binned.total.shape}"
         )
-    level = float(binned.total.sum(dtype=np.float64)) / max(_samples(binned), 1e-9)
-    if not level > 0:
+    if binned.times_s.shape != binned.total.shape[:1]:
+        raise ValueError(
+            f"binned: expected times_s of shape ({binned.total.shape[0]},), one per bin, "
+            f"got {binned.times_s.shape}"
+        )
+    if len(binned.times_s) < FEWEST_FRAMES:
+        raise ValueError(
+            f"binned: expected at least {FEWEST_FRAMES} bins, got {len(binned.times_s)}"
+        )
+    counted = _samples(binned)
+    level = float(binned.total.sum(dtype=np.float64)) / max(counted, _FEWEST_COUNTED)
+    if counted < _FEWEST_COUNTED or not level > _LEAST_POWER:
         return _nothing(binned)
     return _Region(binned, level, looks).fit()
 
 
 def _samples(binned: Binned) -> float:
     share = binned.total.shape[1] / binned.count.shape[1]
-    return float(binned.count.sum(dtype=np.float64)) * share
+    return float(binned.count.sum(dtype=np.float64) * share)
 
 
 class _Region:
@@ -190,20 +201,15 @@ class _Region:
         self._dictionary = Dictionary(binned.times_s, centre)
         self._problem = Problem(
             times_s=times,
-            recirculated=np.zeros_like(times),
+            again=nothing_again(times),
             family=LOGNORMAL,
             centre=centre,
-            precision=np.diag(_SPREAD**-2.0),
+            precision=flat_prior(),
         )
 
     def fit(self) -> Fit:
         """Choose on a probe what is shared, then fit everything."""
-        choice = self._choose()
-        problem = replace(
-            self._problem,
-            family=choice.family,
-            recirculated=choice.recirculation.per_second(self._problem.times_s),
-        )
+        choice, problem = self._choose()
         rows = [
             np.arange(first, min(first + _ROWS, self._pixels))
             for first in range(0, self._pixels, _ROWS)
@@ -213,10 +219,18 @@ class _Region:
         evaluations = np.concatenate([part[1] for part in parts])
         return self._judged(problem, choice, theta, evaluations, [part[2] for part in parts])
 
-    def _choose(self) -> Choice:
-        probe = self._probe()
-        samples, start = self._begin(probe)
-        return choose(start, self._problem, samples)
+    def _choose(self) -> tuple[Choice, Problem]:
+        """What the pixels of a probe say about all pixels."""
+        samples, start = self._begin(self._probe())
+        choice = choose(start, self._problem, samples)
+        problem = replace(
+            self._problem,
+            family=choice.family,
+            again=choice.recirculation.of(self._problem.times_s),
+        )
+        theta = climb(choice.theta, problem, samples).theta
+        centre, precision = learn_prior(theta, judge(theta, problem, samples), problem.centre)
+        return choice, replace(problem, centre=centre, precision=precision)
 
     def _probe(self) -> NDArray[np.int64]:
         """Pixels at evenly spaced ranks of the brighter half."""
@@ -240,8 +254,8 @@ class _Region:
         self, problem: Problem, rows: NDArray[np.int64]
     ) -> tuple[Floats, NDArray[np.int64], Judgement]:
         samples, start = self._begin(rows)
-        theta, used = climb(start, problem, samples, STEPS)
-        return theta, used, judge(theta, problem, samples)
+        climbed = climb(start, problem, samples)
+        return climbed.theta, climbed.evaluations, judge(climbed.theta, problem, samples)
 
     def _judged(
         self, problem: Problem, choice: Choice, theta: Floats, evaluations: NDArray[np.int64],
@@ -274,16 +288,14 @@ class _Region:
 def _nothing(binned: Binned) -> Fit:
     """Every pixel failed: there was no echo power anywhere."""
     pixels = binned.total.shape[1]
-    still = Recirculation(
-        fraction=0.0, delay_s=0.0, decay_s=180.0, slowness=1.0, family=LOGNORMAL,
-        tp_s=10.0, curvature=2.0, t0_s=float(binned.times_s[0]),
-    )  # fmt: skip
+    curve = np.array([-30.0, np.log(10.0), np.log(2.0), binned.times_s[0], -30.0])
+    theta = np.tile(curve, (pixels, 1))
     return Fit(
-        family=LOGNORMAL, log_pe=np.full(pixels, -30.0), log_tp=np.full(pixels, np.log(10.0)),
-        log_curvature=np.full(pixels, np.log(2.0)), t0_s=np.full(pixels, still.t0_s),
-        baseline=np.zeros(pixels), covariance=np.tile(np.diag(_SPREAD**2), (pixels, 1, 1)),
-        qof=np.zeros(pixels), failed=np.ones(pixels, np.bool_), dispersion=1.0,
-        recirculation=still, deviances={LOGNORMAL.name: 0.0},
+        family=LOGNORMAL, log_pe=theta[:, 0], log_tp=theta[:, 1], log_curvature=theta[:, 2],
+        t0_s=theta[:, 3], baseline=np.zeros(pixels),
+        covariance=np.tile(np.diag(SPREAD**2), (pixels, 1, 1)), qof=np.zeros(pixels),
+        failed=np.ones(pixels, np.bool_), dispersion=1.0,
+        recirculation=no_recirculation(LOGNORMAL, curve), deviances={LOGNORMAL.name: 0.0},
         evaluations=np.zeros(pixels, np.int64),
     )  # fmt: skip
 
@@ -296,7 +308,7 @@ def predict(fit: Fit, times_s: Floats) -> Floats:
          np.log(np.maximum(fit.baseline, 1e-300))], axis=1,
     )  # fmt: skip
     problem = Problem(
-        times_s=times_s, recirculated=fit.recirculation.per_second(times_s), family=fit.family,
+        times_s=times_s, again=fit.recirculation.of(times_s), family=fit.family,
         centre=np.zeros(SIZE), precision=np.eye(SIZE),
     )  # fmt: skip
     return curves(theta, problem)[0].T

@@ -13,7 +13,7 @@ from dicomnode.science.compiled import AVAILABLE
 from dicomnode.science.fit.kernel import climb_compiled, judge_compiled
 from dicomnode.science.fit.model import SIZE, Problem, accumulate, curves, limits
 
-__all__ = ["STEPS", "Judgement", "Samples", "climb", "judge"]
+__all__ = ["STEPS", "Climbed", "Judgement", "Samples", "climb", "judge"]
 
 Floats = NDArray[np.float64]
 
@@ -49,6 +49,23 @@ class Samples:
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
+class Climbed:
+    """Fitted pixels.
+
+    Attributes
+    ----------
+    theta : ndarray, shape (N, 5)
+    objective : ndarray, shape (N,)
+        Where it was last evaluated, at most a step of 4 % of an error bar away.
+    evaluations : ndarray of int64, shape (N,)
+    """
+
+    theta: Floats
+    objective: Floats
+    evaluations: NDArray[np.int64]
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
 class Judgement:
     """How well N fitted curves go through their samples, and what the samples weigh.
 
@@ -68,9 +85,7 @@ class Judgement:
     varying: Floats
 
 
-def climb(
-    start: Floats, problem: Problem, samples: Samples, steps: int = STEPS
-) -> tuple[Floats, NDArray[np.int64]]:
+def climb(start: Floats, problem: Problem, samples: Samples, steps: int = STEPS) -> Climbed:
     """Fit N pixels of K bins.
 
     Parameters
@@ -81,16 +96,9 @@ def climb(
     samples : Samples
     steps : int
         Most evaluations per pixel, the first at the start itself.
-
-    Returns
-    -------
-    theta : ndarray, shape (N, 5)
-    evaluations : ndarray of int64, shape (N,)
     """
     theta = np.clip(start, *limits(problem.family))
-    used = np.zeros(len(theta), np.int64)
-    (_climb_compiled if AVAILABLE else _climb_numpy)(theta, problem, samples, steps, used)
-    return theta, used
+    return (_climb_compiled if AVAILABLE else _climb_numpy)(theta, problem, samples, steps)
 
 
 def judge(theta: Floats, problem: Problem, samples: Samples) -> Judgement:
@@ -98,23 +106,24 @@ def judge(theta: Floats, problem: Problem, samples: Samples) -> Judgement:
     return (_judge_compiled if AVAILABLE else _judge_numpy)(theta, problem, samples)
 
 
-def _climb_compiled(
-    theta: Floats, problem: Problem, samples: Samples, steps: int, used: NDArray[np.int64]
-) -> None:
+def _climb_compiled(theta: Floats, problem: Problem, samples: Samples, steps: int) -> Climbed:
+    used, objective = np.zeros(len(theta), np.int64), np.empty(len(theta))
     climb_compiled(
         theta, *_compiled_problem(problem, samples), problem.centre, problem.precision,
         *limits(problem.family), (_ENOUGH, _SLACK, _DAMPING, _UP, _DOWN, _MOST), _LONGEST, steps,
-        used,
+        used, objective,
     )  # fmt: skip
+    return Climbed(theta=theta, objective=objective, evaluations=used)
 
 
 def _compiled_problem(problem: Problem, samples: Samples) -> tuple[NDArray[np.floating], ...]:
     """One memory layout and precision, so that numba compiles once."""
-    times, recirculated = (
-        np.ascontiguousarray(each, np.float32) for each in (problem.times_s, problem.recirculated)
+    times, again = (
+        np.ascontiguousarray(each, np.float32) for each in (problem.times_s, problem.again.curves)
     )
     total, count = np.ascontiguousarray(samples.total), np.ascontiguousarray(samples.count)
-    return times, recirculated, problem.family.coefficients, total, count, samples.lift
+    around = np.asarray(problem.again.around, np.float64)
+    return times, again, around, problem.family.coefficients, total, count, samples.lift
 
 
 def _judge_compiled(theta: Floats, problem: Problem, samples: Samples) -> Judgement:
@@ -124,9 +133,7 @@ def _judge_compiled(theta: Floats, problem: Problem, samples: Samples) -> Judgem
     return Judgement(scatter=scatter, weighed=weighed, varying=varying)
 
 
-def _climb_numpy(
-    theta: Floats, problem: Problem, samples: Samples, steps: int, used: NDArray[np.int64]
-) -> None:
+def _climb_numpy(theta: Floats, problem: Problem, samples: Samples, steps: int) -> Climbed:
     """All pixels step together until each is done."""
     lower, upper = limits(problem.family)
     active = np.arange(len(theta))
@@ -134,7 +141,7 @@ def _climb_numpy(
     objective, gradient, information = _with_prior(theta, problem, samples, count, active)
     damping = np.full(len(theta), _DAMPING)
     tolerated = _SLACK * (count.sum(axis=1) + 1.0)
-    used[:] = 1
+    used = np.ones(len(theta), np.int64)
     while (active := active[used[active] < steps]).size:
         step, foretold = _step(gradient[active], information[active], damping[active])
         tried = np.clip(theta[active] + np.clip(step, -_LONGEST, _LONGEST), lower, upper)
@@ -149,6 +156,7 @@ def _climb_numpy(
         objective[won], gradient[won], information[won] = (each[better] for each in found)
         damping[active] *= np.where(better, _DOWN, _UP)
         active = active[better | (damping[active] <= _MOST)]
+    return Climbed(theta=theta, objective=objective, evaluations=used)
 
 
 def _with_prior(
@@ -170,7 +178,7 @@ def _with_prior(
 def _step(gradient: Floats, information: Floats, damping: Floats) -> tuple[Floats, Floats]:
     """Damped step, and the fall of the objective it foretells."""
     damped = information * (1 + damping[:, None, None] * np.eye(SIZE))
-    step = -np.linalg.solve(damped, gradient[..., None])[..., 0]
+    step = np.asarray(-np.linalg.solve(damped, gradient[..., None])[..., 0], np.float64)
     return step, -0.5 * (step * gradient).sum(axis=1)
 
 

@@ -16,14 +16,14 @@ __all__ = ["climb_compiled", "judge_compiled", "sandwich_compiled"]
 _F = np.float32
 _SOONEST_S, _LEAST_SHARE = _F(1e-3), _F(1e-3)
 _ZERO, _ONE, _TWO = _F(0), _F(1), _F(2)
-_SHARED = 16
+_SHARED = 19
 """Numbers that all bins of a pixel share."""
 _SUMS = 21
 """Objective (or Pearson's sum), gradient (or counts), lower triangle of the information."""
 
 
 @compiled
-def _share(theta, coefficients, out):  # type: ignore[no-untyped-def]  # compiled: types inferred
+def _share(theta, coefficients, around, out):  # type: ignore[no-untyped-def]  # compiled: types inferred
     """Write what all bins of a pixel share, in the order in which :func:`_bin` takes it."""
     peak, tp, curvature = math.exp(theta[0]), math.exp(theta[1]), math.exp(theta[2])
     out[0], out[1], out[2], out[3] = peak, theta[1], theta[3], math.exp(theta[4])
@@ -33,10 +33,12 @@ def _share(theta, coefficients, out):  # type: ignore[no-untyped-def]  # compile
     out[12] = peak * tp * math.sqrt(2 * math.pi / curvature) * math.exp(0.5 / curvature)
     out[13] = 0.5 + 0.5 / curvature
     out[14], out[15] = tp, 1 / tp
+    for i in range(3):
+        out[16 + i] = theta[1 + i] - around[i]
 
 
 @inlined
-def _bin(time, recirculated, p):  # type: ignore[no-untyped-def]
+def _bin(time, r0, r1, r2, r3, p):  # type: ignore[no-untyped-def]
     """Model and its five slopes at one time."""
     since = time - p[2]
     x = max(since, _SOONEST_S)
@@ -47,18 +49,21 @@ def _bin(time, recirculated, p):  # type: ignore[no-untyped-def]
     bolus = p[0] * exp32(log_height) if since > _SOONEST_S else _ZERO
     rise = bolus * (_TWO * p[4] * u + p[5] + p[6] * late - p[7] * early)
     bend = bolus * (p[8] * u * u + p[9] * u + p[10] * (late - _ONE) + p[11] * (early - _ONE))
-    again = p[12] * recirculated
+    recirculated = r0 + p[16] * r1 + p[17] * r2 + p[18] * r3
+    area = p[12] if recirculated > _ZERO else _ZERO
+    again = area * recirculated
+    later, sharper, shifted = again + area * r1, area * r2 - again * p[13], area * r3
     model = bolus + again + p[3]
-    return model, bolus + again, again - rise, bend - again * p[13], -rise * inverse, p[3]
+    return model, bolus + again, later - rise, bend + sharper, shifted - rise * inverse, p[3]
 
 
 @vectorised
-def _accumulate(times, recirculated, total, count, shared, lift, out):  # type: ignore[no-untyped-def]
+def _accumulate(times, again, total, count, shared, lift, out):  # type: ignore[no-untyped-def]
     """Write objective, gradient and information of one pixel."""
     p = (
         shared[0], shared[1], shared[2], shared[3], shared[4], shared[5], shared[6], shared[7],
         shared[8], shared[9], shared[10], shared[11], shared[12], shared[13], shared[14],
-        shared[15],
+        shared[15], shared[16], shared[17], shared[18],
     )  # fmt: skip
     objective = _ZERO
     g0, g1, g2, g3, g4 = _ZERO, _ZERO, _ZERO, _ZERO, _ZERO
@@ -66,7 +71,9 @@ def _accumulate(times, recirculated, total, count, shared, lift, out):  # type: 
     h30, h31, h32, h33 = _ZERO, _ZERO, _ZERO, _ZERO
     h40, h41, h42, h43, h44 = _ZERO, _ZERO, _ZERO, _ZERO, _ZERO
     for k in range(times.size):
-        model, s0, s1, s2, s3, s4 = _bin(times[k], recirculated[k], p)
+        model, s0, s1, s2, s3, s4 = _bin(
+            times[k], again[0, k], again[1, k], again[2, k], again[3, k], p
+        )
         lifted = model + lift
         inverse = _ONE / lifted
         d0, d1, d2, d3, d4 = s0 * inverse, s1 * inverse, s2 * inverse, s3 * inverse, s4 * inverse
@@ -117,7 +124,7 @@ def _with_prior(theta, centre, precision, sums):  # type: ignore[no-untyped-def]
 
 @compiled
 def _solve(sums, precision, damping, factor, step):  # type: ignore[no-untyped-def]
-    """Write the damped step -(H + damping · diag H)⁻¹ g by Cholesky; return the fall it foretells."""
+    """Write the damped step -(H + damping · diag H)⁻¹ g by Cholesky; return the fall foretold."""
     for i in range(SIZE):
         for j in range(i + 1):
             value = sums[6 + i * (i + 1) // 2 + j] + precision[i, j]
@@ -144,8 +151,8 @@ def _solve(sums, precision, damping, factor, step):  # type: ignore[no-untyped-d
 
 @compiled
 def climb_compiled(  # type: ignore[no-untyped-def]
-    theta, times, recirculated, coefficients, total, count, lift, centre, precision, lower, upper,
-    rules, longest, steps, used,
+    theta, times, again, around, coefficients, total, count, lift, centre, precision, lower, upper,
+    rules, longest, steps, used, objectives,
 ):  # fmt: skip
     """Fit the pixels in place; see :func:`dicomnode.science.fit.climb.climb`."""
     enough, slack, start, up, down, most = rules
@@ -155,8 +162,8 @@ def climb_compiled(  # type: ignore[no-untyped-def]
     for n in range(theta.shape[0]):
         row = count[min(n, count.shape[0] - 1)]
         tolerated = slack * (row.sum() + 1.0)
-        _share(theta[n], coefficients, shared)
-        _accumulate(times, recirculated, total[n], row, shared, lift[n], sums)
+        _share(theta[n], coefficients, around, shared)
+        _accumulate(times, again, total[n], row, shared, lift[n], sums)
         objective = _with_prior(theta[n], centre, precision, sums)
         damping, used[n] = start, 1
         while used[n] < steps:
@@ -167,8 +174,8 @@ def climb_compiled(  # type: ignore[no-untyped-def]
             if foretold < enough and damping <= start:
                 theta[n] = tried
                 break
-            _share(tried, coefficients, shared)
-            _accumulate(times, recirculated, total[n], row, shared, lift[n], tried_sums)
+            _share(tried, coefficients, around, shared)
+            _accumulate(times, again, total[n], row, shared, lift[n], tried_sums)
             candidate = _with_prior(tried, centre, precision, tried_sums)
             used[n] += 1
             if candidate <= objective + tolerated:
@@ -180,22 +187,25 @@ def climb_compiled(  # type: ignore[no-untyped-def]
                 damping *= up
                 if damping > most:
                     break
+        objectives[n] = objective
 
 
 @vectorised
-def _judge(times, recirculated, total, count, shared, lift, out):  # type: ignore[no-untyped-def]
+def _judge(times, again, total, count, shared, lift, out):  # type: ignore[no-untyped-def]
     """Write Pearson's sum, its freedom, and the information with the samples' true variance."""
     p = (
         shared[0], shared[1], shared[2], shared[3], shared[4], shared[5], shared[6], shared[7],
         shared[8], shared[9], shared[10], shared[11], shared[12], shared[13], shared[14],
-        shared[15],
+        shared[15], shared[16], shared[17], shared[18],
     )  # fmt: skip
     pearson, free, used = _ZERO, _ZERO, _ZERO
     h00, h10, h11, h20, h21, h22 = _ZERO, _ZERO, _ZERO, _ZERO, _ZERO, _ZERO
     h30, h31, h32, h33 = _ZERO, _ZERO, _ZERO, _ZERO
     h40, h41, h42, h43, h44 = _ZERO, _ZERO, _ZERO, _ZERO, _ZERO
     for k in range(times.size):
-        model, s0, s1, s2, s3, s4 = _bin(times[k], recirculated[k], p)
+        model, s0, s1, s2, s3, s4 = _bin(
+            times[k], again[0, k], again[1, k], again[2, k], again[3, k], p
+        )
         inverse = _ONE / (model + lift)
         unlifted = max(model * inverse, _LEAST_SHARE)
         share = unlifted * unlifted
@@ -230,18 +240,18 @@ def _judge(times, recirculated, total, count, shared, lift, out):  # type: ignor
 
 @compiled
 def judge_compiled(  # type: ignore[no-untyped-def]
-    theta, times, recirculated, coefficients, total, count, lift, scatter, weighed, varying
+    theta, times, again, around, coefficients, total, count, lift, scatter, weighed, varying
 ):
     """Judge fitted pixels; see :func:`dicomnode.science.fit.climb.judge`."""
     shared, sums = np.empty(_SHARED, np.float32), np.empty(_SUMS)
     for n in range(theta.shape[0]):
         row = count[min(n, count.shape[0] - 1)]
-        _share(theta[n], coefficients, shared)
-        _judge(times, recirculated, total[n], row, shared, lift[n], sums)
+        _share(theta[n], coefficients, around, shared)
+        _judge(times, again, total[n], row, shared, lift[n], sums)
         used = max(sums[2], 1.0)
         scatter[n] = sums[0] / max(sums[1] * (1 - SIZE / max(used, SIZE + 1.0)), 1e-3)
         _unfold(sums, varying[n])
-        _accumulate(times, recirculated, total[n], row, shared, lift[n], sums)
+        _accumulate(times, again, total[n], row, shared, lift[n], sums)
         _unfold(sums, weighed[n])
 
 

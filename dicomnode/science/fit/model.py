@@ -4,9 +4,10 @@ The five parameters of a pixel are, in this order, ln PE, ln tp, ln s, t0 / s an
 
     m(t) = PE exp g(u) + A r(t) + B,    u = ln((t − t0) / tp),
 
-g a :class:`~dicomnode.science.shapes.Family` of curvature s, r the recirculation of a first pass of
-unit area, shared by all pixels, and A = PE tp √(2π/s) exp(1/2s) the area of a lognormal of that
-peak and curvature, which stands for the area in every family.
+g a :class:`~dicomnode.science.shapes.Family` of curvature s, r what comes round again of a first
+pass of unit area, and A = PE tp √(2π/s) exp(1/2s) the area of a lognormal of that peak and
+curvature, which stands for the area in every family. A pixel's r follows its own first pass, to
+first order: the region's r and its change with ln tp, ln s and t0.
 
 Minimised is Σ (w ln(m + l) + (S + w l)/(m + l)) + ½ (θ − θ₀)ᵀ P (θ − θ₀): the gamma log-likelihood
 of bins with power sum S and sample count w, each sample lifted by l, and a weak normal prior.
@@ -19,7 +20,7 @@ from numpy.typing import NDArray
 
 from dicomnode.science.shapes import Family, lognormal_area
 
-__all__ = ["SIZE", "Problem", "accumulate", "curves", "limits"]
+__all__ = ["SIZE", "Problem", "Recirculated", "accumulate", "curves", "limits", "nothing_again"]
 
 Floats = NDArray[np.float64]
 
@@ -30,24 +31,44 @@ _SOONEST_S = 1e-3
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
+class Recirculated:
+    """What comes round again of first passes of unit area, near that of the region.
+
+    Attributes
+    ----------
+    around : ndarray, shape (3,)
+        ln tp, ln s and t0 of the region's first pass.
+    curves : ndarray, shape (4, K)
+        r(t) per second there, and its derivatives in ln tp, ln s and t0.
+    """
+
+    around: Floats
+    curves: Floats
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
 class Problem:
     """What all pixels share.
 
     Attributes
     ----------
     times_s : ndarray, shape (K,)
-    recirculated : ndarray, shape (K,)
-        r(t) per second.
+    again : Recirculated
     family : Family
     centre, precision : ndarray, shape (5,), (5, 5)
         Of the prior.
     """
 
     times_s: Floats
-    recirculated: Floats
+    again: "Recirculated"
     family: Family
     centre: Floats
     precision: Floats
+
+
+def nothing_again(times_s: Floats) -> Recirculated:
+    """No recirculation at (K,) times."""
+    return Recirculated(around=np.zeros(3), curves=np.zeros((4, len(times_s))))
 
 
 def limits(family: Family) -> tuple[Floats, Floats]:
@@ -71,16 +92,27 @@ def curves(theta: Floats, problem: Problem) -> tuple[Floats, tuple[Floats, ...]]
     bolus = peak * np.exp(a * u * u + b * u + c * late + d * early) * arrived
     rise = bolus * (2 * a * u + b + c * (late + 1) - d * (early + 1))
     bend = bolus * curvature * (da * u * u + db * u + dc * late + dd * early)
-    again = peak * np.exp(log_tp) * lognormal_area(curvature) * problem.recirculated
+    own = problem.again.curves
+    recirculated = own[0] + (theta[:, 1:4] - problem.again.around) @ own[1:]
+    area = peak * np.exp(log_tp) * lognormal_area(curvature) * (recirculated > 0)
+    again = area * recirculated
     base = np.broadcast_to(np.exp(theta[:, 4:5]), bolus.shape)
     slopes = (
-        bolus + again, again - rise, bend - again * (0.5 + 0.5 / curvature), -rise / x, base,
-    )  # fmt: skip
+        bolus + again,
+        again + area * own[1] - rise,
+        bend + area * own[2] - again * (0.5 + 0.5 / curvature),
+        area * own[3] - rise / x,
+        base,
+    )
     return bolus + again + base, slopes
 
 
 def accumulate(
-    theta: Floats, problem: Problem, total: Floats, count: Floats, lift: Floats
+    theta: Floats,
+    problem: Problem,
+    total: NDArray[np.floating],
+    count: NDArray[np.floating],
+    lift: NDArray[np.floating],
 ) -> tuple[Floats, Floats, Floats]:
     """Objective (N,), gradient (N, 5) and Fisher information (N, 5, 5) of the data alone."""
     model, slopes = curves(theta, problem)

@@ -4,65 +4,79 @@ Both belong to the patient, the injection and the agent, not to a pixel: they ar
 sample of pixels, by deviance.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import product
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.signal import lfilter
 
 from dicomnode.science.compiled import in_parallel
-from dicomnode.science.fit.climb import Samples, climb, judge
-from dicomnode.science.fit.model import Problem, accumulate
-from dicomnode.science.shapes import FAMILIES, Family
+from dicomnode.science.fit.climb import STEPS, Samples, climb, judge
+from dicomnode.science.fit.model import Problem, Recirculated
+from dicomnode.science.shapes import FAMILIES, LOGNORMAL, Family
 
-__all__ = ["Choice", "Recirculation", "choose"]
+__all__ = ["Choice", "Recirculation", "choose", "no_recirculation"]
 
 Floats = NDArray[np.float64]
 
-_SHARES = (0.1, 0.2, 0.35, 0.5)
-"""Shares tried; no more than half, for a slow wash-out can pass for recirculation."""
-_DELAYS_S = (10.0, 18.0, 28.0)
-_DECAY_S = 180.0
-_SHAPES = ((_DECAY_S, 1.0), (0.0, 1.5), (0.0, 3.0))
-"""Decay of a pool, or slowness of a second pass."""
+_GRID_S = 0.2
+_STEP = 0.01
+"""Of the differences that stand for derivatives in ln tp, ln s and t0."""
+_LADDERS: Mapping[str, Sequence[float]] = {
+    "fraction": (0.03, 0.06, 0.1, 0.15, 0.2, 0.25, 0.32, 0.4, 0.5, 0.65),
+    "delay_s": (3.0, 5.0, 7.0, 9.0, 11.5, 14.0, 17.0, 20.0, 25.0, 30.0),
+    "spread_s": (4.0, 7.0, 11.0, 16.0, 23.0, 32.0, 48.0, 75.0, 130.0),
+}
+"""Values between which the search goes up and down."""
+_BEGINNINGS = tuple(product((0.12, 0.3), (7.0, 14.0, 25.0), (7.0, 23.0, 75.0)))
+"""Fraction, delay and spread from the best of which the search sets out."""
+_PURSUED = 3
+"""Beginnings from which the search goes on."""
+_ROUNDS = 3
 _CONVINCING = 10.0
-"""Fall of the deviance, over the dispersion, that recirculation must bring."""
-_SEARCH_STEPS = 8
-"""Evaluations per pixel and candidate: each begins where the one before it ended."""
+"""Fall of the deviance, over the dispersion, that recirculation or another family than the
+lognormal must bring."""
+_COARSE_STEPS, _SEARCH_STEPS = 4, 8
+"""Evaluations per pixel and candidate: each begins where the best so far ended."""
+_SEARCHED = 256
+"""Pixels of the probe that the search looks at; all of it decides between the families."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Recirculation:
-    """What comes round again, per unit area of a pixel's first pass; shared by the region.
+    """What comes round again: a part of the first pass, delayed and dispersed by the body.
 
-    Either a second pass, delayed and slower than the first, or agent so well mixed by then that it
-    fills a pool that decays.
+    The first pass is convolved with an exponential of mean ``spread_s`` that begins ``delay_s``
+    later and holds ``fraction`` of its area.
     """
 
     fraction: float
     delay_s: float
-    decay_s: float
-    """Decay of a well-mixed pool; 0 where a second pass is seen instead."""
-    slowness: float
-    """How many times slower than the first pass the second one is."""
+    spread_s: float
     family: Family
     tp_s: float
     curvature: float
     t0_s: float
     """Of the region's first pass."""
 
-    def per_second(self, times_s: Floats) -> Floats:
-        """Echo power at ``times_s`` for a first pass of area 1."""
-        since = np.asarray(times_s, np.float64) - self.t0_s - self.delay_s
-        arrived = since > 0
-        curvature = np.float64(self.curvature)
-        y = np.where(arrived, since, 1.0) / (self.tp_s * self.slowness)
-        if self.decay_s:
-            curve = self.family.share(curvature, y) * np.exp(-since / self.decay_s) / self.decay_s
-        else:
-            area = self.tp_s * self.slowness * self.family.area(curvature)
-            curve = np.exp(self.family.log_height(np.log(y), curvature)) / area
-        return np.where(arrived, self.fraction * curve, 0.0)
+    def of(self, times_s: Floats) -> Recirculated:
+        """What comes round at ``times_s`` (K,), with its derivatives."""
+        around = np.array([np.log(self.tp_s), np.log(self.curvature), self.t0_s])
+        here = self._per_second(times_s, around)
+        changes = [self._per_second(times_s, around + _STEP * axis) - here for axis in np.eye(3)]
+        return Recirculated(around=around, curves=np.stack([here, *np.divide(changes, _STEP)]))
+
+    def _per_second(self, times_s: Floats, first_pass: Floats) -> Floats:
+        """Echo power (K,) for a first pass of unit area with (3,) ln tp, ln s and t0."""
+        since = np.asarray(times_s, np.float64) - first_pass[2] - self.delay_s
+        grid = np.arange(_GRID_S, max(float(since.max()), 0.0) + 2 * _GRID_S, _GRID_S)
+        curvature = np.exp(first_pass[1])
+        unit = np.exp(self.family.log_height(np.log(grid) - first_pass[0], curvature))
+        unit *= self.fraction / (np.exp(first_pass[0]) * self.family.area(curvature))
+        kept = np.exp(-_GRID_S / max(self.spread_s, _GRID_S))
+        return np.asarray(np.interp(since, grid, lfilter([1 - kept], [1, -kept], unit), left=0.0))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,7 +90,8 @@ class Choice:
     theta : ndarray, shape (P, 5)
         The probe's pixels, fitted.
     deviances : mapping of name to float
-        Of every family, above that of the chosen one, in units of the dispersion.
+        Of every family, less that of the chosen one, in units of the dispersion. The lognormal is
+        taken where no other is better by 10.
     """
 
     family: Family
@@ -87,7 +102,6 @@ class Choice:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class _Tried:
-    family: Family
     recirculation: Recirculation
     theta: Floats
     objective: float
@@ -100,78 +114,143 @@ def choose(start: Floats, problem: Problem, samples: Samples) -> Choice:
     ----------
     start : ndarray, shape (P, 5)
     problem : Problem
-        Lognormal, without recirculation; its centre is the region's curve.
+        Lognormal, without recirculation; its centre is the region's curve, its prior all but
+        flat: a prior that pulls on one family more than on another would choose between them.
     samples : Samples
         Of the probe's P pixels.
     """
-    found = in_parallel(
-        lambda family: _best(start, problem, samples, family), list(FAMILIES.values())
-    )
+    few = slice(0, None, -(-len(start) // _SEARCHED))
+    usual = _lognormal(start, problem, samples, few)
+    others = [family for family in FAMILIES.values() if family is not LOGNORMAL]
+    found = in_parallel(lambda family: _other(family, usual, problem, samples, few), others)
+    found.insert(0, usual)
     best = min(found, key=lambda tried: tried.objective)
     scatter = _scatter(best, problem, samples)
+    if 2 * (usual.objective - best.objective) / scatter < _CONVINCING:
+        best = usual
     return Choice(
-        family=best.family,
+        family=best.recirculation.family,
         recirculation=best.recirculation,
         theta=best.theta,
         deviances={
-            tried.family.name: 2 * (tried.objective - best.objective) / scatter for tried in found
+            name: 2 * (tried.objective - best.objective) / scatter
+            for name, tried in zip(FAMILIES, found, strict=True)
         },
     )
 
 
-def _best(start: Floats, problem: Problem, samples: Samples, family: Family) -> _Tried:
-    """Best recirculation for a family: coarse over its shapes, then finer around the best."""
-    none = Recirculation(
-        fraction=0.0, delay_s=0.0, decay_s=_DECAY_S, slowness=1.0, family=family,
-        tp_s=float(np.exp(problem.centre[1])),
-        curvature=float(np.clip(np.exp(problem.centre[2]), family.least, family.most)),
-        t0_s=float(problem.centre[3]),
+def no_recirculation(family: Family, curve: Floats) -> Recirculation:
+    """Nothing comes round, in a region whose first pass is ``curve`` (5,)."""
+    return Recirculation(
+        fraction=0.0, delay_s=0.0, spread_s=0.0, family=family,
+        tp_s=float(np.exp(curve[1])), t0_s=float(curve[3]),
+        curvature=float(np.clip(np.exp(curve[2]), family.least, family.most)),
     )  # fmt: skip
-    plain = _try(start, problem, samples, none)
-    coarse = [
-        replace(none, fraction=_SHARES[1], delay_s=_DELAYS_S[1], decay_s=decay_s, slowness=slowness)
-        for decay_s, slowness in _SHAPES
-    ]
-    best = _first_of(plain, coarse, problem, samples)
-    for _ in range(2):
-        best = _first_of(best, _varied(best.recirculation, "fraction", _SHARES), problem, samples)
-        best = _first_of(best, _varied(best.recirculation, "delay_s", _DELAYS_S), problem, samples)
-    fall = 2 * (plain.objective - best.objective) / _scatter(best, problem, samples)
-    return best if fall > _CONVINCING else plain
 
 
-def _varied(given: Recirculation, name: str, values: Iterable[float]) -> list[Recirculation]:
-    if not given.fraction:
-        return []
-    return [replace(given, **{name: v}) for v in values if v != getattr(given, name)]  # type: ignore[arg-type]
+def _part(samples: Samples, which: slice) -> Samples:
+    return Samples(
+        total=samples.total[which],
+        count=samples.count if len(samples.count) == 1 else samples.count[which],
+        lift=samples.lift[which],
+    )
 
 
-def _first_of(
-    best: _Tried, candidates: Iterable[Recirculation], problem: Problem, samples: Samples
-) -> _Tried:
-    for candidate in candidates:
-        tried = _try(best.theta, problem, samples, candidate)
-        best = min(best, tried, key=lambda each: each.objective)
+def _lognormal(start: Floats, problem: Problem, samples: Samples, few: slice) -> _Tried:
+    """The lognormal, with the best recirculation that is found from a few beginnings."""
+    none = no_recirculation(LOGNORMAL, problem.centre)
+    plain = _try(start, problem, samples, none, STEPS)
+    theta, part = plain.theta[few], _part(samples, few)
+    began = in_parallel(
+        lambda begin: _try(theta, problem, part, begin, _COARSE_STEPS),
+        [
+            replace(_like(plain), fraction=fraction, delay_s=delay_s, spread_s=spread_s)
+            for fraction, delay_s, spread_s in _BEGINNINGS
+        ],
+    )
+    best = sorted(began, key=lambda tried: tried.objective)[:_PURSUED]
+    ended = in_parallel(lambda tried: _searched(tried, problem, part), best)
+    found = min(ended, key=lambda tried: tried.objective)
+    return _convincing(plain, found.recirculation, problem, samples)
+
+
+def _other(family: Family, usual: _Tried, problem: Problem, samples: Samples, few: slice) -> _Tried:
+    """Another family, beginning where the lognormal ended."""
+    plain = _try(usual.theta, problem, samples, no_recirculation(family, problem.centre), STEPS)
+    if not usual.recirculation.fraction:
+        return plain
+    began = replace(usual.recirculation, family=family, curvature=_like(plain).curvature)
+    part = _part(samples, few)
+    found = _searched(_try(usual.theta[few], problem, part, began, STEPS), problem, part)
+    return _convincing(plain, found.recirculation, problem, samples)
+
+
+def _searched(best: _Tried, problem: Problem, samples: Samples) -> _Tried:
+    """Go up and down the ladders in turn until nothing is gained."""
+    for _ in range(_ROUNDS):
+        best = _try(best.theta, problem, samples, _like(best))
+        before = best.objective
+        for name in _LADDERS:
+            best = _walked(best, name, problem, samples)
+        if before - best.objective < _CONVINCING / 10:
+            break
     return best
+
+
+def _convincing(
+    plain: _Tried, recirculation: Recirculation, problem: Problem, samples: Samples
+) -> _Tried:
+    """The fit with recirculation if it is better by enough, else that without."""
+    tried = _try(plain.theta, problem, samples, recirculation, STEPS)
+    fall = 2 * (plain.objective - tried.objective) / _scatter(tried, problem, samples)
+    return tried if fall > _CONVINCING else plain
+
+
+def _walked(best: _Tried, name: str, problem: Problem, samples: Samples) -> _Tried:
+    """Go up a ladder or down as long as that is better."""
+    ladder = _LADDERS[name]
+    for direction in (1, -1):
+        here = int(np.argmin(np.abs(np.log(ladder) - np.log(getattr(best.recirculation, name)))))
+        ahead = ladder[here + 1 :] if direction > 0 else ladder[:here][::-1]
+        for value in ahead:
+            candidate = replace(best.recirculation, **{name: value})  # type: ignore[arg-type]
+            tried = _try(best.theta, problem, samples, candidate)
+            if tried.objective >= best.objective:
+                break
+            best = tried
+        if getattr(best.recirculation, name) != ladder[here]:
+            break
+    return best
+
+
+def _like(tried: _Tried) -> Recirculation:
+    """The recirculation tried, of a first pass like that of the pixels it was tried on."""
+    _, log_tp, log_curvature, t0_s, _ = np.median(tried.theta, axis=0)
+    return replace(
+        tried.recirculation,
+        tp_s=float(np.exp(log_tp)),
+        curvature=float(np.exp(log_curvature)),
+        t0_s=float(t0_s),
+    )
 
 
 def _with(problem: Problem, recirculation: Recirculation) -> Problem:
     return replace(
         problem,
         family=recirculation.family,
-        recirculated=recirculation.per_second(problem.times_s),
+        again=recirculation.of(problem.times_s),
     )
 
 
-def _try(start: Floats, problem: Problem, samples: Samples, recirculation: Recirculation) -> _Tried:
-    own = _with(problem, recirculation)
-    theta, _ = climb(start, own, samples, _SEARCH_STEPS)
-    objective, _, _ = accumulate(theta, own, samples.total, samples.count, samples.lift)
+def _try(
+    start: Floats, problem: Problem, samples: Samples, recirculation: Recirculation,
+    steps: int = _SEARCH_STEPS,
+) -> _Tried:  # fmt: skip
+    climbed = climb(start, _with(problem, recirculation), samples, steps)
     return _Tried(
-        family=recirculation.family,
         recirculation=recirculation,
-        theta=theta,
-        objective=float(objective.sum()),
+        theta=climbed.theta,
+        objective=float(climbed.objective.sum()),
     )
 
 

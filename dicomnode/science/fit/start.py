@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dicomnode.science.fit.climb import Samples, climb
-from dicomnode.science.fit.model import SIZE, Problem
+from dicomnode.science.fit.model import SIZE, Problem, nothing_again
 from dicomnode.science.shapes import LOGNORMAL
 
 __all__ = ["Dictionary", "region_curve"]
@@ -25,6 +25,11 @@ _OFFSETS_LOG_CURVATURE = np.linspace(-1.0, 1.4, 10)
 _OFFSETS_T0_S = (-3.0, -1.5, 0.0, 1.5, 3.0, 5.0)
 """The 900 atoms, around the region's curve."""
 _RANK = 16
+_FEWEST_COUNTED = np.float32(0.2)
+"""Where more of a bin's samples are saturated than all but this share, so many are assumed not to
+be: the power of a bin without any other sample has no upper end."""
+_LEAST_COUNT = 1e-4
+"""Bins with a smaller share of the fullest bin's samples have no say in the first guess."""
 _FAINTEST = 1e-4
 """A first guess of a pixel's peak is at least this share of the region's."""
 _TINY = 1e-30
@@ -71,14 +76,14 @@ def region_curve(times: Floats, total: Floats, count: Floats, lift: float) -> Fl
     ndarray, shape (5,)
         ln PE, ln tp, ln s, t0, ln B.
     """
-    used = count > 0
+    used = count > _LEAST_COUNT * count.max()
     mean = total[used] / count[used]
     start = _first_guess(times[used], mean)
     centre = start.copy()
     centre[2] = _TYPICAL_LOG_CURVATURE
     problem = Problem(
         times_s=times,
-        recirculated=np.zeros_like(times),
+        again=nothing_again(times),
         family=LOGNORMAL,
         centre=centre,
         precision=np.diag(_REGION_SPREAD**-2.0),
@@ -88,7 +93,7 @@ def region_curve(times: Floats, total: Floats, count: Floats, lift: float) -> Fl
         count=np.asarray(_REGION_WEIGHT * count[None], np.float32),
         lift=np.array([lift * mean.max()], np.float32),
     )
-    return np.asarray(climb(start[None], problem, samples, 60)[0][0])
+    return np.asarray(climb(start[None], problem, samples, 60).theta[0])
 
 
 class Dictionary:
@@ -117,7 +122,8 @@ class Dictionary:
 
     def start(self, total: NDArray[np.float32], count: NDArray[np.float32]) -> Floats:
         """First guess (N, 5) of pixels with power sums (N, K) and counts (N, K) or (1, K)."""
-        power = total * (np.float32(1) / np.maximum(count, np.float32(1e-9)))
+        fewest = np.maximum(_FEWEST_COUNTED * count.max(axis=0), np.float32(1e-9))
+        power = total * (np.float32(1) / np.maximum(count, fewest))
         np.maximum(power - np.float32(np.exp(self._region[4])), 0, out=power)
         best = np.argmax((np.sqrt(power) @ self._basis) @ self._codes, axis=1)
         peak = np.einsum("nk,nk->n", power, self._unit[best]) / self._norm[best]
