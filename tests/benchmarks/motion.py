@@ -10,6 +10,7 @@ from dicomnode.simulate import motion as simulated
 from dicomnode.simulate import recipe_for, simulate
 from dicomnode.simulate.chance import stream
 from dicomnode.simulate.exam import SimulatedExam
+from tests.benchmarks.row import Row
 
 BREATHING_MM = 3.0
 SEEDS = (9_100_000, 9_100_001, 9_100_002, 9_100_003)
@@ -18,13 +19,6 @@ OUT_OF_PLANE_MM = (1.0, 0.5)
 OTHER_PLANE = 0.5
 """Speckle of a frame truly out of plane correlates by less than this with the usual plane's."""
 LAYOUTS = (("dual pane", "mono-left"), ("single pane", "single"))
-
-
-@dataclass(frozen=True)
-class Row:
-    name: str
-    value: str
-    note: str
 
 
 @dataclass(frozen=True)
