@@ -247,18 +247,58 @@ def _add_frame(  # type: ignore[no-untyped-def]  # compiled: numba infers the ty
     """Add a frame's samples, interpolated at ``corner + part``, to ``out`` (h, w)."""
     height, width = out.shape
     above, below = np.empty(width + 1, np.float32), np.empty(width + 1, np.float32)
-    last = frame.shape[0] - 1
-    _convert(frame[min(max(corner[0], 0), last)], corner[1], scale, limit, above)
-    low, right = part[0], part[1]
-    high, left = np.float32(1) - low, np.float32(1) - right
+    last, top, left = frame.shape[0] - 1, corner[0], corner[1]
+    one = np.float32(1)
+    weights = (
+        (one - part[0]) * (one - part[1]),
+        (one - part[0]) * part[1],
+        part[0] * (one - part[1]),
+        part[0] * part[1],
+    )
+    _convert(frame[min(max(top, 0), last)], left, scale, limit, above)
     for r in range(height):
-        _convert(frame[min(max(corner[0] + r + 1, 0), last)], corner[1], scale, limit, below)
-        line = out[r]
-        for c in range(width):
-            line[c] += left * (high * above[c] + low * below[c]) + right * (
-                high * above[c + 1] + low * below[c + 1]
-            )
+        _convert(frame[min(max(top + r + 1, 0), last)], left, scale, limit, below)
+        _mix_rows(above, below, weights, out[r])
         above, below = below, above
+
+
+@vectorised
+def _mix_rows(above, below, weights, line):  # type: ignore[no-untyped-def]
+    """Add the bilinear mixture of two rows to ``line``."""
+    for c in range(line.size):
+        line[c] += (
+            weights[0] * above[c]
+            + weights[1] * above[c + 1]
+            + weights[2] * below[c]
+            + weights[3] * below[c + 1]
+        )
+
+
+@vectorised
+def _convert(source, left, scale, limit, out):  # type: ignore[no-untyped-def]
+    """Write a row's echo power, or which of its samples reach ``limit`` if that is not 0."""
+    first, end = min(max(-left, 0), out.size - 1), max(min(source.size - left, out.size), 1)
+    begin = min(max(left, 0), source.size - 1)
+    if limit > 0:
+        _reaching(source[begin : begin + end - first], limit, out[first:end])
+    else:
+        _powers(source[begin : begin + end - first], scale, out[first:end])
+    for c in range(first):
+        out[c] = out[first]
+    for c in range(end, out.size):
+        out[c] = out[end - 1]
+
+
+@vectorised
+def _powers(grey, scale, out):  # type: ignore[no-untyped-def]
+    for c in range(grey.size):
+        out[c] = exp32(np.float32(grey[c]) * scale)
+
+
+@vectorised
+def _reaching(grey, limit, out):  # type: ignore[no-untyped-def]
+    for c in range(grey.size):
+        out[c] = np.float32(grey[c] >= limit)
 
 
 @compiled
@@ -267,31 +307,6 @@ def _add_by_label(image, labels, sums):  # type: ignore[no-untyped-def]
     for r in range(image.shape[0]):
         for c in range(image.shape[1]):
             sums[labels[r, c]] += image[r, c]
-
-
-@vectorised
-def _convert(source, left, scale, limit, out):  # type: ignore[no-untyped-def]
-    """Write a row's echo power, or which of its samples reach ``limit`` if that is not 0."""
-    last = source.size - 1
-    first, end = min(max(-left, 0), out.size), max(min(source.size - left, out.size), 0)
-    inner = source[left + first : left + end] if end > first else source[:0]
-    if limit > 0:
-        for c in range(inner.size):
-            out[first + c] = np.float32(inner[c] >= limit)
-    else:
-        for c in range(inner.size):
-            out[first + c] = exp32(np.float32(inner[c]) * scale)
-    if end <= first:
-        first, end = out.size, out.size
-        edge = source[0 if left < 0 else last]
-        value = np.float32(edge >= limit) if limit > 0 else exp32(np.float32(edge) * scale)
-        for c in range(out.size):
-            out[c] = value
-        return
-    for c in range(first):
-        out[c] = out[first]
-    for c in range(end, out.size):
-        out[c] = out[end - 1]
 
 
 def _mix(

@@ -1,19 +1,18 @@
 """A bolus for every pixel, under the gamma likelihood that speckle calls for."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from dicomnode.science.compiled import in_parallel
 from dicomnode.science.curves import Binned, bin_power, bin_times, is_power, wash_in
-from dicomnode.science.fit.climb import Judgement, Samples, climb, judge
-from dicomnode.science.fit.model import SIZE, Problem, curves, nothing_again
+from dicomnode.science.fit.model import SIZE, Problem, curves
 from dicomnode.science.fit.noise import covariance, typical
-from dicomnode.science.fit.prior import SPREAD, flat_prior, learn_prior
-from dicomnode.science.fit.recirculation import Choice, Recirculation, choose, no_recirculation
-from dicomnode.science.fit.start import Dictionary, region_curve
+from dicomnode.science.fit.prior import SPREAD
+from dicomnode.science.fit.recirculation import Recirculation, no_recirculation
+from dicomnode.science.fit.region import Fitted, Region, blocks
 from dicomnode.science.shapes import LOGNORMAL, Family
 
 __all__ = ["Fit", "fit_binned", "fit_curves", "predict"]
@@ -22,16 +21,8 @@ Floats = NDArray[np.float64]
 
 FEWEST_FRAMES = 8
 """Fewer usable frames are refused."""
-_TOLERATED = 0.02
-"""Share of a pixel's peak below which a misfit does not count."""
-_PROBE = 1024
-"""Pixels that decide on family and recirculation."""
 _LEAST_POWER, _FEWEST_COUNTED = 1e-30, 1e-6
 """Mean power and number of samples that count as none."""
-_ROWS = 2048
-"""Pixels handled together: what they need stays in the cache."""
-_LANES = 16
-"""Bins are padded to a multiple of this, the numbers that a core handles at once."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -180,109 +171,40 @@ def fit_binned(binned: Binned, *, looks: float = 1.0) -> Fit:
     level = float(binned.total.sum(dtype=np.float64)) / max(counted, _FEWEST_COUNTED)
     if counted < _FEWEST_COUNTED or not level > _LEAST_POWER:
         return _nothing(binned)
-    return _Region(binned, level, looks).fit()
+    return _assembled(Region(binned, level, looks).fit(), np.log(level))
+
+
+def _assembled(fitted: Fitted, log_level: float) -> Fit:
+    choice, theta, failed = fitted.choice, fitted.theta, fitted.failed
+    usual = typical(fitted.scatter, theta[:, 0], failed)
+    noise = np.maximum(fitted.scatter, usual)
+    rows = blocks(len(theta))
+    covariances = in_parallel(
+        lambda some: covariance(
+            fitted.information[some], fitted.varying[some], noise[some], fitted.precision
+        ),
+        rows,
+    )
+    return Fit(
+        family=choice.family,
+        log_pe=theta[:, 0] + log_level,
+        log_tp=theta[:, 1],
+        log_curvature=theta[:, 2],
+        t0_s=theta[:, 3],
+        baseline=np.exp(theta[:, 4] + log_level),
+        covariance=np.concatenate(covariances),
+        qof=np.where(failed, 0.0, usual / noise),
+        failed=failed,
+        dispersion=usual,
+        recirculation=choice.recirculation,
+        deviances=choice.deviances,
+        evaluations=fitted.evaluations,
+    )
 
 
 def _samples(binned: Binned) -> float:
     share = binned.total.shape[1] / binned.count.shape[1]
     return float(binned.count.sum(dtype=np.float64) * share)
-
-
-class _Region:
-    """Pixels that share a prior, a family and a recirculation; power in units of their mean."""
-
-    def __init__(self, binned: Binned, level: float, looks: float) -> None:
-        self._binned, self._level, self._looks = binned, level, looks
-        self._bins, self._pixels = binned.total.shape
-        times = np.pad(binned.times_s, (0, -self._bins % _LANES), mode="edge")
-        total = binned.total.mean(axis=1, dtype=np.float64) * looks / level
-        count = binned.count.mean(axis=1, dtype=np.float64) * looks
-        centre = region_curve(binned.times_s, total, count, _TOLERATED)
-        self._dictionary = Dictionary(binned.times_s, centre)
-        self._problem = Problem(
-            times_s=times,
-            again=nothing_again(times),
-            family=LOGNORMAL,
-            centre=centre,
-            precision=flat_prior(),
-        )
-
-    def fit(self) -> Fit:
-        """Choose on a probe what is shared, then fit everything."""
-        choice, problem = self._choose()
-        rows = [
-            np.arange(first, min(first + _ROWS, self._pixels))
-            for first in range(0, self._pixels, _ROWS)
-        ]
-        parts = in_parallel(lambda part: self._fit_part(problem, part), rows)
-        theta = np.concatenate([part[0] for part in parts])
-        evaluations = np.concatenate([part[1] for part in parts])
-        return self._judged(problem, choice, theta, evaluations, [part[2] for part in parts])
-
-    def _choose(self) -> tuple[Choice, Problem]:
-        """What the pixels of a probe say about all pixels."""
-        samples, start = self._begin(self._probe())
-        choice = choose(start, self._problem, samples)
-        problem = replace(
-            self._problem,
-            family=choice.family,
-            again=choice.recirculation.of(self._problem.times_s),
-        )
-        theta = climb(choice.theta, problem, samples).theta
-        centre, precision = learn_prior(theta, judge(theta, problem, samples), problem.centre)
-        return choice, replace(problem, centre=centre, precision=precision)
-
-    def _probe(self) -> NDArray[np.int64]:
-        """Pixels at evenly spaced ranks of the brighter half."""
-        order = np.argsort(self._binned.total.sum(axis=0), kind="stable")[self._pixels // 2 :]
-        chosen = np.linspace(0, order.size - 1, min(_PROBE, order.size)).astype(np.int64)
-        return np.asarray(order[chosen])
-
-    def _begin(self, rows: NDArray[np.int64]) -> tuple[Samples, Floats]:
-        """Samples of some pixels, padded, and where their fit begins."""
-        padding = ((0, 0), (0, -self._bins % _LANES))
-        total = self._binned.total[:, rows].T * np.float32(self._looks / self._level)
-        count = self._binned.count
-        count = (count if count.shape[1] == 1 else count[:, rows]).T * np.float32(self._looks)
-        total, count = total.astype(np.float32), count.astype(np.float32)
-        start = self._dictionary.start(total, count)
-        lift = np.asarray(_TOLERATED * np.exp(start[:, 0]), np.float32)
-        samples = Samples(total=np.pad(total, padding), count=np.pad(count, padding), lift=lift)
-        return samples, start
-
-    def _fit_part(
-        self, problem: Problem, rows: NDArray[np.int64]
-    ) -> tuple[Floats, NDArray[np.int64], Judgement]:
-        samples, start = self._begin(rows)
-        climbed = climb(start, problem, samples)
-        return climbed.theta, climbed.evaluations, judge(climbed.theta, problem, samples)
-
-    def _judged(
-        self, problem: Problem, choice: Choice, theta: Floats, evaluations: NDArray[np.int64],
-        judged: list[Judgement],
-    ) -> Fit:  # fmt: skip
-        count = np.broadcast_to(self._binned.count, self._binned.total.shape)
-        failed = (count.sum(axis=0) <= 0) & (self._binned.total.sum(axis=0) <= 0)
-        theta[failed] = problem.centre
-        scatter = np.concatenate([part.scatter for part in judged])
-        usual = typical(scatter, theta[:, 0], failed)
-        noise = np.maximum(scatter, usual)
-        firsts = np.cumsum([0] + [len(part.scatter) for part in judged])
-        covariances = in_parallel(
-            lambda each: covariance(
-                each[1].weighed, each[1].varying, noise[each[0] : each[0] + len(each[1].scatter)],
-                problem.precision,
-            ),
-            zip(firsts, judged, strict=False),
-        )  # fmt: skip
-        log_level = np.log(self._level)
-        return Fit(
-            family=choice.family, log_pe=theta[:, 0] + log_level, log_tp=theta[:, 1],
-            log_curvature=theta[:, 2], t0_s=theta[:, 3], baseline=np.exp(theta[:, 4] + log_level),
-            covariance=np.concatenate(covariances), qof=np.where(failed, 0.0, usual / noise),
-            failed=failed, dispersion=usual, recirculation=choice.recirculation,
-            deviances=choice.deviances, evaluations=evaluations,
-        )  # fmt: skip
 
 
 def _nothing(binned: Binned) -> Fit:

@@ -21,8 +21,8 @@ STEPS = 30
 """Most evaluations of one pixel."""
 _LONGEST = np.array([2.0, 0.7, 1.0, 4.0, 2.0])
 """Longest step in each parameter, so that a poor start cannot throw a curve out of the loop."""
-_ENOUGH = 1e-3
-"""Foretold fall of the objective below which the step is taken unseen: 4 % of an error bar."""
+_ENOUGH = 3e-3
+"""Foretold fall of the objective below which the step is taken unseen: 8 % of an error bar."""
 _SLACK = 1e-6
 """Rise of the objective, per sample, that rounding in single precision may fake."""
 _DAMPING, _UP, _DOWN, _MOST = 1e-2, 8.0, 0.1, 1e6
@@ -56,12 +56,15 @@ class Climbed:
     ----------
     theta : ndarray, shape (N, 5)
     objective : ndarray, shape (N,)
-        Where it was last evaluated, at most a step of 4 % of an error bar away.
+        Where it was last evaluated, at most a step of 8 % of an error bar away.
+    information : ndarray, shape (N, 5, 5)
+        Of the lifted samples alone, at the same place.
     evaluations : ndarray of int64, shape (N,)
     """
 
     theta: Floats
     objective: Floats
+    information: Floats
     evaluations: NDArray[np.int64]
 
 
@@ -74,14 +77,11 @@ class Judgement:
     scatter : ndarray, shape (N,)
         Pearson's dispersion: 1 for the speckle that the weights assume. Speckle makes the power
         vary in proportion to what was there before it was lifted.
-    weighed : ndarray, shape (N, 5, 5)
-        Information of the lifted samples.
     varying : ndarray, shape (N, 5, 5)
-        The same, each sample counted by how much it truly varies.
+        Information, each sample counted by how much it truly varies.
     """
 
     scatter: Floats
-    weighed: Floats
     varying: Floats
 
 
@@ -108,12 +108,13 @@ def judge(theta: Floats, problem: Problem, samples: Samples) -> Judgement:
 
 def _climb_compiled(theta: Floats, problem: Problem, samples: Samples, steps: int) -> Climbed:
     used, objective = np.zeros(len(theta), np.int64), np.empty(len(theta))
+    information = np.empty((len(theta), SIZE, SIZE))
     climb_compiled(
         theta, *_compiled_problem(problem, samples), problem.centre, problem.precision,
         *limits(problem.family), (_ENOUGH, _SLACK, _DAMPING, _UP, _DOWN, _MOST), _LONGEST, steps,
-        used, objective,
+        used, objective, information,
     )  # fmt: skip
-    return Climbed(theta=theta, objective=objective, evaluations=used)
+    return Climbed(theta=theta, objective=objective, information=information, evaluations=used)
 
 
 def _compiled_problem(problem: Problem, samples: Samples) -> tuple[NDArray[np.floating], ...]:
@@ -127,10 +128,9 @@ def _compiled_problem(problem: Problem, samples: Samples) -> tuple[NDArray[np.fl
 
 
 def _judge_compiled(theta: Floats, problem: Problem, samples: Samples) -> Judgement:
-    scatter = np.empty(len(theta))
-    weighed, varying = np.empty((len(theta), SIZE, SIZE)), np.empty((len(theta), SIZE, SIZE))
-    judge_compiled(theta, *_compiled_problem(problem, samples), scatter, weighed, varying)
-    return Judgement(scatter=scatter, weighed=weighed, varying=varying)
+    scatter, varying = np.empty(len(theta)), np.empty((len(theta), SIZE, SIZE))
+    judge_compiled(theta, *_compiled_problem(problem, samples), scatter, varying)
+    return Judgement(scatter=scatter, varying=varying)
 
 
 def _climb_numpy(theta: Floats, problem: Problem, samples: Samples, steps: int) -> Climbed:
@@ -156,7 +156,12 @@ def _climb_numpy(theta: Floats, problem: Problem, samples: Samples, steps: int) 
         objective[won], gradient[won], information[won] = (each[better] for each in found)
         damping[active] *= np.where(better, _DOWN, _UP)
         active = active[better | (damping[active] <= _MOST)]
-    return Climbed(theta=theta, objective=objective, evaluations=used)
+    return Climbed(
+        theta=theta,
+        objective=objective,
+        information=information - problem.precision,
+        evaluations=used,
+    )
 
 
 def _with_prior(
@@ -194,8 +199,5 @@ def _judge_numpy(theta: Floats, problem: Problem, samples: Samples) -> Judgement
     used = np.maximum(present.sum(axis=1), 1)
     free = (share * present).sum(axis=1) * (1 - SIZE / np.maximum(used, SIZE + 1))
     relative = np.stack(slopes, axis=1) / lifted[:, None, :]
-    weighed, varying = (
-        (relative * weight[:, None, :]) @ relative.transpose(0, 2, 1)
-        for weight in (count, count * share)
-    )
-    return Judgement(scatter=pearson / np.maximum(free, 1e-3), weighed=weighed, varying=varying)
+    varying = (relative * (count * share)[:, None, :]) @ relative.transpose(0, 2, 1)
+    return Judgement(scatter=pearson / np.maximum(free, 1e-3), varying=varying)

@@ -150,9 +150,18 @@ def _solve(sums, precision, damping, factor, step):  # type: ignore[no-untyped-d
 
 
 @compiled
+def _unfold(sums, matrix):  # type: ignore[no-untyped-def]
+    """Write the full symmetric matrix of the triangle at the end of ``sums``."""
+    for i in range(SIZE):
+        for j in range(i + 1):
+            matrix[i, j] = sums[6 + i * (i + 1) // 2 + j]
+            matrix[j, i] = matrix[i, j]
+
+
+@compiled
 def climb_compiled(  # type: ignore[no-untyped-def]
     theta, times, again, around, coefficients, total, count, lift, centre, precision, lower, upper,
-    rules, longest, steps, used, objectives,
+    rules, longest, steps, used, objectives, information,
 ):  # fmt: skip
     """Fit the pixels in place; see :func:`dicomnode.science.fit.climb.climb`."""
     enough, slack, start, up, down, most = rules
@@ -188,6 +197,7 @@ def climb_compiled(  # type: ignore[no-untyped-def]
                 if damping > most:
                     break
         objectives[n] = objective
+        _unfold(sums, information[n])
 
 
 @vectorised
@@ -240,7 +250,7 @@ def _judge(times, again, total, count, shared, lift, out):  # type: ignore[no-un
 
 @compiled
 def judge_compiled(  # type: ignore[no-untyped-def]
-    theta, times, again, around, coefficients, total, count, lift, scatter, weighed, varying
+    theta, times, again, around, coefficients, total, count, lift, scatter, varying
 ):
     """Judge fitted pixels; see :func:`dicomnode.science.fit.climb.judge`."""
     shared, sums = np.empty(_SHARED, np.float32), np.empty(_SUMS)
@@ -251,28 +261,17 @@ def judge_compiled(  # type: ignore[no-untyped-def]
         used = max(sums[2], 1.0)
         scatter[n] = sums[0] / max(sums[1] * (1 - SIZE / max(used, SIZE + 1.0)), 1e-3)
         _unfold(sums, varying[n])
-        _accumulate(times, again, total[n], row, shared, lift[n], sums)
-        _unfold(sums, weighed[n])
 
 
 @compiled
-def _unfold(sums, matrix):  # type: ignore[no-untyped-def]
-    """Write the full symmetric matrix of the triangle at the end of ``sums``."""
-    for i in range(SIZE):
-        for j in range(i + 1):
-            matrix[i, j] = sums[6 + i * (i + 1) // 2 + j]
-            matrix[j, i] = matrix[i, j]
-
-
-@compiled
-def sandwich_compiled(weighed, varying, scatter, precision, out):  # type: ignore[no-untyped-def]
+def sandwich_compiled(information, varying, scatter, precision, out):  # type: ignore[no-untyped-def]
     """Write the covariances; see :func:`dicomnode.science.fit.noise.covariance`."""
     factor, inverse, left = np.empty((SIZE, SIZE)), np.empty((SIZE, SIZE)), np.empty((SIZE, SIZE))
-    for n in range(weighed.shape[0]):
+    for n in range(information.shape[0]):
         share = 1 / scatter[n]
         for i in range(SIZE):
             for j in range(i + 1):
-                value = weighed[n, i, j] * share + precision[i, j]
+                value = information[n, i, j] * share + precision[i, j]
                 for k in range(j):
                     value -= factor[i, k] * factor[j, k]
                 factor[i, j] = math.sqrt(max(value, 1e-30)) if i == j else value / factor[j, j]

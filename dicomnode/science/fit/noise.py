@@ -20,21 +20,22 @@ def typical(scatter: Floats, log_pe: Floats, failed: NDArray[np.bool_]) -> float
     return max(float(np.median(scatter[brighter])), 1e-9)
 
 
-def covariance(weighed: Floats, varying: Floats, scatter: Floats, precision: Floats) -> Floats:
+def covariance(information: Floats, varying: Floats, scatter: Floats, precision: Floats) -> Floats:
     """Sandwich A⁻¹ B A⁻¹: A is what the lifted samples weigh, B how much they truly vary.
 
     Parameters
     ----------
-    weighed, varying : ndarray, shape (N, 5, 5)
-        From :class:`~dicomnode.science.fit.climb.Judgement`.
+    information, varying : ndarray, shape (N, 5, 5)
+        From :class:`~dicomnode.science.fit.climb.Climbed` and
+        :class:`~dicomnode.science.fit.climb.Judgement`.
     scatter : ndarray, shape (N,)
         Dispersion of each pixel.
     precision : ndarray, shape (5, 5)
         Of the prior.
     """
     if AVAILABLE:
-        found = np.empty_like(weighed)
-        sandwich_compiled(weighed, varying, scatter, precision, found)
+        found = np.empty_like(information)
+        sandwich_compiled(information, varying, scatter, precision, found)
         return found
-    inverse = np.linalg.inv(weighed / scatter[:, None, None] + precision)
+    inverse = np.linalg.inv(information / scatter[:, None, None] + precision)
     return np.asarray(inverse @ (varying / scatter[:, None, None] + precision) @ inverse)

@@ -10,7 +10,7 @@ drawing them towards the region's would blur the borders of what the region is d
 import numpy as np
 from numpy.typing import NDArray
 
-from dicomnode.science.fit.climb import Judgement
+from dicomnode.science.fit.climb import Climbed, Judgement
 
 __all__ = ["SPREAD", "flat_prior", "learn_prior"]
 
@@ -30,12 +30,12 @@ def flat_prior() -> Floats:
     return np.diag((10 * SPREAD) ** -2.0)
 
 
-def learn_prior(theta: Floats, judged: Judgement, centre: Floats) -> tuple[Floats, Floats]:
+def learn_prior(climbed: Climbed, judged: Judgement, centre: Floats) -> tuple[Floats, Floats]:
     """Centre (5,) and precision (5, 5) for a region's pixels, the arrival's from a sample of them.
 
     Parameters
     ----------
-    theta : ndarray, shape (P, 5)
+    climbed : Climbed
         The sample, fitted with the flat prior.
     judged : Judgement
         Of the same pixels.
@@ -43,10 +43,10 @@ def learn_prior(theta: Floats, judged: Judgement, centre: Floats) -> tuple[Float
         Of the flat prior.
     """
     centre, spread = centre.copy(), SPREAD.copy()
-    if len(theta) >= _FEWEST_PIXELS:
-        inverse = np.linalg.inv(judged.weighed + flat_prior())
+    if len(climbed.theta) >= _FEWEST_PIXELS:
+        inverse = np.linalg.inv(climbed.information + flat_prior())
         error = (inverse @ judged.varying @ inverse)[:, _ARRIVAL, _ARRIVAL] * judged.scatter
-        centre[_ARRIVAL], spread_s = _arrivals(theta[:, _ARRIVAL], error)
+        centre[_ARRIVAL], spread_s = _arrivals(climbed.theta[:, _ARRIVAL], error)
         spread[_ARRIVAL] = np.clip(spread_s, _NARROWEST_S, SPREAD[_ARRIVAL])
     return centre, np.diag(spread**-2.0)
 

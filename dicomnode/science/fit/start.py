@@ -20,10 +20,10 @@ _REGION_GRID = (24, np.log([1.0, 2.0, 4.0, 6.0, 9.0, 14.0, 20.0, 30.0, 50.0]), (
 """Arrivals tried, ln of times to peak (s) and curvatures of the region's first guess."""
 _REGION_WEIGHT = 100.0
 """Pixels' worth of samples that the mean curve counts for against the prior."""
-_OFFSETS_LOG_TP = np.linspace(-1.05, 1.05, 15)
-_OFFSETS_LOG_CURVATURE = np.linspace(-1.0, 1.4, 10)
-_OFFSETS_T0_S = (-3.0, -1.5, 0.0, 1.5, 3.0, 5.0)
-"""The 900 atoms, around the region's curve."""
+_OFFSETS_LOG_TP = np.linspace(-1.05, 1.05, 12)
+_OFFSETS_LOG_CURVATURE = np.linspace(-1.0, 1.4, 6)
+_OFFSETS_T0_S = (-2.5, -0.5, 1.5, 3.5)
+"""The 288 atoms, around the region's curve."""
 _RANK = 16
 _FEWEST_COUNTED = np.float32(0.2)
 """Where more of a bin's samples are saturated than all but this share, so many are assumed not to
@@ -97,7 +97,7 @@ def region_curve(times: Floats, total: Floats, count: Floats, lift: float) -> Fl
 
 
 class Dictionary:
-    """900 curves around the region's, of which each pixel begins with the one most like it.
+    """288 curves around the region's, of which each pixel begins with the one most like it.
 
     Likeness is the correlation of root power, which evens out speckle, in a basis of 16 curves.
 
@@ -117,7 +117,7 @@ class Dictionary:
         self._norm = np.maximum((self._unit**2).sum(axis=1), _TINY)
         root = np.sqrt(self._unit)
         root /= np.maximum(np.linalg.norm(root, axis=1, keepdims=True), _TINY)
-        basis = np.linalg.svd(root, full_matrices=False)[2][:_RANK]
+        basis = np.linalg.eigh(root.T @ root)[1][:, : -_RANK - 1 : -1].T
         self._basis, self._codes = np.ascontiguousarray(basis.T), basis @ root.T
 
     def start(self, total: NDArray[np.float32], count: NDArray[np.float32]) -> Floats:

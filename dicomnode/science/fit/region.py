@@ -1,0 +1,151 @@
+"""Fit the pixels of a region: what they share is chosen on a few of them, then all are fitted."""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dicomnode.science.compiled import in_parallel
+from dicomnode.science.curves import Binned
+from dicomnode.science.fit.climb import Samples, climb, judge
+from dicomnode.science.fit.model import SIZE, Problem, nothing_again
+from dicomnode.science.fit.prior import flat_prior, learn_prior
+from dicomnode.science.fit.recirculation import Choice, choose
+from dicomnode.science.fit.start import Dictionary, region_curve
+from dicomnode.science.shapes import LOGNORMAL
+
+__all__ = ["Fitted", "Region", "blocks"]
+
+Floats = NDArray[np.float64]
+
+_TOLERATED = 0.02
+"""Share of a pixel's peak below which a misfit does not count."""
+_PROBE = 1024
+"""Pixels that decide on family, recirculation and arrival."""
+_TOGETHER = 2048
+"""Pixels handled together: what they need stays in the cache."""
+_LANES = 16
+"""Bins are padded to a multiple of this, the numbers that a core handles at once."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Fitted:
+    """The pixels of a region after the fit, power in units of the region's mean.
+
+    Attributes
+    ----------
+    choice : Choice
+    precision : ndarray, shape (5, 5)
+        Of the prior.
+    theta : ndarray, shape (N, 5)
+    evaluations : ndarray of int64, shape (N,)
+    scatter : ndarray, shape (N,)
+    information, varying : ndarray, shape (N, 5, 5)
+        As in :mod:`dicomnode.science.fit.climb`.
+    failed : ndarray of bool, shape (N,)
+        Pixels without a usable sample; theirs is the region's curve.
+    """
+
+    choice: Choice
+    precision: Floats
+    theta: Floats
+    evaluations: NDArray[np.int64]
+    scatter: Floats
+    information: Floats
+    varying: Floats
+    failed: NDArray[np.bool_]
+
+
+def blocks(pixels: int) -> list[slice]:
+    """Pixels in runs that are handled together."""
+    return [slice(first, first + _TOGETHER) for first in range(0, pixels, _TOGETHER)]
+
+
+class Region:
+    """Binned samples of N pixels that share a family, a recirculation and a prior.
+
+    Parameters
+    ----------
+    binned : Binned
+    level : float
+        Mean power of all samples; everything here is in units of it.
+    looks : float
+        Weight of one sample against the prior.
+    """
+
+    def __init__(self, binned: Binned, level: float, looks: float) -> None:
+        self._binned, self._level, self._looks = binned, level, looks
+        self._bins, self._pixels = binned.total.shape
+        times = np.pad(binned.times_s, (0, -self._bins % _LANES), mode="edge")
+        total = binned.total.mean(axis=1, dtype=np.float64) * looks / level
+        count = binned.count.mean(axis=1, dtype=np.float64) * looks
+        centre = region_curve(binned.times_s, total, count, _TOLERATED)
+        self._brightness = binned.total.sum(axis=0)
+        self._dictionary = Dictionary(binned.times_s, centre)
+        self._problem = Problem(
+            times_s=times,
+            again=nothing_again(times),
+            family=LOGNORMAL,
+            centre=centre,
+            precision=flat_prior(),
+        )
+
+    def fit(self) -> Fitted:
+        """Choose on a probe what is shared, then fit everything."""
+        choice, problem = self._choose()
+        fitted = Fitted(
+            choice=choice,
+            precision=problem.precision,
+            theta=np.empty((self._pixels, SIZE)),
+            evaluations=np.empty(self._pixels, np.int64),
+            scatter=np.empty(self._pixels),
+            information=np.empty((self._pixels, SIZE, SIZE)),
+            varying=np.empty((self._pixels, SIZE, SIZE)),
+            failed=(self._binned.count.sum(axis=0) <= 0) & (self._brightness <= 0),
+        )
+        in_parallel(lambda some: self._fit_some(problem, some, fitted), blocks(self._pixels))
+        fitted.theta[fitted.failed] = problem.centre
+        return fitted
+
+    def _choose(self) -> tuple[Choice, Problem]:
+        """What the pixels of a probe say about all pixels."""
+        samples, start = self._begin(self._probe())
+        choice = choose(start, self._problem, samples)
+        problem = replace(
+            self._problem,
+            family=choice.family,
+            again=choice.recirculation.of(self._problem.times_s),
+        )
+        climbed = climb(choice.theta, problem, samples)
+        judged = judge(climbed.theta, problem, samples)
+        centre, precision = learn_prior(climbed, judged, problem.centre)
+        return choice, replace(problem, centre=centre, precision=precision)
+
+    def _probe(self) -> NDArray[np.int64]:
+        """Pixels at evenly spaced ranks of the brighter half."""
+        order = np.argsort(self._brightness, kind="stable")[self._pixels // 2 :]
+        chosen = np.linspace(0, order.size - 1, min(_PROBE, order.size)).astype(np.int64)
+        return np.asarray(order[chosen])
+
+    def _begin(self, which: NDArray[np.int64] | slice) -> tuple[Samples, Floats]:
+        """Samples of some pixels, padded, and where their fit begins."""
+        total = self._padded(self._binned.total[:, which], self._looks / self._level)
+        count = self._binned.count
+        count = self._padded(count if count.shape[1] == 1 else count[:, which], self._looks)
+        start = self._dictionary.start(total[:, : self._bins], count[:, : self._bins])
+        lift = np.asarray(_TOLERATED * np.exp(start[:, 0]), np.float32)
+        return Samples(total=total, count=count, lift=lift), start
+
+    def _padded(self, sums: NDArray[np.floating], scale: float) -> NDArray[np.float32]:
+        """One pixel after the other (n, K), K a multiple of the lanes."""
+        padded = np.zeros((sums.shape[1], len(self._problem.times_s)), np.float32)
+        np.multiply(sums.T, np.float32(scale), out=padded[:, : self._bins], casting="same_kind")
+        return padded
+
+    def _fit_some(self, problem: Problem, some: slice, fitted: Fitted) -> None:
+        samples, start = self._begin(some)
+        climbed = climb(start, problem, samples)
+        judged = judge(climbed.theta, problem, samples)
+        fitted.theta[some], fitted.evaluations[some] = climbed.theta, climbed.evaluations
+        fitted.information[some] = climbed.information
+        fitted.scatter[some], fitted.varying[some] = judged.scatter, judged.varying
