@@ -34,6 +34,7 @@ _STEP = 0.5
 _FEWEST_PX = 10
 """Sub-regions smaller than this have no curve of their own."""
 _AROUND = np.ones((3, 3), np.bool_)
+_NEXT = np.s_[1:], np.s_[:-1]
 _IMPOSSIBLE = -50.0
 _CORRELATION = (1e-3, 0.9)
 """Correlation of next pixels is held within these: a spread of 0.19 to 1.5 pixels."""
@@ -119,7 +120,7 @@ def _redrawn(
     barred = np.where(np.moveaxis(near, 0, -1), 0.0, _IMPOSSIBLE)
     amid = belief & ~_next_to_another(belief)[..., None]
     curves = _curves(samples, belief, amid)
-    spread_px = _spread_px(samples, belief, curves)
+    spread_px = _spread_px(samples, amid if amid.any() else belief, curves)
     belief = belief.astype(np.float64)
     for _ in range(_ROUNDS):
         gains = _gains(samples, belief, curves, spread_px, amid) + barred
@@ -149,27 +150,31 @@ def _curves(samples: _Samples, belief: Mask, amid: Mask) -> Singles:
     return np.asarray(np.maximum(curves, max(1e-6 * float(curves.max()), 1e-30)))
 
 
-def _spread_px(samples: _Samples, belief: Mask, curves: Singles) -> tuple[float, float]:
+def _spread_px(samples: _Samples, amid: Mask, curves: Singles) -> tuple[float, float]:
     """Standard deviation of G along rows and columns, from the correlation of speckle.
 
     For a Gaussian point spread the correlation of the power of two pixels is exp(−d²/4σ²), σ the
     standard deviation of G. Differences from one time bin to the next leave out what stays.
     """
-    relative = samples.mean / (belief[samples.member] @ curves)
-    shape = (relative.shape[1] - 1, *samples.member.shape)
-    change = np.zeros(shape, np.float32)
-    change[:, samples.member] = np.diff(relative, axis=1).T
-    both = (
-        (samples.member[1:] & samples.member[:-1], change[:, 1:] * change[:, :-1]),
-        (samples.member[:, 1:] & samples.member[:, :-1], change[:, :, 1:] * change[:, :, :-1]),
-    )
-    power = float(np.mean(change[:, samples.member] ** 2))
+    seen = samples.count.max(axis=0) > 0
+    within = amid.any(axis=-1)
+    pixels = within[samples.member]
+    relative = samples.mean[pixels][:, seen] / (amid[within] @ curves[:, seen])
+    change = np.zeros((max(relative.shape[1] - 1, 0), *within.shape), np.float32)
+    change[:, within] = np.diff(relative, axis=1).T
+    power = _sum_product(change, change) / max(len(relative), 1)
     found = []
-    for pairs, products in both:
-        mean = float(products[:, pairs].mean()) if pairs.any() else 0.0
+    for axis in (0, 1):
+        here, there = (np.moveaxis(within, axis, 0)[part] for part in _NEXT)
+        one, other = (np.moveaxis(change, 1 + axis, 0)[part] for part in _NEXT)
+        mean = _sum_product(one, other) / max(int(np.sum(here & there)), 1)
         correlation = np.clip(mean / max(power, 1e-30), *_CORRELATION)
         found.append(float(np.sqrt(-0.25 / np.log(correlation))))
     return found[0], found[1]
+
+
+def _sum_product(one: Singles, other: Singles) -> float:
+    return float(np.einsum("ijk,ijk->", one, other, dtype=np.float64))
 
 
 def _gains(

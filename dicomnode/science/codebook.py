@@ -82,7 +82,7 @@ class Codebook:
     weights: Floats
     beta: float = 1.2
     min_area_mm2: float = 1.0
-    min_qof: float = 0.15
+    min_qof: float = 0.05
     patients: int = 0
     stability: tuple[tuple[int, float], ...] = ()
 

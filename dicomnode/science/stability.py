@@ -38,7 +38,7 @@ Labels = NDArray[np.uint8]
 
 BLOCK_S = 4.0
 """Length of a block."""
-REPLICATES = 9
+REPLICATES = 7
 
 _SEED = 20
 _TISSUE_PIXELS = 300

@@ -29,9 +29,9 @@ from dicomnode.training.scores import agreement
 
 __all__ = ["WRONG_RANGE_DB", "CodebookSettings", "Lesson", "learnt", "lesson", "together", "train"]
 
-LEARN_FROM_QOF = 0.4
+LEARN_FROM_QOF = 0.1
 """Pixels fitted worse than this are not learnt from."""
-MIN_QOF = 0.2
+MIN_QOF = 0.05
 """Pixels fitted worse than this are unreliable in the node; non-perfused ones fit worst."""
 WRONG_RANGE_DB = (-10.0, 10.0)
 """Every exam is learnt from once more with a dynamic range that is wrong by one of these: where the

@@ -54,7 +54,7 @@ def _first_guess(times: Floats, mean: Floats) -> Floats:
     norm = np.maximum((centred**2).sum(axis=1), _TINY)
     gain = centred @ (mean - mean.mean()) / norm
     best = int(np.argmax(np.where(gain > 0, gain * gain * norm, -1)))
-    level = float(mean.mean())
+    level = max(float(mean.mean()), _TINY)
     peak = max(float(gain[best]), _FAINTEST * level)
     base = max(level - peak * float(unit[best].mean()), float(mean.min()), _FAINTEST * level)
     return np.array([np.log(peak), *atoms[best], np.log(base)])
