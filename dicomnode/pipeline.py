@@ -33,7 +33,8 @@ from dicomnode.science.motion import register
 from dicomnode.science.perfusion import Perfusion, Regions, measure_perfusion
 from dicomnode.science.regions import enhanced_region, enlargement_ratio, reference_tissue, ring
 from dicomnode.science.sampling import Motion, align_whole
-from dicomnode.science.subregions import assign, feature_covariance, pixel_features, unreliable
+from dicomnode.science.stability import stability
+from dicomnode.science.subregions import divide
 
 __all__ = [
     "SCHEMA_VERSION",
@@ -42,12 +43,11 @@ __all__ = [
     "Result",
     "Timing",
     "analyse",
-    "divide",
     "measure",
     "measure_lesion",
 ]
 
-SCHEMA_VERSION = "1"
+SCHEMA_VERSION = "2"
 """Changes whenever the same input would give another result; part of every derived UID."""
 
 Mask = NDArray[np.bool_]
@@ -183,7 +183,7 @@ def measure(loop: Loop, models: Models, recipe: Recipe, timing: Timing | None = 
             recirculation=perfusion.fit.recirculation.fraction,
             dispersion=perfusion.fit.dispersion,
         ),
-        stability=None,
+        stability=stability(perfusion, models.codebook, subregion_map, loop.spacing_mm),
         features=features,
         diagnosis=diagnosis,
         quality=grades,
@@ -224,24 +224,6 @@ def measure_lesion(
         motion=motion,
         perfusion=perfusion,
         enlargement_ratio=enlargement_ratio(enhanced, lesion),
-    )
-
-
-def divide(
-    perfusion: Perfusion, codebook: Codebook, spacing_mm: tuple[float, float]
-) -> NDArray[np.uint8]:
-    """Label every lesion pixel with its sub-region (R, C); 0 outside."""
-    lesion = perfusion.regions.lesion
-    inside = lesion[perfusion.fitted]
-    tissue = perfusion.within(perfusion.regions.tissue)
-    features = pixel_features(perfusion.parameters, tissue)
-    return assign(
-        codebook,
-        features[inside],
-        feature_covariance(perfusion.fit, features)[inside],
-        lesion,
-        unreliable(codebook, perfusion.fit)[inside],
-        spacing_mm,
     )
 
 

@@ -157,7 +157,7 @@ def _spread_px(samples: _Samples, amid: Mask, curves: Singles) -> tuple[float, f
     standard deviation of G. Differences from one time bin to the next leave out what stays.
     """
     seen = samples.count.max(axis=0) > 0
-    within = amid.any(axis=-1)
+    within: Mask = np.asarray(amid.any(axis=-1))
     pixels = within[samples.member]
     relative = samples.mean[pixels][:, seen] / (amid[within] @ curves[:, seen])
     change = np.zeros((max(relative.shape[1] - 1, 0), *within.shape), np.float32)

@@ -212,12 +212,18 @@ def _smoother(
     inside: NDArray[np.bool_], sigma_px: float
 ) -> Callable[[NDArray[np.float32]], NDArray[np.float32]]:
     """How sums (K, h, w) become those of the mask's pixels (K, N)."""
-    if not sigma_px:
-        return lambda images: images[:, inside]
 
     def smooth(images: NDArray[np.float32]) -> NDArray[np.float32]:
-        parts = in_parallel(lambda image: smooth_masked(image, inside, sigma_px)[inside], images)
-        return np.stack(parts)
+        if not sigma_px and inside.all():
+            return images.reshape(len(images), -1)
+        samples = np.empty((len(images), np.count_nonzero(inside)), np.float32)
+
+        def take(k: int) -> None:
+            image = images[k]
+            samples[k] = (smooth_masked(image, inside, sigma_px) if sigma_px else image)[inside]
+
+        in_parallel(take, range(len(images)))
+        return samples
 
     return smooth
 

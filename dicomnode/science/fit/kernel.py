@@ -16,6 +16,8 @@ __all__ = ["climb_compiled", "judge_compiled", "sandwich_compiled"]
 _F = np.float32
 _SOONEST_S, _LEAST_SHARE = _F(1e-3), _F(1e-3)
 _ZERO, _ONE, _TWO = _F(0), _F(1), _F(2)
+_LEAST_PIVOT = 1e-9
+"""Share of a diagonal element that is left at least after the others are known."""
 _SHARED = 19
 """Numbers that all bins of a pixel share."""
 _SUMS = 21
@@ -271,10 +273,13 @@ def sandwich_compiled(information, varying, scatter, precision, out):  # type: i
         share = 1 / scatter[n]
         for i in range(SIZE):
             for j in range(i + 1):
-                value = information[n, i, j] * share + precision[i, j]
+                whole = information[n, i, j] * share + precision[i, j]
+                value = whole
                 for k in range(j):
                     value -= factor[i, k] * factor[j, k]
-                factor[i, j] = math.sqrt(max(value, 1e-30)) if i == j else value / factor[j, j]
+                factor[i, j] = (
+                    math.sqrt(max(value, _LEAST_PIVOT * whole)) if i == j else value / factor[j, j]
+                )
         for c in range(SIZE):
             for i in range(SIZE):
                 value = 1.0 if i == c else 0.0

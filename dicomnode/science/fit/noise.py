@@ -10,6 +10,9 @@ __all__ = ["covariance", "typical"]
 
 Floats = NDArray[np.float64]
 
+_LEAST = 1e-6
+"""Samples as even as this have no noise that could be estimated."""
+
 
 def typical(scatter: Floats, log_pe: Floats, failed: NDArray[np.bool_]) -> float:
     """Median of the brighter half: black pixels, which have no speckle, do not set the scale."""
@@ -17,7 +20,7 @@ def typical(scatter: Floats, log_pe: Floats, failed: NDArray[np.bool_]) -> float
     if not usable.any():
         return 1.0
     brighter = usable & (log_pe >= np.median(log_pe[usable]))
-    return max(float(np.median(scatter[brighter])), 1e-9)
+    return max(float(np.median(scatter[brighter])), _LEAST)
 
 
 def covariance(information: Floats, varying: Floats, scatter: Floats, precision: Floats) -> Floats:

@@ -187,8 +187,13 @@ def _lognormal(start: Floats, problem: Problem, samples: Samples, few: slice) ->
             for fraction, delay_s, spread_s in _BEGINNINGS
         ],
     )
-    best = sorted(began, key=lambda tried: tried.objective)[:_PURSUED]
-    ended = in_parallel(lambda tried: _searched(tried, problem, part), best)
+    without = float(plain.pixels[few].sum())
+    better = sorted(
+        (tried for tried in began if tried.objective < without), key=lambda tried: tried.objective
+    )
+    if not better:
+        return plain
+    ended = in_parallel(lambda tried: _searched(tried, problem, part), better[:_PURSUED])
     found = min(ended, key=lambda tried: tried.objective)
     return _convincing(plain, found.recirculation, problem, samples)
 

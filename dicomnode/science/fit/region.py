@@ -77,8 +77,8 @@ class Region:
         self._binned, self._level, self._looks = binned, level, looks
         self._bins, self._pixels = binned.total.shape
         times = np.pad(binned.times_s, (0, -self._bins % _LANES), mode="edge")
-        total = binned.total.mean(axis=1, dtype=np.float64) * looks / level
-        count = binned.count.mean(axis=1, dtype=np.float64) * looks
+        total = binned.total.mean(axis=1).astype(np.float64) * looks / level
+        count = binned.count.mean(axis=1).astype(np.float64) * looks
         centre = region_curve(binned.times_s, total, count, _TOLERATED)
         self._brightness = binned.total.sum(axis=0)
         self._dictionary = Dictionary(binned.times_s, centre)
