@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from dicomnode.science.curves import Binned, bin_times, wash_in
+from dicomnode.science.curves import Binned, Bins, bin_times, wash_in
 from dicomnode.science.fit import Fit, fit_binned
 from dicomnode.science.kinetics import evaluate
 from dicomnode.science.loop import Loop
@@ -47,6 +47,8 @@ class Perfusion:
         Of the loop, around the lesion.
     fitted : ndarray of bool, shape (R, C)
         The M pixels that were fitted: lesion, ring and a part of the tissue.
+    bins : Bins
+        Of the loop's frames.
     binned : Binned
         Their samples, motion-compensated and smoothed, in row-major order.
     fit : Fit
@@ -59,6 +61,7 @@ class Perfusion:
     motion: Motion
     regions: Regions
     fitted: Mask
+    bins: Bins
     binned: Binned
     fit: Fit
     parameters: Mapping[str, Floats]
@@ -74,6 +77,11 @@ class Perfusion:
         return {
             name: _image(values, self.fitted, shown) for name, values in self.parameters.items()
         }
+
+    def unsmoothed(self, mask: Mask) -> Binned:
+        """Binned samples of the pixels in ``mask`` as they were recorded."""
+        loop = self.loop
+        return bin_frames(loop.contrast, self.motion, mask, self.bins, loop.dynamic_range_db)
 
     def mean_curve(self, mask: Mask) -> Floats:
         """Mean echo power (T,) of the pixels in ``mask``; NaN where a frame is left out."""
@@ -117,6 +125,7 @@ def measure_perfusion(
         motion=motion,
         regions=regions,
         fitted=fitted,
+        bins=groups,
         binned=binned,
         fit=fit,
         parameters=evaluate(fit),

@@ -20,12 +20,11 @@ from numpy.typing import NDArray
 from dicomnode.science.codebook import Codebook
 from dicomnode.science.curves import Binned
 from dicomnode.science.findings import Stability
-from dicomnode.science.fit import Fit, predict
+from dicomnode.science.fit import LONGEST, TOLERATED, Fit, sensitivities
 from dicomnode.science.kinetics import evaluate
 from dicomnode.science.perfusion import Perfusion
 from dicomnode.science.subregions import (
     assign,
-    lesion_samples,
     pixel_features,
     settle,
     unreliable,
@@ -43,11 +42,6 @@ REPLICATES = 7
 _SEED = 20
 _TISSUE_PIXELS = 300
 """Of reference tissue, which every replicate measures again, so many pixels are enough."""
-_TOLERATED = 0.02
-"""As in the fit: share of a pixel's peak below which a misfit does not count."""
-_LONGEST = np.array([2.0, 0.7, 1.0, 4.0, 2.0])
-"""Longest step in ln PE, ln tp, ln s, t0 / s, ln B."""
-_NUDGE = 1e-3
 
 
 def stability(
@@ -116,7 +110,7 @@ class _Steps:
 
     def drawn(self, often: Floats) -> dict[str, Floats]:
         """Kinetic parameters of the replicate in which block b counts ``often[b]`` times."""
-        step = np.clip(np.tensordot(often - 1, self.by_block, axes=1), -_LONGEST, _LONGEST)
+        step = np.clip(np.tensordot(often - 1, self.by_block, axes=1), -LONGEST, LONGEST)
         return evaluate(_moved(self.fit, step))
 
 
@@ -130,7 +124,7 @@ def _maps(
     size, start_s = chosen.size, float(perfusion.loop.times_s[0])
     steps = _steps(perfusion, np.concatenate([chosen, reference]), start_s)
     poor = unreliable(codebook, perfusion.fit)[chosen]
-    samples = lesion_samples(perfusion)
+    samples = perfusion.unsmoothed(lesion)
     block = _blocks(samples.times_s, start_s)
     rng = np.random.default_rng(_SEED)
     count = len(steps.by_block)
@@ -191,12 +185,6 @@ def _slopes(fit: Fit, binned: Binned, order: NDArray[np.intp]) -> Floats:
     """Slope (K, N, 5) of each bin's log likelihood; pixel n's samples are in column order[n]."""
     total = binned.total[:, order]
     count = binned.count if binned.count.shape[1] == 1 else binned.count[:, order]
-    model = predict(fit, binned.times_s)
-    off = (total - count * model) / (model + _TOLERATED * np.exp(fit.log_pe) + 1e-30) ** 2
-    slopes = np.empty((*model.shape, 5))
-    for i in range(4):
-        step = np.zeros((fit.qof.size, 5))
-        step[:, i] = _NUDGE
-        slopes[..., i] = off * (predict(_moved(fit, step), binned.times_s) - model) / _NUDGE
-    slopes[..., 4] = off * fit.baseline
-    return slopes
+    model, slopes = sensitivities(fit, binned.times_s)
+    lifted = model + TOLERATED * np.exp(fit.log_pe) + 1e-30
+    return np.asarray(slopes * ((total - count * model) / lifted**2)[:, :, None])

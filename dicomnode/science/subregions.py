@@ -7,13 +7,12 @@ from numpy.typing import NDArray
 
 from dicomnode.science.borders import redraw
 from dicomnode.science.codebook import FEATURE_NAMES, KINDS, Codebook
-from dicomnode.science.curves import Binned, bin_times, wash_in
+from dicomnode.science.curves import Binned
 from dicomnode.science.findings import UNRELIABLE
 from dicomnode.science.fit import Fit
 from dicomnode.science.kinetics import curve_parameters
 from dicomnode.science.perfusion import Perfusion
 from dicomnode.science.potts import merge_specks, smooth
-from dicomnode.science.sampling import bin_frames
 
 __all__ = [
     "FEATURE_NAMES",
@@ -22,7 +21,6 @@ __all__ = [
     "assign",
     "divide",
     "feature_covariance",
-    "lesion_samples",
     "pixel_features",
     "settle",
     "unreliable",
@@ -42,7 +40,6 @@ spread give it some of its neighbours' samples, which the Potts model would coun
 _LEAST_LOG_POSTERIOR = -20.0
 """No pixel is so sure of itself that all its neighbours cannot overrule it."""
 _USED = ("PE", "TTP", "FT", "RT", "arrival")
-_BINS = 80
 
 
 def divide(perfusion: Perfusion, codebook: Codebook, spacing_mm: tuple[float, float]) -> Labels:
@@ -67,17 +64,7 @@ def divide(perfusion: Perfusion, codebook: Codebook, spacing_mm: tuple[float, fl
     features = pixel_features(perfusion.within(lesion), tissue)
     poor = unreliable(codebook, perfusion.fit)[inside]
     labels = assign(codebook, features, None, lesion, poor, spacing_mm)
-    return settle(labels, lesion_samples(perfusion), codebook, lesion, spacing_mm)
-
-
-def lesion_samples(perfusion: Perfusion) -> Binned:
-    """Binned samples of the lesion's pixels as they were recorded: not smoothed."""
-    loop, motion, lesion = perfusion.loop, perfusion.motion, perfusion.regions.lesion
-    curve = perfusion.mean_curve(lesion)
-    groups = bin_times(
-        loop.times_s, _BINS, kept=motion.kept, wash_in_s=wash_in(curve, loop.times_s)
-    )
-    return bin_frames(loop.contrast, motion, lesion, groups, loop.dynamic_range_db)
+    return settle(labels, perfusion.unsmoothed(lesion), codebook, lesion, spacing_mm)
 
 
 def settle(

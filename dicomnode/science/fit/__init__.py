@@ -1,6 +1,17 @@
 """The curve of every pixel: a bolus fitted under the likelihood that speckle calls for."""
 
-from dicomnode.science.fit.bolus import Fit, fit_binned, fit_curves, predict
+from dicomnode.science.fit.bolus import Fit, fit_binned, fit_curves, predict, sensitivities
+from dicomnode.science.fit.climb import LONGEST
 from dicomnode.science.fit.recirculation import Recirculation
+from dicomnode.science.fit.region import TOLERATED
 
-__all__ = ["Fit", "Recirculation", "fit_binned", "fit_curves", "predict"]
+__all__ = [
+    "LONGEST",
+    "TOLERATED",
+    "Fit",
+    "Recirculation",
+    "fit_binned",
+    "fit_curves",
+    "predict",
+    "sensitivities",
+]

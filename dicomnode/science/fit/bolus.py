@@ -15,7 +15,7 @@ from dicomnode.science.fit.recirculation import Recirculation, no_recirculation
 from dicomnode.science.fit.region import Fitted, Region, blocks
 from dicomnode.science.shapes import LOGNORMAL, Family
 
-__all__ = ["Fit", "fit_binned", "fit_curves", "predict"]
+__all__ = ["Fit", "fit_binned", "fit_curves", "predict", "sensitivities"]
 
 Floats = NDArray[np.float64]
 
@@ -224,6 +224,23 @@ def _nothing(binned: Binned) -> Fit:
 
 def predict(fit: Fit, times_s: Floats) -> Floats:
     """Fitted echo power, shape (T, N), at ``times_s`` (T,) in seconds."""
+    return _at(fit, times_s)[0].T
+
+
+def sensitivities(fit: Fit, times_s: Floats) -> tuple[Floats, Floats]:
+    """Fitted echo power (T, N), and its derivatives (T, N, 5) in ln PE, ln tp, ln s, t0 and ln B.
+
+    Parameters
+    ----------
+    fit : Fit
+    times_s : ndarray, shape (T,)
+        Seconds.
+    """
+    model, slopes = _at(fit, times_s)
+    return model.T, np.stack([slope.T for slope in slopes], axis=-1)
+
+
+def _at(fit: Fit, times_s: Floats) -> tuple[Floats, tuple[Floats, ...]]:
     times_s = np.asarray(times_s, np.float64)
     theta = np.stack(
         [fit.log_pe, fit.log_tp, fit.log_curvature, fit.t0_s,
@@ -233,4 +250,4 @@ def predict(fit: Fit, times_s: Floats) -> Floats:
         times_s=times_s, again=fit.recirculation.of(times_s), family=fit.family,
         centre=np.zeros(SIZE), precision=np.eye(SIZE),
     )  # fmt: skip
-    return curves(theta, problem)[0].T
+    return curves(theta, problem)

@@ -13,13 +13,13 @@ from dicomnode.science.compiled import AVAILABLE
 from dicomnode.science.fit.kernel import climb_compiled, judge_compiled
 from dicomnode.science.fit.model import SIZE, Problem, accumulate, curves, limits
 
-__all__ = ["STEPS", "Climbed", "Judgement", "Samples", "climb", "judge"]
+__all__ = ["LONGEST", "STEPS", "Climbed", "Judgement", "Samples", "climb", "judge"]
 
 Floats = NDArray[np.float64]
 
 STEPS = 30
 """Most evaluations of one pixel."""
-_LONGEST = np.array([2.0, 0.7, 1.0, 4.0, 2.0])
+LONGEST = np.array([2.0, 0.7, 1.0, 4.0, 2.0])
 """Longest step in each parameter, so that a poor start cannot throw a curve out of the loop."""
 _ENOUGH = 3e-3
 """Foretold fall of the objective below which the step is taken unseen: 8 % of an error bar."""
@@ -111,7 +111,7 @@ def _climb_compiled(theta: Floats, problem: Problem, samples: Samples, steps: in
     information = np.empty((len(theta), SIZE, SIZE))
     climb_compiled(
         theta, *_compiled_problem(problem, samples), problem.centre, problem.precision,
-        *limits(problem.family), (_ENOUGH, _SLACK, _DAMPING, _UP, _DOWN, _MOST), _LONGEST, steps,
+        *limits(problem.family), (_ENOUGH, _SLACK, _DAMPING, _UP, _DOWN, _MOST), LONGEST, steps,
         used, objective, information,
     )  # fmt: skip
     return Climbed(theta=theta, objective=objective, information=information, evaluations=used)
@@ -144,7 +144,7 @@ def _climb_numpy(theta: Floats, problem: Problem, samples: Samples, steps: int) 
     used = np.ones(len(theta), np.int64)
     while (active := active[used[active] < steps]).size:
         step, foretold = _step(gradient[active], information[active], damping[active])
-        tried = np.clip(theta[active] + np.clip(step, -_LONGEST, _LONGEST), lower, upper)
+        tried = np.clip(theta[active] + np.clip(step, -LONGEST, LONGEST), lower, upper)
         near = (foretold < _ENOUGH) & (damping[active] <= _DAMPING)
         theta[active[near]] = tried[near]
         active, tried = active[~near], tried[~near]

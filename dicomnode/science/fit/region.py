@@ -14,11 +14,11 @@ from dicomnode.science.fit.recirculation import Choice, choose
 from dicomnode.science.fit.start import Dictionary, region_curve
 from dicomnode.science.shapes import LOGNORMAL
 
-__all__ = ["Fitted", "Region", "blocks"]
+__all__ = ["TOLERATED", "Fitted", "Region", "blocks"]
 
 Floats = NDArray[np.float64]
 
-_TOLERATED = 0.02
+TOLERATED = 0.02
 """Share of a pixel's peak below which a misfit does not count."""
 _PROBE = 1024
 """Pixels that decide on family, recirculation and arrival."""
@@ -79,7 +79,7 @@ class Region:
         times = np.pad(binned.times_s, (0, -self._bins % _LANES), mode="edge")
         total = binned.total.mean(axis=1).astype(np.float64) * looks / level
         count = binned.count.mean(axis=1).astype(np.float64) * looks
-        centre = region_curve(binned.times_s, total, count, _TOLERATED)
+        centre = region_curve(binned.times_s, total, count, TOLERATED)
         self._brightness = binned.total.sum(axis=0)
         self._dictionary = Dictionary(binned.times_s, centre)
         self._problem = Problem(
@@ -133,7 +133,7 @@ class Region:
         count = self._binned.count
         count = self._padded(count if count.shape[1] == 1 else count[:, which], self._looks)
         start = self._dictionary.start(total[:, : self._bins], count[:, : self._bins])
-        lift = np.asarray(_TOLERATED * np.exp(start[:, 0]), np.float32)
+        lift = np.asarray(TOLERATED * np.exp(start[:, 0]), np.float32)
         return Samples(total=total, count=count, lift=lift), start
 
     def _padded(self, sums: NDArray[np.floating], scale: float) -> NDArray[np.float32]:
