@@ -122,7 +122,8 @@ class RegionPart(_Part):
     name: str
     number: int | None
     arrival_s: Number
-    """Arrival of the bolus on the loop's clock, by the fitted model."""
+    """Where the steepest rising tangent of the fitted model leaves the baseline, on the loop's
+    clock."""
     baseline: Number
     """Echo power before arrival, arbitrary units."""
 

@@ -147,8 +147,7 @@ def describe_curves(
     if labels.any():
         powers[:, 1 : 1 + labels.max()] = perfusion.mean_curves(labels)
     fit, models = _fitted(perfusion, powers)
-    found = evaluate(fit)
-    arrivals_s = found["arrival"] + found["TTP"] - found["RT"]
+    arrivals_s = evaluate(fit)["arrival"]
     return tuple(
         Curve(
             name=name,

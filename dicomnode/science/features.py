@@ -19,7 +19,6 @@ _RIM_SHARE = 0.4
 """The rim is what lies within this share of the lesion's greatest depth from its edge."""
 _DEFECT = 0.2
 """A pixel below this share of the lesion's upper-quartile PE is a perfusion defect."""
-_WASH_OUT_S = 50.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -126,7 +125,7 @@ def lesion_features(
     names : tuple of str
         The codebook's sub-regions.
     maps : mapping of name to ndarray, shape (R, C)
-        PE, TTP, mTT, RT and arrival at least; only finite pixels count.
+        PE, TTP, mTT, RT, WO50 and arrival at least; only finite pixels count.
     lesion, ring : ndarray of bool, shape (R, C)
         The lesion and what surrounds it.
     tissue : mapping of name to ndarray
@@ -165,15 +164,13 @@ def lesion_features(
 def _pixel_maps(maps: Mapping[str, NDArray[np.floating]]) -> dict[str, Floats]:
     values = {name: np.asarray(maps[name], np.float64) for name in maps}
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
-        sigma2 = np.maximum(np.log(values["mTT"] / values["TTP"]) / 1.5, 1e-6)
-        later = np.maximum(np.log(_WASH_OUT_S / values["TTP"]), 0)
         return {
             "log_pe": np.log(values["PE"]),
-            "peak_s": values["arrival"] + values["TTP"],
+            "peak_s": values["arrival"] + values["RT"],
             "log_mtt": np.log(values["mTT"]),
             "ttp": values["TTP"],
             "rise": values["RT"],
-            "wash_out": 1 - np.exp(-(later**2) / (2 * sigma2)),
+            "wash_out": values["WO50"],
         }
 
 

@@ -28,6 +28,7 @@ __all__ = [
 
 Floats = NDArray[np.float64]
 
+_WASH_OUT_S = 50.0
 _EARLIEST = 1e-9
 """Share of the time to peak that stands for "at arrival"."""
 
@@ -155,7 +156,8 @@ class FittedCurves(Protocol):
 def evaluate(fit: FittedCurves) -> dict[str, Floats]:
     """All of :data:`PARAMETERS` of every fitted curve, each an ndarray of float64, shape (N,)."""
     curve = curve_parameters(fit.family, fit.log_pe, fit.log_tp, fit.log_curvature)
-    return {**curve, "QOF": fit.qof, "arrival": fit.t0_s}
+    arrival_s = fit.t0_s + curve["TTP"] - curve["RT"]
+    return {**curve, "QOF": fit.qof, "arrival": arrival_s}
 
 
 def curve_parameters(
@@ -193,7 +195,14 @@ def curve_parameters(
         "WiWoAUC": auc * (wash_in + wash_out),
         "FT": times[1] - tp,
         "WoR": -slopes[1] * heights[1],
+        "WO50": _washed_out(family, tp, times[0] + _WASH_OUT_S, curvature),
     }
+
+
+def _washed_out(family: Family, tp: Floats, at: Floats, curvature: Floats) -> Floats:
+    """Share of the peak that is gone at ``at`` s after the onset; 0 before the peak."""
+    late = np.log(np.maximum(at / tp, 1.0))
+    return np.asarray(-np.expm1(family.log_height(late, curvature)))
 
 
 def relative(parameters: Mapping[str, Floats], tissue: Mapping[str, Floats]) -> dict[str, Floats]:

@@ -40,7 +40,7 @@ PARAMETERS: tuple[Parameter, ...] = (
     Parameter(
         name="TTP",
         unit="s",
-        definition="Time to peak: from the arrival of the bolus to peak enhancement",
+        definition="Time to peak: from the onset of the fitted curve to peak enhancement",
         equation="tp; lognormal: exp(μ − σ²)",
         source=_TEXTBOOK,
         code=("113069", "DCM", "Time To Peak"),
@@ -49,7 +49,8 @@ PARAMETERS: tuple[Parameter, ...] = (
     Parameter(
         name="mTT",
         unit="s",
-        definition="Local mean transit time: from the arrival of the bolus to its centre of mass",
+        definition="Local mean transit time: from the onset of the fitted curve to its centre of "
+        "mass",
         equation="lognormal: exp(μ + σ²/2); gamma variate: tp (1 + 1/s); LDRW: m (1 + 1/λ); FPT: m",
         source=_TEXTBOOK,
         code=("113052", "DCM", "Mean Transit Time"),
@@ -126,6 +127,15 @@ PARAMETERS: tuple[Parameter, ...] = (
         code=("WOR", _PRIVATE, "Wash-out Rate"),
     ),
     Parameter(
+        name="WO50",
+        unit="1",
+        definition="Wash-out at 50 s: share of peak enhancement that is gone 50 s after arrival",
+        equation="1 − exp g(ln((tI + 50 s)/tp)); 0 before the peak",
+        source="Acta Radiol 2012;53:382, who measured the drop at 50 s",
+        code=("WO50", _PRIVATE, "Share Washed Out 50 s After Arrival"),
+        relation="none",
+    ),
+    Parameter(
         name="QOF",
         unit="1",
         definition="Quality of fit: the region's typical residual variance over this pixel's, "
@@ -138,8 +148,9 @@ PARAMETERS: tuple[Parameter, ...] = (
     Parameter(
         name="arrival",
         unit="s",
-        definition="Arrival of the bolus on the loop's clock",
-        equation="t0",
+        definition="Arrival of the bolus on the loop's clock: where the steepest rising tangent "
+        "leaves the baseline, which hardly depends on the family of curves fitted",
+        equation="t0 + tI",
         source=_TEXTBOOK,
         code=("126371", "DCM", "Bolus Arrival Time"),
         relation="difference",

@@ -20,9 +20,11 @@ def disc(size=61, radius=22):
 
 def maps_of(shape, pe=1.0, ttp=10.0, sigma=0.8, arrival=5.0):
     ttp = np.broadcast_to(ttp, shape)
+    late = np.log(np.maximum(50 / ttp, 1))
     return {
         "PE": np.broadcast_to(pe, shape), "TTP": ttp, "mTT": ttp * np.exp(1.5 * sigma**2),
-        "RT": 0.8 * ttp, "arrival": np.broadcast_to(arrival, shape),
+        "RT": 0.8 * ttp, "arrival": arrival + 0.2 * ttp,
+        "WO50": 1 - np.exp(-(late**2) / (2 * sigma**2)),
     }  # fmt: skip
 
 
@@ -121,11 +123,11 @@ def test_what_a_lesion_does_not_define_is_neutral():
 
 @settings(max_examples=40, deadline=None)
 @given(
-    values=arrays(np.float32, (5, 6, 7), elements=st.floats(width=32)),
+    values=arrays(np.float32, (6, 6, 7), elements=st.floats(width=32)),
     labels=arrays(np.uint8, (6, 7), elements=st.sampled_from([0, 1, 2, 5, UNRELIABLE])),
 )
 def test_features_are_finite_whatever_the_maps_hold(values, labels):
-    maps = dict(zip(("PE", "TTP", "mTT", "RT", "arrival"), values, strict=True))
+    maps = dict(zip(("PE", "TTP", "mTT", "RT", "arrival", "WO50"), values, strict=True))
     found = describe(labels, maps, labels > 0, labels == 0)
     assert np.isfinite(list(found.values())).all()
 

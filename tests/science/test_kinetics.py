@@ -87,6 +87,7 @@ def test_closed_forms_agree_with_the_curve_itself(family, curvature):
         "WiAUC": quad(f, max(onset, 1e-9), tp)[0], "WoAUC": quad(f, tp, end)[0],
         "WiPI": quad(f, max(onset, 1e-9), tp)[0] / (tp - onset),
         "WiWoAUC": quad(f, max(onset, 1e-9), end)[0],
+        "WO50": 1 - f(onset + 50) / f(tp),
         "mTT": quad(lambda x: x * f(x), 1e-9, 1000 * tp, **whole)[0] / area,
     }  # fmt: skip
     assert found.keys() == expected.keys()
@@ -115,7 +116,7 @@ def test_a_family_is_the_textbook_curve_of_its_name(family):
 
 def test_every_parameter_has_a_unit_an_equation_and_a_code_that_fits_dicom():
     names = [parameter.name for parameter in PARAMETERS]
-    assert len(set(names)) == len(names) == 13
+    assert len(set(names)) == len(names) == 14
     codes = [parameter.code[:2] for parameter in PARAMETERS]
     assert len(set(codes)) == len(codes)
     for parameter in PARAMETERS:

@@ -216,16 +216,16 @@ def test_feature_covariance_agrees_with_sampling_the_fit():
 
 
 @settings(max_examples=40, deadline=None)
-@given(values=arrays(np.float64, (5, 6), elements=st.floats(0, 1e300) | st.just(np.nan)))
+@given(values=arrays(np.float64, (4, 6), elements=st.floats(0, 1e300) | st.just(np.nan)))
 def test_features_are_always_finite(values):
-    names = ("PE", "TTP", "FT", "RT", "arrival")
+    names = ("PE", "FT", "RT", "arrival")
     tissue = dict.fromkeys(names, np.ones(1))
     features = pixel_features(dict(zip(names, values, strict=True)), tissue)
     assert np.isfinite(features).all()
 
 
 def test_what_cannot_be_placed_is_refused_by_name():
-    parameters = dict.fromkeys(("PE", "TTP", "FT", "RT", "arrival"), np.ones(3))
+    parameters = dict.fromkeys(("PE", "FT", "RT", "arrival"), np.ones(3))
     with pytest.raises(ValueError, match="tissue: expected finite times"):
         pixel_features(parameters, {**parameters, "PE": np.zeros(3)})
     mask = np.ones((2, 2), bool)
