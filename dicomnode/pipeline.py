@@ -18,7 +18,6 @@ from dicomnode.errors import InputError, Reason, RefusedError
 from dicomnode.inference.models import Models
 from dicomnode.inference.segment import Segmenter
 from dicomnode.science import quality
-from dicomnode.science.codebook import Codebook
 from dicomnode.science.describe import (
     describe_curves,
     describe_lesion,
@@ -33,8 +32,9 @@ from dicomnode.science.motion import register
 from dicomnode.science.perfusion import Perfusion, Regions, measure_perfusion
 from dicomnode.science.regions import enhanced_region, enlargement_ratio, reference_tissue, ring
 from dicomnode.science.sampling import Motion, align_whole
-from dicomnode.science.stability import stability
 from dicomnode.science.subregions import divide
+from dicomnode.science.subregions.codebook import Codebook
+from dicomnode.science.subregions.stability import stability
 
 __all__ = [
     "SCHEMA_VERSION",

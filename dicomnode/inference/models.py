@@ -10,8 +10,8 @@ from dicomnode.errors import BundleError
 from dicomnode.inference.bundle import Bundle, Task, load
 from dicomnode.inference.classify import Classifier
 from dicomnode.inference.segment import Segmenter
-from dicomnode.science.codebook import Codebook
 from dicomnode.science.findings import Diagnosis, ModelUse
+from dicomnode.science.subregions.codebook import Codebook
 
 __all__ = ["Judge", "Models", "load_models", "read_codebook"]
 

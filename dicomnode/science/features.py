@@ -7,8 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from dicomnode.science.codebook import KINDS, kind
 from dicomnode.science.findings import UNRELIABLE
+from dicomnode.science.subregions.codebook import KINDS, kind
 
 __all__ = ["FEATURES", "Feature", "lesion_features"]
 

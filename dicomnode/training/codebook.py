@@ -2,7 +2,7 @@
 
 The simulator says which kind every pixel is, so each sub-region is the Gaussian of the pixels of
 its kind: numbers and names are the simulator's. A cohort of real exams has no such truth; for it
-:func:`dicomnode.science.codebook_training.train_codebook` learns without labels.
+:func:`dicomnode.science.subregions.learning.train_codebook` learns without labels.
 """
 
 from collections.abc import Sequence
@@ -16,12 +16,12 @@ from scipy import ndimage
 
 from dicomnode.inference.bundle import Channel, Figure, Manifest
 from dicomnode.pipeline import Recipe, measure_lesion
-from dicomnode.science.codebook import FEATURE_NAMES, KINDS, Codebook
 from dicomnode.science.findings import UNRELIABLE
 from dicomnode.science.loop import summary_images
 from dicomnode.science.motion import register
 from dicomnode.science.perfusion import Perfusion
 from dicomnode.science.subregions import divide, pixel_features
+from dicomnode.science.subregions.codebook import FEATURE_NAMES, KINDS, Codebook
 from dicomnode.simulate.exam import SimulatedExam
 from dicomnode.training.card import UNSIGNED, write_bundle
 from dicomnode.training.exams import SIMULATED_EXAMS, Case, cases, on_reference

@@ -39,7 +39,7 @@ class Cube:
     """True mean power (T, N) of N pixels at T times, and the parameters of their first pass.
 
     ``truth`` holds PE (median 1), TTP, mTT and AUC by name, "peak" (the instant of the peak on the
-    clock, s) and "t0"; ``curvature`` is s of :mod:`dicomnode.science.shapes`.
+    clock, s) and "t0"; ``curvature`` is s of :mod:`dicomnode.science.kinetics.shapes`.
     """
 
     family: str

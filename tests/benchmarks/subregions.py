@@ -13,12 +13,10 @@ from numpy.typing import NDArray
 from sklearn.cluster import KMeans
 from sklearn.preprocessing import StandardScaler
 
-from dicomnode.science.codebook import Codebook
 from dicomnode.science.curves import bin_power, bin_times, wash_in
 from dicomnode.science.fit import fit_binned
 from dicomnode.science.kinetics import evaluate
 from dicomnode.science.perfusion import Perfusion, measure_perfusion
-from dicomnode.science.stability import rand_index, stability
 from dicomnode.science.subregions import (
     assign,
     divide,
@@ -26,6 +24,8 @@ from dicomnode.science.subregions import (
     pixel_features,
     unreliable,
 )
+from dicomnode.science.subregions.codebook import Codebook
+from dicomnode.science.subregions.stability import rand_index, stability
 from dicomnode.training.codebook import WRONG_RANGE_DB, Lesson, learnt, lesson, together
 from tests.benchmarks.phantom import RANGE_DB, SPACING_MM, Phantom, phantom
 from tests.benchmarks.row import Row

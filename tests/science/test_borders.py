@@ -4,10 +4,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import ndimage
 
-from dicomnode.science.borders import redraw
 from dicomnode.science.curves import Binned
 from dicomnode.science.findings import UNRELIABLE
 from dicomnode.science.kinetics import lognormal
+from dicomnode.science.subregions.borders import redraw
 
 PSF_PX = 0.8
 

@@ -4,10 +4,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from dicomnode.science.codebook import KINDS, names_for
 from dicomnode.science.features import FEATURES, lesion_features
 from dicomnode.science.findings import UNRELIABLE
 from dicomnode.science.kinetics import lognormal
+from dicomnode.science.subregions.codebook import KINDS, names_for
 
 SPACING_MM = (0.25, 0.2)
 

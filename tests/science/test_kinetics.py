@@ -11,7 +11,6 @@ from dicomnode.science.kinetics import (
     gamma_variate,
     ldrw,
     lognormal,
-    recirculation,
     relative,
 )
 
@@ -46,16 +45,6 @@ def test_curves_broadcast_over_time_and_pixels():
     curves = lognormal(t, auc, np.array([2.0, 2.5, 3.0]), 0.7, 4.0)
     assert curves.shape == (30, 3)
     np.testing.assert_array_equal(curves[:, 1], lognormal(t[:, 0], 2.0, 2.5, 0.7, 4.0))
-
-
-def test_recirculation_begins_after_its_delay_and_holds_its_share():
-    def curve(t):
-        return recirculation(t, 2.0, 2.0, 0.5, 5.0, fraction=0.3, delay_s=12.0, decay_s=2000.0)
-
-    assert curve(17.0) == 0
-    assert curve(40.0) > 0
-    area = quad(curve, 17, 40_000, limit=500, points=[30, 100, 1000])[0]
-    assert area == pytest.approx(0.3 * 2.0, rel=0.02)
 
 
 @pytest.mark.parametrize("curvature", [1.75, 2.5, 5.0, 12.0])

@@ -5,8 +5,9 @@ from hypothesis import strategies as st
 from scipy import ndimage
 
 from dicomnode.science.loop import Loop
-from dicomnode.science.motion import Motion, align, register
-from dicomnode.science.plane import in_plane
+from dicomnode.science.motion import register
+from dicomnode.science.motion.plane import in_plane
+from dicomnode.science.sampling import Motion, align
 from dicomnode.simulate import recipe_for, simulate
 
 ROWS, COLUMNS, MARGIN = 160, 192, 24

@@ -6,8 +6,8 @@ from matplotlib.image import imread
 
 from dicomnode.science.faults import flashes
 from dicomnode.science.loop import Loop, linearise
-from dicomnode.science.motion import Motion
 from dicomnode.science.quality import RULES, assess, early, refusals
+from dicomnode.science.sampling import Motion
 
 SHAPE = (96, 128)
 LESION = np.zeros(SHAPE, bool)

@@ -4,14 +4,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import adjusted_rand_score
 
-from dicomnode.science.codebook import FEATURE_NAMES, KINDS, Codebook
 from dicomnode.science.findings import UNRELIABLE
 from dicomnode.science.kinetics import lognormal
 from dicomnode.science.loop import Loop
 from dicomnode.science.perfusion import Regions, measure_perfusion
 from dicomnode.science.sampling import Motion
-from dicomnode.science.stability import rand_index, stability
 from dicomnode.science.subregions import divide, pixel_features
+from dicomnode.science.subregions.codebook import FEATURE_NAMES, KINDS, Codebook
+from dicomnode.science.subregions.stability import rand_index, stability
 
 FRAMES, SIDE = 160, 26
 SPACING = (0.3, 0.3)

@@ -7,14 +7,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from dicomnode.science.borders import redraw
-from dicomnode.science.codebook import FEATURE_NAMES, KINDS, Codebook, kind, names_for
-from dicomnode.science.codebook_training import train_codebook
 from dicomnode.science.curves import Binned
 from dicomnode.science.findings import UNRELIABLE
 from dicomnode.science.fit import fit_curves
 from dicomnode.science.kinetics import evaluate, lognormal
 from dicomnode.science.subregions import assign, feature_covariance, pixel_features, unreliable
+from dicomnode.science.subregions.borders import redraw
+from dicomnode.science.subregions.codebook import FEATURE_NAMES, KINDS, Codebook, kind, names_for
+from dicomnode.science.subregions.learning import train_codebook
 
 CENTRES = np.array(
     [

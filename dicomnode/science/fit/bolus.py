@@ -13,7 +13,7 @@ from dicomnode.science.fit.noise import covariance, typical
 from dicomnode.science.fit.prior import SPREAD
 from dicomnode.science.fit.recirculation import Recirculation, no_recirculation
 from dicomnode.science.fit.region import Fitted, Region, blocks
-from dicomnode.science.shapes import LOGNORMAL, Family
+from dicomnode.science.kinetics.shapes import LOGNORMAL, Family
 
 __all__ = ["Fit", "fit_binned", "fit_curves", "predict", "sensitivities"]
 

@@ -4,8 +4,8 @@ The five parameters of a pixel are, in this order, ln PE, ln tp, ln s, t0 / s an
 
     m(t) = PE exp g(u) + A r(t) + B,    u = ln((t − t0) / tp),
 
-g a :class:`~dicomnode.science.shapes.Family` of curvature s, r what comes round again of a first
-pass of unit area, and A = PE tp √(2π/s) exp(1/2s) the area of a lognormal of that peak and
+g a :class:`~dicomnode.science.kinetics.shapes.Family` of curvature s, r what comes round again of a
+first pass of unit area, and A = PE tp √(2π/s) exp(1/2s) the area of a lognormal of that peak and
 curvature, which stands for the area in every family. A pixel's r follows its own first pass, to
 first order: the region's r and its change with ln tp, ln s and t0.
 
@@ -18,7 +18,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from dicomnode.science.shapes import Family, lognormal_area
+from dicomnode.science.kinetics.shapes import Family, lognormal_area
 
 __all__ = ["SIZE", "Problem", "Recirculated", "accumulate", "curves", "limits", "nothing_again"]
 

@@ -15,7 +15,7 @@ from scipy.signal import lfilter
 from dicomnode.science.compiled import in_parallel
 from dicomnode.science.fit.climb import STEPS, Samples, climb, judge
 from dicomnode.science.fit.model import Problem, Recirculated
-from dicomnode.science.shapes import FAMILIES, LOGNORMAL, Family
+from dicomnode.science.kinetics.shapes import FAMILIES, LOGNORMAL, Family
 
 __all__ = ["Choice", "Recirculation", "choose", "no_recirculation"]
 

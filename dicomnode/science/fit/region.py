@@ -12,7 +12,7 @@ from dicomnode.science.fit.model import SIZE, Problem, nothing_again
 from dicomnode.science.fit.prior import flat_prior, learn_prior
 from dicomnode.science.fit.recirculation import Choice, choose
 from dicomnode.science.fit.start import Dictionary, region_curve
-from dicomnode.science.shapes import LOGNORMAL
+from dicomnode.science.kinetics.shapes import LOGNORMAL
 
 __all__ = ["TOLERATED", "Fitted", "Region", "blocks"]
 

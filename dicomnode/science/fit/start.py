@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from dicomnode.science.fit.climb import Samples, climb
 from dicomnode.science.fit.model import SIZE, Problem, nothing_again
-from dicomnode.science.shapes import LOGNORMAL
+from dicomnode.science.kinetics.shapes import LOGNORMAL
 
 __all__ = ["Dictionary", "region_curve"]
 

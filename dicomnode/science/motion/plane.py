@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from dicomnode.science.following import Fine
+from dicomnode.science.motion.following import Fine
 
 __all__ = ["grain_likeness", "in_plane"]
 

@@ -7,10 +7,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dicomnode.errors import Reason
-from dicomnode.science import evidence
 from dicomnode.science.findings import Check, Quality
 from dicomnode.science.loop import Loop
-from dicomnode.science.rules import PIXEL_FRAMES, RULES, Rule
+from dicomnode.science.quality import evidence
+from dicomnode.science.quality.rules import PIXEL_FRAMES, RULES, Rule
 from dicomnode.science.sampling import Motion
 
 __all__ = ["RULES", "Rule", "assess", "early", "refusals", "steady_pixels"]

@@ -15,8 +15,8 @@ class Parameter:
     """UCUM."""
     definition: str
     equation: str
-    """In x = t − t0, u = ln(x/tp) and g of :mod:`dicomnode.science.shapes`; A the area, F its share
-    before x. The closed form for the lognormal is given where it is another one."""
+    """In x = t − t0, u = ln(x/tp) and g of :mod:`dicomnode.science.kinetics.shapes`; A the area,
+    F its share before x. The closed form for the lognormal is given where it is another one."""
     source: str
     code: tuple[str, str, str]
     """Code value, coding scheme designator, code meaning."""

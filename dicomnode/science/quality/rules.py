@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal
 
-from dicomnode.science.evidence import GAIN_NOISE_DB
+from dicomnode.science.quality.evidence import GAIN_NOISE_DB
 
 __all__ = ["PIXEL_FRAMES", "RULES", "Rule"]
 

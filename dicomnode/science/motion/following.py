@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from dicomnode.science.matching import Match, Matcher, Polisher, crop
+from dicomnode.science.motion.matching import Match, Matcher, Polisher, crop
 from dicomnode.science.sampling import align
 
 __all__ = ["CLUELESS_NCC", "Coarse", "Fine", "follow"]

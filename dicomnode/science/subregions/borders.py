@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from dicomnode.science.curves import Binned
-from dicomnode.science.potts import chessboard, neighbours, softmax
+from dicomnode.science.subregions.potts import chessboard, neighbours, softmax
 
 __all__ = ["redraw"]
 
@@ -73,7 +73,7 @@ def redraw(
     count : int
         Sub-regions there may be.
     beta : float
-        As in :func:`dicomnode.science.potts.smooth`.
+        As in :func:`dicomnode.science.subregions.potts.smooth`.
 
     Returns
     -------

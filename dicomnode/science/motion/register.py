@@ -13,13 +13,13 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from dicomnode.science.faults import faulty
-from dicomnode.science.following import CLUELESS_NCC, Coarse, Fine, follow
 from dicomnode.science.loop import Loop, static_bright
-from dicomnode.science.matching import Matcher, Polisher, shrink
-from dicomnode.science.plane import grain_likeness, in_plane
-from dicomnode.science.sampling import Motion, align, align_whole
+from dicomnode.science.motion.following import CLUELESS_NCC, Coarse, Fine, follow
+from dicomnode.science.motion.matching import Matcher, Polisher, shrink
+from dicomnode.science.motion.plane import grain_likeness, in_plane
+from dicomnode.science.sampling import Motion
 
-__all__ = ["Motion", "align", "align_whole", "register"]
+__all__ = ["register"]
 
 _SEARCH_MM = 6.0
 """Farthest a pane is looked for from the reference frame."""

@@ -17,13 +17,13 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from dicomnode.science.codebook import Codebook
 from dicomnode.science.curves import Binned
 from dicomnode.science.findings import Stability
 from dicomnode.science.fit import LONGEST, TOLERATED, Fit, sensitivities
 from dicomnode.science.kinetics import evaluate
 from dicomnode.science.perfusion import Perfusion
-from dicomnode.science.subregions import (
+from dicomnode.science.subregions.codebook import Codebook
+from dicomnode.science.subregions.division import (
     assign,
     pixel_features,
     settle,

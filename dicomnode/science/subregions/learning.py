@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 from sklearn.metrics import adjusted_rand_score
 from sklearn.mixture import GaussianMixture
 
-from dicomnode.science.codebook import FEATURE_NAMES, Codebook, names_for
+from dicomnode.science.subregions.codebook import FEATURE_NAMES, Codebook, names_for
 
 __all__ = ["train_codebook"]
 

@@ -5,19 +5,16 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-from dicomnode.science.borders import redraw
-from dicomnode.science.codebook import FEATURE_NAMES, KINDS, Codebook
 from dicomnode.science.curves import Binned
 from dicomnode.science.findings import UNRELIABLE
 from dicomnode.science.fit import Fit
 from dicomnode.science.kinetics import curve_parameters
 from dicomnode.science.perfusion import Perfusion
-from dicomnode.science.potts import merge_specks, smooth
+from dicomnode.science.subregions.borders import redraw
+from dicomnode.science.subregions.codebook import Codebook
+from dicomnode.science.subregions.potts import merge_specks, smooth
 
 __all__ = [
-    "FEATURE_NAMES",
-    "KINDS",
-    "Codebook",
     "assign",
     "divide",
     "feature_covariance",

@@ -1,0 +1,27 @@
+"""Bolus kinetics: curve models, the families that are fitted, and their parameters."""
+
+from dicomnode.science.kinetics.evaluation import (
+    FittedCurves,
+    curve_parameters,
+    evaluate,
+    relative,
+)
+from dicomnode.science.kinetics.parameters import PARAMETERS, Parameter
+from dicomnode.science.kinetics.shapes import FAMILIES, LOGNORMAL, Family
+from dicomnode.science.kinetics.textbook import fpt, gamma_variate, ldrw, lognormal
+
+__all__ = [
+    "FAMILIES",
+    "LOGNORMAL",
+    "PARAMETERS",
+    "Family",
+    "FittedCurves",
+    "Parameter",
+    "curve_parameters",
+    "evaluate",
+    "fpt",
+    "gamma_variate",
+    "ldrw",
+    "lognormal",
+    "relative",
+]

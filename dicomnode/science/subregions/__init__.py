@@ -1,0 +1,23 @@
+"""Perfusion sub-regions: a population codebook, a smooth map with true borders, its stability."""
+
+from dicomnode.science.subregions.codebook import Codebook
+from dicomnode.science.subregions.division import (
+    assign,
+    divide,
+    feature_covariance,
+    pixel_features,
+    settle,
+    unreliable,
+)
+from dicomnode.science.subregions.stability import stability
+
+__all__ = [
+    "Codebook",
+    "assign",
+    "divide",
+    "feature_covariance",
+    "pixel_features",
+    "settle",
+    "stability",
+    "unreliable",
+]
