@@ -1,7 +1,7 @@
 """What is known of a pixel's curve before its samples are looked at: its region.
 
 Arrival differs less between the pixels of a region than speckle lets a single pixel say, and what
-is not known of arrival is not known of time to peak either. How much it differs is measured: mean
+is not known of arrival is not known of time to peak either. How much it differs is measured: middle
 and spread of the true arrivals are estimated from a sample of fitted pixels and their error bars
 (empirical Bayes, by expectation-maximisation). Peak, transit and curvature are each pixel's own:
 drawing them towards the region's would blur the borders of what the region is divided into.
@@ -52,11 +52,13 @@ def learn_prior(climbed: Climbed, judged: Judgement, centre: Floats) -> tuple[Fl
 
 
 def _arrivals(found_s: Floats, variance: Floats) -> tuple[float, float]:
-    """Mean and standard deviation of true arrivals that were found with errors, both (P,)."""
-    mean, spread = float(np.median(found_s)), max(float(np.var(found_s)), _NARROWEST_S**2)
+    """Middle and standard deviation of true arrivals that were found with errors, both (P,).
+
+    The middle is that of all alike: late arrivals are known better than early ones.
+    """
+    middle, spread = float(np.median(found_s)), max(float(np.var(found_s)), _NARROWEST_S**2)
     for _ in range(_ROUNDS):
         gain = spread / (spread + variance)
-        likely = mean + gain * (found_s - mean)
-        mean = float(likely.mean())
-        spread = float(np.mean((1 - gain) * spread + (likely - mean) ** 2))
-    return mean, float(np.sqrt(spread))
+        likely = gain * (found_s - middle)
+        spread = float(np.mean((1 - gain) * spread + likely**2))
+    return middle, float(np.sqrt(spread))
