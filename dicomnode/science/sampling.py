@@ -7,9 +7,9 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from dicomnode.science.compiled import compiled, in_parallel, vectorised
+from dicomnode.science.compiled import in_parallel
 from dicomnode.science.curves import Binned, Bins, smooth_masked
-from dicomnode.science.elementary import exp32
+from dicomnode.science.interpolation import add_frame, mix, split, sums_by_label
 
 __all__ = ["SATURATED_GREY", "Motion", "align", "align_whole", "bin_frames", "mean_power"]
 
@@ -78,12 +78,12 @@ def align(frame: NDArray[np.uint8], shift_px: NDArray[np.float64]) -> NDArray[np
     ndarray of float32, shape (R, C)
         Grey level; beyond the pane's edge the edge pixel is repeated.
     """
-    (row, column), (part_row, part_column) = _split(shift_px)
+    (row, column), (part_row, part_column) = split(shift_px)
     rows, columns = frame.shape
     above = _clipped(rows, row)
     left = _clipped(columns, column)
-    mixed = _mix(frame[above], frame[_clipped(rows, row + 1)], part_row)
-    return _mix(mixed[:, left], mixed[:, _clipped(columns, column + 1)], part_column)
+    mixed = mix(frame[above], frame[_clipped(rows, row + 1)], part_row)
+    return mix(mixed[:, left], mixed[:, _clipped(columns, column + 1)], part_column)
 
 
 def align_whole(frame: NDArray[np.uint8], shift_px: NDArray[np.float64]) -> NDArray[np.uint8]:
@@ -167,15 +167,15 @@ def mean_power(
     inside = np.ascontiguousarray(labels[box])
     sizes = np.bincount(inside.ravel(), minlength=int(labels.max()) + 1)
     sums = np.zeros((len(frames), len(sizes)))
-    whole, part = _split(motion.shift_px)
+    whole, part = split(motion.shift_px)
     scale = _nepers_per_grey(dynamic_range_db)
 
     def add(first: int) -> None:
         line = np.zeros(inside.shape, np.float32)
         for t in range(first, min(first + _FRAMES_TOGETHER, len(frames))):
             line[:] = 0
-            _add_frame(frames[t], _corner(box, whole[t]), part[t], scale, 0, line)
-            _add_by_label(line, inside, sums[t])
+            add_frame(frames[t], _corner(box, whole[t]), part[t], scale, 0, line)
+            sums[t] = sums_by_label(line, inside, len(sizes))
 
     in_parallel(add, range(0, len(frames), _FRAMES_TOGETHER))
     return np.where(sizes > 0, sums / np.maximum(sizes, 1), np.nan)[:, 1:]
@@ -235,95 +235,15 @@ def _binned(
     """Sums (K, h, w) of echo power, or with a limit, of samples at or above that grey level."""
     size = box[0].stop - box[0].start, box[1].stop - box[1].start
     sums = np.zeros((len(bins.starts), *size), np.float32)
-    whole, part = _split(motion.shift_px)
+    whole, part = split(motion.shift_px)
     groups = np.split(bins.frames, bins.starts[1:])
 
     def add(k: int) -> None:
         for t in groups[k]:
-            _add_frame(frames[t], _corner(box, whole[t]), part[t], scale, limit, sums[k])
+            add_frame(frames[t], _corner(box, whole[t]), part[t], scale, limit, sums[k])
 
     in_parallel(add, range(len(groups)))
     return sums
-
-
-@vectorised
-def _add_frame(  # type: ignore[no-untyped-def]  # compiled: numba infers the types
-    frame, corner, part, scale, limit, out
-):
-    """Add a frame's samples, interpolated at ``corner + part``, to ``out`` (h, w)."""
-    height, width = out.shape
-    above, below = np.empty(width + 1, np.float32), np.empty(width + 1, np.float32)
-    last, top, left = frame.shape[0] - 1, corner[0], corner[1]
-    one = np.float32(1)
-    weights = (
-        (one - part[0]) * (one - part[1]),
-        (one - part[0]) * part[1],
-        part[0] * (one - part[1]),
-        part[0] * part[1],
-    )
-    _convert(frame[min(max(top, 0), last)], left, scale, limit, above)
-    for r in range(height):
-        _convert(frame[min(max(top + r + 1, 0), last)], left, scale, limit, below)
-        _mix_rows(above, below, weights, out[r])
-        above, below = below, above
-
-
-@vectorised
-def _mix_rows(above, below, weights, line):  # type: ignore[no-untyped-def]
-    """Add the bilinear mixture of two rows to ``line``."""
-    for c in range(line.size):
-        line[c] += (
-            weights[0] * above[c]
-            + weights[1] * above[c + 1]
-            + weights[2] * below[c]
-            + weights[3] * below[c + 1]
-        )
-
-
-@vectorised
-def _convert(source, left, scale, limit, out):  # type: ignore[no-untyped-def]
-    """Write a row's echo power, or which of its samples reach ``limit`` if that is not 0."""
-    first, end = min(max(-left, 0), out.size - 1), max(min(source.size - left, out.size), 1)
-    begin = min(max(left, 0), source.size - 1)
-    if limit > 0:
-        _reaching(source[begin : begin + end - first], limit, out[first:end])
-    else:
-        _powers(source[begin : begin + end - first], scale, out[first:end])
-    for c in range(first):
-        out[c] = out[first]
-    for c in range(end, out.size):
-        out[c] = out[end - 1]
-
-
-@vectorised
-def _powers(grey, scale, out):  # type: ignore[no-untyped-def]
-    for c in range(grey.size):
-        out[c] = exp32(np.float32(grey[c]) * scale)
-
-
-@vectorised
-def _reaching(grey, limit, out):  # type: ignore[no-untyped-def]
-    for c in range(grey.size):
-        out[c] = np.float32(grey[c] >= limit)
-
-
-@compiled
-def _add_by_label(image, labels, sums):  # type: ignore[no-untyped-def]
-    """Add every sample to its label's sum."""
-    for r in range(image.shape[0]):
-        for c in range(image.shape[1]):
-            sums[labels[r, c]] += image[r, c]
-
-
-def _mix(
-    first: NDArray[np.generic], second: NDArray[np.generic], part: np.float32
-) -> NDArray[np.float32]:
-    return first * (np.float32(1) - part) + second * part  # type: ignore[operator,no-any-return]
-
-
-def _split(shift_px: NDArray[np.float64]) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-    whole = np.floor(shift_px)
-    return whole.astype(np.int64), (shift_px - whole).astype(np.float32)
 
 
 def _clipped(size: int, offset: int) -> NDArray[np.intp]:

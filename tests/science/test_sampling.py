@@ -5,6 +5,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from scipy.ndimage import gaussian_filter, map_coordinates
 
+from dicomnode.science import interpolation
 from dicomnode.science.curves import bin_times
 from dicomnode.science.sampling import SATURATED_GREY, Motion, bin_frames, mean_power
 
@@ -92,6 +93,21 @@ def test_mean_power_is_the_mean_of_each_label_in_every_frame():
     np.testing.assert_allclose(found[:, 0], power(grey)[:, 2:6, 3:9].mean(axis=(1, 2)), rtol=1e-5)
     np.testing.assert_allclose(found[:, 2], power(grey)[:, labels == 3].mean(axis=1), rtol=1e-5)
     assert np.isnan(found[:, 1]).all()
+
+
+def test_without_numba_the_samples_are_the_same(monkeypatch):
+    grey, mask = scene(6, brightest=255)
+    shift_px = np.random.default_rng(1).uniform(-30, 30, (6, 2))
+    labels = mask.astype(np.uint8)
+
+    def sampled():
+        binned = bin_frames(grey, moved(shift_px), mask, one_frame_each(6), RANGE_DB)
+        return binned.total, binned.count, mean_power(grey, moved(shift_px), labels, RANGE_DB)
+
+    compiled = sampled()
+    monkeypatch.setattr(interpolation, "AVAILABLE", False)
+    for one, other in zip(compiled, sampled(), strict=True):
+        np.testing.assert_allclose(other, one, rtol=2e-5, atol=1e-6)
 
 
 @settings(max_examples=50, deadline=None)

@@ -1,0 +1,127 @@
+"""Samples of a frame between its pixels: bilinear, of echo power, compiled or in numpy."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dicomnode.science.compiled import AVAILABLE, compiled, vectorised
+from dicomnode.science.elementary import exp32
+
+__all__ = ["add_frame", "mix", "split", "sums_by_label"]
+
+
+def add_frame(
+    frame: NDArray[np.uint8],
+    corner: tuple[int, int],
+    part: NDArray[np.float32],
+    scale: np.float32,
+    limit: int,
+    out: NDArray[np.float32],
+) -> None:
+    """Add a frame's samples, interpolated at ``corner + part``, to ``out`` (h, w).
+
+    A sample is its echo power, or whether it reaches ``limit`` if that is not 0.
+    """
+    if AVAILABLE:
+        _add_frame_compiled(frame, corner, part, scale, limit, out)
+        return
+    rows, columns = (
+        np.clip(np.arange(size + 1) + first, 0, most - 1)
+        for size, first, most in zip(out.shape, corner, frame.shape, strict=True)
+    )
+    box = frame[rows][:, columns]
+    values = np.asarray(box >= limit if limit else np.exp(box * scale), np.float32)
+    mixed = mix(values[:-1], values[1:], part[0])
+    out += mix(mixed[:, :-1], mixed[:, 1:], part[1])
+
+
+@vectorised
+def _add_frame_compiled(  # type: ignore[no-untyped-def]  # compiled: numba infers the types
+    frame, corner, part, scale, limit, out
+):
+    """As :func:`add_frame`."""
+    height, width = out.shape
+    above, below = np.empty(width + 1, np.float32), np.empty(width + 1, np.float32)
+    last, top, left = frame.shape[0] - 1, corner[0], corner[1]
+    one = np.float32(1)
+    weights = (
+        (one - part[0]) * (one - part[1]),
+        (one - part[0]) * part[1],
+        part[0] * (one - part[1]),
+        part[0] * part[1],
+    )
+    _convert(frame[min(max(top, 0), last)], left, scale, limit, above)
+    for r in range(height):
+        _convert(frame[min(max(top + r + 1, 0), last)], left, scale, limit, below)
+        _mix_rows(above, below, weights, out[r])
+        above, below = below, above
+
+
+@vectorised
+def _mix_rows(above, below, weights, line):  # type: ignore[no-untyped-def]
+    """Add the bilinear mixture of two rows to ``line``."""
+    for c in range(line.size):
+        line[c] += (
+            weights[0] * above[c]
+            + weights[1] * above[c + 1]
+            + weights[2] * below[c]
+            + weights[3] * below[c + 1]
+        )
+
+
+@vectorised
+def _convert(source, left, scale, limit, out):  # type: ignore[no-untyped-def]
+    """Write a row's echo power, or which of its samples reach ``limit`` if that is not 0."""
+    first, end = min(max(-left, 0), out.size - 1), max(min(source.size - left, out.size), 1)
+    begin = min(max(left, 0), source.size - 1)
+    if limit > 0:
+        _reaching(source[begin : begin + end - first], limit, out[first:end])
+    else:
+        _powers(source[begin : begin + end - first], scale, out[first:end])
+    for c in range(first):
+        out[c] = out[first]
+    for c in range(end, out.size):
+        out[c] = out[end - 1]
+
+
+@vectorised
+def _powers(grey, scale, out):  # type: ignore[no-untyped-def]
+    for c in range(grey.size):
+        out[c] = exp32(np.float32(grey[c]) * scale)
+
+
+@vectorised
+def _reaching(grey, limit, out):  # type: ignore[no-untyped-def]
+    for c in range(grey.size):
+        out[c] = np.float32(grey[c] >= limit)
+
+
+def sums_by_label(
+    image: NDArray[np.float32], labels: NDArray[np.uint8], count: int
+) -> NDArray[np.float64]:
+    """Sum of an image (h, w) over each label 0 to ``count - 1``."""
+    if not AVAILABLE:
+        return np.asarray(np.bincount(labels.ravel(), image.ravel(), count), np.float64)
+    sums = np.zeros(count)
+    _add_by_label(image, labels, sums)
+    return sums
+
+
+@compiled
+def _add_by_label(image, labels, sums):  # type: ignore[no-untyped-def]
+    """Add every sample to its label's sum."""
+    for r in range(image.shape[0]):
+        for c in range(image.shape[1]):
+            sums[labels[r, c]] += image[r, c]
+
+
+def mix(
+    first: NDArray[np.generic], second: NDArray[np.generic], part: np.float32
+) -> NDArray[np.float32]:
+    """``part`` of the way from the first to the second."""
+    return first * (np.float32(1) - part) + second * part  # type: ignore[operator,no-any-return]
+
+
+def split(shift_px: NDArray[np.float64]) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+    """Whole pixels, downwards, and the rest, 0 to 1."""
+    whole = np.floor(shift_px)
+    return whole.astype(np.int64), (shift_px - whole).astype(np.float32)
