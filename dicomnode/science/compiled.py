@@ -38,7 +38,11 @@ def vectorised(function: Function) -> Function:
 
 
 def inlined(function: Function) -> Function:
-    """As :func:`vectorised`, and copied into its callers: a call would keep their loops scalar."""
+    """As :func:`vectorised`, and copied into its callers: a call would keep their loops scalar.
+
+    Numba's cache on disk looks at the caller's file only: whoever changes an inlined function in
+    place clears ``__pycache__`` of its callers.
+    """
     return _compiled(function, {"fastmath": True, "error_model": "numpy", "inline": "always"})
 
 

@@ -11,13 +11,11 @@ from dicomnode.science.compiled import compiled, inlined, vectorised
 from dicomnode.science.elementary import exp32, log32
 from dicomnode.science.fit.model import SIZE
 
-__all__ = ["climb_compiled", "judge_compiled", "sandwich_compiled"]
+__all__ = ["climb_compiled", "judge_compiled"]
 
 _F = np.float32
 _SOONEST_S, _LEAST_SHARE = _F(1e-3), _F(1e-3)
 _ZERO, _ONE, _TWO = _F(0), _F(1), _F(2)
-_LEAST_PIVOT = 1e-9
-"""Share of a diagonal element that is left at least after the others are known."""
 _SHARED = 19
 """Numbers that all bins of a pixel share."""
 _SUMS = 21
@@ -37,6 +35,16 @@ def _share(theta, coefficients, around, out):  # type: ignore[no-untyped-def]  #
     out[14], out[15] = tp, 1 / tp
     for i in range(3):
         out[16 + i] = theta[1 + i] - around[i]
+
+
+@inlined
+def _held(shared):  # type: ignore[no-untyped-def]
+    """Take the shared numbers out of memory, so that a loop may keep them in registers."""
+    return (
+        shared[0], shared[1], shared[2], shared[3], shared[4], shared[5], shared[6], shared[7],
+        shared[8], shared[9], shared[10], shared[11], shared[12], shared[13], shared[14],
+        shared[15], shared[16], shared[17], shared[18],
+    )  # fmt: skip
 
 
 @inlined
@@ -62,11 +70,7 @@ def _bin(time, r0, r1, r2, r3, p):  # type: ignore[no-untyped-def]
 @vectorised
 def _accumulate(times, again, total, count, shared, lift, out):  # type: ignore[no-untyped-def]
     """Write objective, gradient and information of one pixel."""
-    p = (
-        shared[0], shared[1], shared[2], shared[3], shared[4], shared[5], shared[6], shared[7],
-        shared[8], shared[9], shared[10], shared[11], shared[12], shared[13], shared[14],
-        shared[15], shared[16], shared[17], shared[18],
-    )  # fmt: skip
+    p = _held(shared)
     objective = _ZERO
     g0, g1, g2, g3, g4 = _ZERO, _ZERO, _ZERO, _ZERO, _ZERO
     h00, h10, h11, h20, h21, h22 = _ZERO, _ZERO, _ZERO, _ZERO, _ZERO, _ZERO
@@ -205,11 +209,7 @@ def climb_compiled(  # type: ignore[no-untyped-def]
 @vectorised
 def _judge(times, again, total, count, shared, lift, out):  # type: ignore[no-untyped-def]
     """Write Pearson's sum, its freedom, and the information with the samples' true variance."""
-    p = (
-        shared[0], shared[1], shared[2], shared[3], shared[4], shared[5], shared[6], shared[7],
-        shared[8], shared[9], shared[10], shared[11], shared[12], shared[13], shared[14],
-        shared[15], shared[16], shared[17], shared[18],
-    )  # fmt: skip
+    p = _held(shared)
     pearson, free, used = _ZERO, _ZERO, _ZERO
     h00, h10, h11, h20, h21, h22 = _ZERO, _ZERO, _ZERO, _ZERO, _ZERO, _ZERO
     h30, h31, h32, h33 = _ZERO, _ZERO, _ZERO, _ZERO
@@ -263,44 +263,3 @@ def judge_compiled(  # type: ignore[no-untyped-def]
         used = max(sums[2], 1.0)
         scatter[n] = sums[0] / max(sums[1] * (1 - SIZE / max(used, SIZE + 1.0)), 1e-3)
         _unfold(sums, varying[n])
-
-
-@compiled
-def sandwich_compiled(information, varying, scatter, precision, out):  # type: ignore[no-untyped-def]
-    """Write the covariances; see :func:`dicomnode.science.fit.noise.covariance`."""
-    factor, inverse, left = np.empty((SIZE, SIZE)), np.empty((SIZE, SIZE)), np.empty((SIZE, SIZE))
-    for n in range(information.shape[0]):
-        share = 1 / scatter[n]
-        for i in range(SIZE):
-            for j in range(i + 1):
-                whole = information[n, i, j] * share + precision[i, j]
-                value = whole
-                for k in range(j):
-                    value -= factor[i, k] * factor[j, k]
-                factor[i, j] = (
-                    math.sqrt(max(value, _LEAST_PIVOT * whole)) if i == j else value / factor[j, j]
-                )
-        for c in range(SIZE):
-            for i in range(SIZE):
-                value = 1.0 if i == c else 0.0
-                for k in range(i):
-                    value -= factor[i, k] * inverse[k, c]
-                inverse[i, c] = value / factor[i, i]
-            for i in range(SIZE - 1, -1, -1):
-                value = inverse[i, c]
-                for k in range(i + 1, SIZE):
-                    value -= factor[k, i] * inverse[k, c]
-                inverse[i, c] = value / factor[i, i]
-        for i in range(SIZE):
-            for j in range(SIZE):
-                value = 0.0
-                for k in range(SIZE):
-                    value += inverse[i, k] * (varying[n, k, j] * share + precision[k, j])
-                left[i, j] = value
-        for i in range(SIZE):
-            for j in range(i + 1):
-                value = 0.0
-                for k in range(SIZE):
-                    value += left[i, k] * inverse[k, j]
-                out[n, i, j] = value
-                out[n, j, i] = value
