@@ -174,7 +174,7 @@ def _gauge(axes: Axes, findings: Findings) -> None:
 def _check(axes: Axes, check: Check, y: float) -> None:
     if not check.passed:
         say(axes, 0.0, y, "✗", "text", BAD, weight="bold")
-        say(axes, 0.05, y, shorten(check.words, 82), "small", BAD)
+        say(axes, 0.05, y, shorten(check.words.partition(";")[0], 82), "small", BAD)
         return
     say(axes, 0.0, y, "✓", "text", GOOD, weight="bold")
     say(axes, 0.05, y, check.name, "small", INK)

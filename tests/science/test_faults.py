@@ -217,5 +217,5 @@ def test_only_a_stated_range_that_is_too_large_contradicts_the_speckle(stated_db
     (check,) = (check for check in quality.checks if check.name == "dynamic range")
     assert check.passed is passes
     assert not check.refuses
-    assert f"{stated_db:.0f} dB are stated (default)" in check.words
-    assert "would show 5" in check.words
+    assert f"{stated_db:.0f} dB taken (default)" in check.words
+    assert "shows a range of 5" in check.words

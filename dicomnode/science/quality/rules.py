@@ -201,9 +201,9 @@ RULES: tuple[Rule, ...] = (
         unit="1",
         bound="at least",
         refuses=False,
-        words="{stated_db:.0f} dB are stated ({source}), speckle of one look would show "
-        "{estimate_db:.0f} dB, {value:.0%} of that; persistence and compounding only ever make "
-        "the estimate too large, so below {limit:.0%} the stated range contradicts the picture",
+        words="speckle shows a range of {estimate_db:.0f} dB, {value:.0%} of the {stated_db:.0f} dB "
+        "taken ({source}); persistence and compounding only ever make it show more, so below "
+        "{limit:.0%} the picture contradicts that range",
     ),
     Rule(
         name="baseline",
