@@ -1,8 +1,10 @@
 """Numba where it is installed; a cache on disk where there is a place for one; all cores."""
 
+import hashlib
 import os
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any, TypeVar
 
 try:
@@ -14,6 +16,12 @@ __all__ = ["AVAILABLE", "compiled", "cores", "in_parallel", "inlined", "vectoris
 
 AVAILABLE = numba is not None
 """Whether loops marked :func:`compiled` or :func:`vectorised` run as machine code."""
+
+_INLINED = ("compiled.py", "elementary.py")
+"""Numba's cache on disk watches a function's own file; these are part of every function's name."""
+_STAMP = "-" + hashlib.sha256(
+    b"".join((Path(__file__).parent / name).read_bytes() for name in _INLINED)
+).hexdigest()[:12]  # fmt: skip
 
 Function = Callable[..., Any]
 Task = TypeVar("Task")
@@ -40,8 +48,7 @@ def vectorised(function: Function) -> Function:
 def inlined(function: Function) -> Function:
     """As :func:`vectorised`, and copied into its callers: a call would keep their loops scalar.
 
-    Numba's cache on disk looks at the caller's file only: whoever changes an inlined function in
-    place clears ``__pycache__`` of its callers.
+    What is inlined from other files than the caller's is in :data:`_INLINED`.
     """
     return _compiled(function, {"fastmath": True, "error_model": "numpy", "inline": "always"})
 
@@ -49,6 +56,7 @@ def inlined(function: Function) -> Function:
 def _compiled(function: Function, options: dict[str, Any]) -> Function:
     if numba is None:
         return function
+    function.__qualname__ += _STAMP
     try:
         return numba.njit(cache=True, nogil=True, **options)(function)  # type: ignore[no-any-return]
     except RuntimeError:  # numba found no directory it may write to

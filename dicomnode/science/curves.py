@@ -27,7 +27,7 @@ _SMOOTHING_FRAMES = 60
 """Onset and peak are looked for on the curve smoothed over 1/60 of its length."""
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class Bins:
     """Frames grouped in time.
 

@@ -6,66 +6,78 @@ from numpy.typing import NDArray
 from dicomnode.science.compiled import AVAILABLE, compiled, vectorised
 from dicomnode.science.elementary import exp32
 
-__all__ = ["add_frame", "mix", "split", "sums_by_label"]
+__all__ = ["add_frames", "mix", "split", "sums_by_label"]
 
 
-def add_frame(
-    frame: NDArray[np.uint8],
-    corner: tuple[int, int],
-    part: NDArray[np.float32],
+def add_frames(
+    frames: NDArray[np.uint8],
+    which: NDArray[np.int64],
+    corners: NDArray[np.int64],
+    parts: NDArray[np.float32],
     scale: np.float32,
     limit: int,
     out: NDArray[np.float32],
 ) -> None:
-    """Add a frame's samples, interpolated at ``corner + part``, to ``out`` (h, w).
+    """Add samples of some frames, each interpolated where its corner and part put it.
 
     A sample is its echo power, or whether it reaches ``limit`` if that is not 0.
+
+    Parameters
+    ----------
+    frames : ndarray of uint8, shape (T, R, C)
+        Grey levels; beyond the edge the edge pixel is repeated.
+    which : ndarray of int64, shape (n,)
+        The frames.
+    corners, parts : ndarray, shape (n, 2)
+        Row and column of the first sample: whole pixels, and the rest, 0 to 1.
+    scale : float32
+        Natural logarithm of echo power per grey level.
+    limit : int
+        Grey level, or 0.
+    out : ndarray of float32, shape (h, w)
+        What is added to.
     """
     if AVAILABLE:
-        _add_frame_compiled(frame, corner, part, scale, limit, out)
+        _add_frames(frames, which, corners, parts, scale, limit, out)
         return
-    rows, columns = (
-        np.clip(np.arange(size + 1) + first, 0, most - 1)
-        for size, first, most in zip(out.shape, corner, frame.shape, strict=True)
-    )
-    box = frame[rows][:, columns]
-    values = np.asarray(box >= limit if limit else np.exp(box * scale), np.float32)
-    mixed = mix(values[:-1], values[1:], part[0])
-    out += mix(mixed[:, :-1], mixed[:, 1:], part[1])
+    for t, corner, part in zip(which, corners, parts, strict=True):
+        rows, columns = (
+            np.clip(np.arange(size + 1) + first, 0, most - 1)
+            for size, first, most in zip(out.shape, corner, frames.shape[1:], strict=True)
+        )
+        box = frames[t][rows][:, columns]
+        values = np.asarray(box >= limit if limit else np.exp(box * scale), np.float32)
+        mixed = mix(values[:-1], values[1:], part[0])
+        out += mix(mixed[:, :-1], mixed[:, 1:], part[1])
 
 
 @vectorised
-def _add_frame_compiled(  # type: ignore[no-untyped-def]  # compiled: numba infers the types
-    frame, corner, part, scale, limit, out
+def _add_frames(  # type: ignore[no-untyped-def]  # compiled: numba infers the types
+    frames, which, corners, parts, scale, limit, out
 ):
-    """As :func:`add_frame`."""
+    """As :func:`add_frames`, row by row: what is added to stays in the cache."""
     height, width = out.shape
-    above, below = np.empty(width + 1, np.float32), np.empty(width + 1, np.float32)
-    last, top, left = frame.shape[0] - 1, corner[0], corner[1]
-    one = np.float32(1)
-    weights = (
-        (one - part[0]) * (one - part[1]),
-        (one - part[0]) * part[1],
-        part[0] * (one - part[1]),
-        part[0] * part[1],
-    )
-    _convert(frame[min(max(top, 0), last)], left, scale, limit, above)
+    above = np.empty((which.size, width + 1), np.float32)
+    below = np.empty((which.size, width + 1), np.float32)
+    last = frames.shape[1] - 1
+    for n in range(which.size):
+        row = frames[which[n], min(max(corners[n, 0], 0), last)]
+        _convert(row, corners[n, 1], scale, limit, above[n])
     for r in range(height):
-        _convert(frame[min(max(top + r + 1, 0), last)], left, scale, limit, below)
-        _mix_rows(above, below, weights, out[r])
+        for n in range(which.size):
+            row = frames[which[n], min(max(corners[n, 0] + r + 1, 0), last)]
+            _convert(row, corners[n, 1], scale, limit, below[n])
+            _mix_rows(above[n], below[n], parts[n, 0], parts[n, 1], out[r])
         above, below = below, above
 
 
 @vectorised
-def _mix_rows(above, below, weights, line):  # type: ignore[no-untyped-def]
+def _mix_rows(above, below, down, along, line):  # type: ignore[no-untyped-def]
     """Add the bilinear mixture of two rows to ``line``."""
+    up, before = np.float32(1) - down, np.float32(1) - along
+    w00, w01, w10, w11 = up * before, up * along, down * before, down * along
     for c in range(line.size):
-        line[c] += (
-            weights[0] * above[c]
-            + weights[1] * above[c + 1]
-            + weights[2] * below[c]
-            + weights[3] * below[c + 1]
-        )
+        line[c] += w00 * above[c] + w01 * above[c + 1] + w10 * below[c] + w11 * below[c + 1]
 
 
 @vectorised

@@ -21,7 +21,7 @@ _TISSUE_PIXELS = 3000
 """Reference tissue is described by at most this many of its pixels, evenly spread."""
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class Regions:
     """Disjoint masks (R, C) on the reference frame: lesion, ring around it, reference tissue."""
 
@@ -36,7 +36,7 @@ class Regions:
         return measured
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class Perfusion:
     """Binned samples, fit and kinetic parameters of the measured pixels.
 

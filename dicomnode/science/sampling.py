@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from dicomnode.science.compiled import in_parallel
 from dicomnode.science.curves import Binned, Bins, smooth_masked
-from dicomnode.science.interpolation import add_frame, mix, split, sums_by_label
+from dicomnode.science.interpolation import add_frames, mix, split, sums_by_label
 
 __all__ = ["SATURATED_GREY", "Motion", "align", "align_whole", "bin_frames", "mean_power"]
 
@@ -26,7 +26,7 @@ def _nepers_per_grey(dynamic_range_db: float) -> np.float32:
     return np.float32(dynamic_range_db * np.log(10) / 2550)
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class Motion:
     """Where the tissue of every frame lies, against one reference frame.
 
@@ -167,15 +167,16 @@ def mean_power(
     inside = np.ascontiguousarray(labels[box])
     sizes = np.bincount(inside.ravel(), minlength=int(labels.max()) + 1)
     sums = np.zeros((len(frames), len(sizes)))
-    whole, part = split(motion.shift_px)
+    corners, parts = _places(motion, box)
     scale = _nepers_per_grey(dynamic_range_db)
 
     def add(first: int) -> None:
-        line = np.zeros(inside.shape, np.float32)
-        for t in range(first, min(first + _FRAMES_TOGETHER, len(frames))):
-            line[:] = 0
-            add_frame(frames[t], _corner(box, whole[t]), part[t], scale, 0, line)
-            sums[t] = sums_by_label(line, inside, len(sizes))
+        image = np.empty(inside.shape, np.float32)
+        for t in np.arange(first, min(first + _FRAMES_TOGETHER, len(frames))):
+            image[:] = 0
+            one = slice(t, t + 1)
+            add_frames(frames, np.array([t]), corners[one], parts[one], scale, 0, image)
+            sums[t] = sums_by_label(image, inside, len(sizes))
 
     in_parallel(add, range(0, len(frames), _FRAMES_TOGETHER))
     return np.where(sizes > 0, sums / np.maximum(sizes, 1), np.nan)[:, 1:]
@@ -199,8 +200,12 @@ def _box(mask: NDArray[np.bool_]) -> tuple[slice, slice]:
     return slice(int(rows[0]), int(rows[-1]) + 1), slice(int(columns[0]), int(columns[-1]) + 1)
 
 
-def _corner(box: tuple[slice, slice], whole: NDArray[np.int64]) -> tuple[int, int]:
-    return box[0].start + int(whole[0]), box[1].start + int(whole[1])
+def _places(
+    motion: Motion, box: tuple[slice, slice]
+) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+    """Where the box lies in every frame: whole pixels of its corner, and the rest; both (T, 2)."""
+    whole, part = split(motion.shift_px)
+    return whole + np.array([side.start for side in box]), part
 
 
 def _any_saturated(frames: NDArray[np.uint8], bins: Bins) -> bool:
@@ -235,12 +240,12 @@ def _binned(
     """Sums (K, h, w) of echo power, or with a limit, of samples at or above that grey level."""
     size = box[0].stop - box[0].start, box[1].stop - box[1].start
     sums = np.zeros((len(bins.starts), *size), np.float32)
-    whole, part = split(motion.shift_px)
+    corners, parts = _places(motion, box)
     groups = np.split(bins.frames, bins.starts[1:])
 
     def add(k: int) -> None:
-        for t in groups[k]:
-            add_frame(frames[t], _corner(box, whole[t]), part[t], scale, limit, sums[k])
+        which = groups[k]
+        add_frames(frames, which, corners[which], parts[which], scale, limit, sums[k])
 
     in_parallel(add, range(len(groups)))
     return sums

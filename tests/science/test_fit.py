@@ -227,11 +227,12 @@ def test_gain_scales_amplitudes_and_nothing_else():
         np.testing.assert_allclose(other[name], one[name], rtol=1e-3, atol=1e-3, err_msg=name)
 
 
-def test_a_later_start_of_the_clock_moves_arrival_only():
+@pytest.mark.parametrize("later_s", [100.0, 1e6])
+def test_a_later_start_of_the_clock_moves_arrival_only(later_s):
     power = speckle(lesion(150).mean, looks=4)
     one = evaluate(fit_curves(power, TIMES_S, looks=4))
-    later = evaluate(fit_curves(power, TIMES_S + 100, looks=4))
-    np.testing.assert_allclose(later.pop("arrival") - one.pop("arrival"), 100, atol=1e-3)
+    later = evaluate(fit_curves(power, TIMES_S + later_s, looks=4))
+    np.testing.assert_allclose(later.pop("arrival") - one.pop("arrival"), later_s, atol=1e-3)
     for name, values in one.items():
         np.testing.assert_allclose(later[name], values, rtol=1e-3, atol=1e-3, err_msg=name)
 
@@ -314,6 +315,21 @@ def test_pixels_that_say_nothing_are_flagged():
     assert_finite(fit_curves(np.zeros((240, 3)), TIMES_S))
 
 
+def test_many_equal_pixels_without_noise_have_finite_error_bars():
+    power = np.repeat(lesion(1).mean, 200, axis=1)
+    for times_s in (TIMES_S, TIMES_S * 1e-6):
+        assert_finite(fit_curves(power, times_s))
+
+
+def test_a_pixel_that_is_always_saturated_is_not_well_fitted():
+    power = speckle(lesion(60).mean, looks=4)
+    saturated = np.zeros(power.shape, bool)
+    saturated[:, 7] = True
+    fit = fit_curves(power, TIMES_S, saturated=saturated)
+    assert np.flatnonzero(fit.failed).tolist() == [7]
+    assert fit.qof[7] == 0
+
+
 @settings(max_examples=60, deadline=None)
 @given(
     power=arrays(
@@ -336,6 +352,7 @@ def test_hostile_samples_never_become_nan(power):
         (np.ones((30, 2)), np.arange(30.0), {"kept": np.ones(3, bool)}, "kept: expected shape"),
         (np.ones((30, 2)), np.arange(30.0), {"kept": np.arange(30) < 5}, "at least 8 usable"),
         (np.ones((30, 2)), np.arange(30.0), {"saturated": np.ones((2, 2))}, "saturated: expected"),
+        (np.ones((30, 2)), np.arange(30.0), {"saturated": np.full((30, 2), 5.0)}, "0 to 1"),
         (np.ones((30, 2)), np.arange(30.0), {"looks": 0.0}, "looks: expected a positive"),
     ],
 )

@@ -1,7 +1,7 @@
 """A bolus for every pixel, under the gamma likelihood that speckle calls for."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,7 +25,7 @@ _LEAST_POWER, _FEWEST_COUNTED = 1e-30, 1e-6
 """Mean power and number of samples that count as none."""
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class Fit:
     """Fitted curves of N pixels: ``m(t) = PE exp g(ln((t − t0)/tp); s) + A r(t) + B``.
 
@@ -41,13 +41,14 @@ class Fit:
     qof : ndarray of float64, shape (N,)
         Quality of fit, 0 to 1; see :data:`dicomnode.science.kinetics.PARAMETERS`.
     failed : ndarray of bool, shape (N,)
-        No usable samples: the values are the region's and mean nothing.
+        Too few usable samples: the values are the region's and mean nothing.
     dispersion : float
-        Residual variance over that of ``looks``-look speckle, the median over the region.
+        Residual variance over that of ``looks``-look speckle, the median of the brighter half.
     recirculation : Recirculation
         Shared.
     deviances : mapping of name to float
-        Of each family tried, above that of the chosen one, in units of the dispersion.
+        Of each family tried, above that of the chosen one, in units of the dispersion; a family
+        that is better than the lognormal by chance only counts as equal to it.
     evaluations : ndarray of int64, shape (N,)
         Model evaluations spent.
     """
@@ -102,6 +103,8 @@ def fit_curves(
     _check(power, times_s, kept)
     if saturated is not None and saturated.shape != power.shape:
         raise ValueError(f"saturated: expected shape {power.shape}, got {saturated.shape}")
+    if saturated is not None and not ((saturated >= 0) & (saturated <= 1)).all():
+        raise ValueError("saturated: expected shares of 0 to 1, got others")
     uncensored = None if saturated is None else 1 - np.asarray(saturated, np.float32)
     groups = bin_times(times_s, bins, kept=kept, wash_in_s=wash_in(_mean(power, kept), times_s))
     return fit_binned(bin_power(power, groups, uncensored=uncensored), looks=looks)
@@ -171,10 +174,11 @@ def fit_binned(binned: Binned, *, looks: float = 1.0) -> Fit:
     level = float(binned.total.sum(dtype=np.float64)) / max(counted, _FEWEST_COUNTED)
     if counted < _FEWEST_COUNTED or not level > _LEAST_POWER:
         return _nothing(binned)
-    return _assembled(Region(binned, level, looks).fit(), np.log(level))
+    return _assembled(Region(binned, level, looks).fit(), np.log(level), float(binned.times_s[0]))
 
 
-def _assembled(fitted: Fitted, log_level: float) -> Fit:
+def _assembled(fitted: Fitted, log_level: float, start_s: float) -> Fit:
+    """The fit in echo power and on the clock of its samples."""
     choice, theta, failed = fitted.choice, fitted.theta, fitted.failed
     usual = typical(fitted.scatter, theta[:, 0], failed)
     noise = np.maximum(fitted.scatter, usual)
@@ -190,13 +194,13 @@ def _assembled(fitted: Fitted, log_level: float) -> Fit:
         log_pe=theta[:, 0] + log_level,
         log_tp=theta[:, 1],
         log_curvature=theta[:, 2],
-        t0_s=theta[:, 3],
+        t0_s=theta[:, 3] + start_s,
         baseline=np.exp(theta[:, 4] + log_level),
         covariance=np.concatenate(covariances),
         qof=np.where(failed, 0.0, usual / noise),
         failed=failed,
         dispersion=usual,
-        recirculation=choice.recirculation,
+        recirculation=replace(choice.recirculation, t0_s=choice.recirculation.t0_s + start_s),
         deviances=choice.deviances,
         evaluations=fitted.evaluations,
     )

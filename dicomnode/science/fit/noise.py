@@ -27,7 +27,12 @@ def typical(scatter: Floats, log_pe: Floats, failed: NDArray[np.bool_]) -> float
     return max(float(np.median(scatter[brighter])), _LEAST)
 
 
-def covariance(information: Floats, varying: Floats, scatter: Floats, precision: Floats) -> Floats:
+def covariance(
+    information: NDArray[np.floating],
+    varying: NDArray[np.floating],
+    scatter: Floats,
+    precision: Floats,
+) -> Floats:
     """Sandwich A⁻¹ B A⁻¹: A is what the lifted samples weigh, B how much they truly vary.
 
     Parameters
@@ -41,7 +46,7 @@ def covariance(information: Floats, varying: Floats, scatter: Floats, precision:
         Of the prior.
     """
     if AVAILABLE:
-        found = np.empty_like(information)
+        found = np.empty(information.shape)
         _sandwich(information, varying, scatter, precision, found)
         return found
     inverse = np.linalg.inv(information / scatter[:, None, None] + precision)

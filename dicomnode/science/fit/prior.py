@@ -60,5 +60,5 @@ def _arrivals(found_s: Floats, variance: Floats) -> tuple[float, float]:
     for _ in range(_ROUNDS):
         gain = spread / (spread + variance)
         likely = gain * (found_s - middle)
-        spread = float(np.mean((1 - gain) * spread + likely**2))
+        spread = max(float(np.mean((1 - gain) * spread + likely**2)), _NARROWEST_S**2)
     return middle, float(np.sqrt(spread))

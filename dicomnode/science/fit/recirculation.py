@@ -37,6 +37,8 @@ _PURSUED = 3
 _ROUNDS = 3
 _CONVINCING = 10.0
 """Fall of the deviance, over the dispersion, that recirculation must bring."""
+_FEWEST_PIXELS = 5
+"""Fewer curves are fitted with a lognormal: what they differ by may be chance."""
 _SIGNIFICANT = 2.0
 """Standard errors by which another family than the lognormal must be better."""
 _COARSE_STEPS, _SEARCH_STEPS = 4, 8
@@ -50,7 +52,7 @@ class Recirculation:
     """What comes round again: a part of the first pass, delayed and dispersed by the body.
 
     The first pass is convolved with an exponential of mean ``spread_s`` that begins ``delay_s``
-    later and holds ``fraction`` of its area.
+    later and holds ``fraction`` of its area (of a lognormal's of that peak and curvature).
     """
 
     fraction: float
@@ -151,6 +153,8 @@ def _fall(usual: _Tried, tried: _Tried) -> float:
     side valley decides nothing.
     """
     falls = np.sort(2 * (usual.pixels - tried.pixels))
+    if len(falls) < _FEWEST_PIXELS:
+        return min(float(falls.sum()), 0.0)
     cut = len(falls) // 20
     falls = falls[cut : len(falls) - cut]
     chance = float(np.std(falls)) * np.sqrt(len(falls))

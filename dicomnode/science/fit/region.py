@@ -30,7 +30,9 @@ _LANES = 16
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Fitted:
-    """The pixels of a region after the fit, power in units of the region's mean.
+    """The pixels of a region after the fit.
+
+    Power is in units of the region's mean, seconds count from the first bin.
 
     Attributes
     ----------
@@ -40,10 +42,10 @@ class Fitted:
     theta : ndarray, shape (N, 5)
     evaluations : ndarray of int64, shape (N,)
     scatter : ndarray, shape (N,)
-    information, varying : ndarray, shape (N, 5, 5)
+    information, varying : ndarray of float32, shape (N, 5, 5)
         As in :mod:`dicomnode.science.fit.climb`.
     failed : ndarray of bool, shape (N,)
-        Pixels without a usable sample; theirs is the region's curve.
+        Pixels without enough usable samples; theirs is the region's curve.
     """
 
     choice: Choice
@@ -51,8 +53,8 @@ class Fitted:
     theta: Floats
     evaluations: NDArray[np.int64]
     scatter: Floats
-    information: Floats
-    varying: Floats
+    information: NDArray[np.float32]
+    varying: NDArray[np.float32]
     failed: NDArray[np.bool_]
 
 
@@ -76,12 +78,15 @@ class Region:
     def __init__(self, binned: Binned, level: float, looks: float) -> None:
         self._binned, self._level, self._looks = binned, level, looks
         self._bins, self._pixels = binned.total.shape
-        times = np.pad(binned.times_s, (0, -self._bins % _LANES), mode="edge")
+        clock_s = binned.times_s - binned.times_s[0]
+        times = np.pad(clock_s, (0, -self._bins % _LANES), mode="edge")
         total = binned.total.mean(axis=1).astype(np.float64) * looks / level
         count = binned.count.mean(axis=1).astype(np.float64) * looks
-        centre = region_curve(binned.times_s, total, count, TOLERATED)
-        self._brightness = binned.total.sum(axis=0)
-        self._dictionary = Dictionary(binned.times_s, centre)
+        centre = region_curve(clock_s, total, count, TOLERATED)
+        self._brightness = np.concatenate(
+            in_parallel(lambda some: binned.total[:, some].sum(axis=0), blocks(self._pixels))
+        )
+        self._dictionary = Dictionary(clock_s, centre)
         self._problem = Problem(
             times_s=times,
             again=nothing_again(times),
@@ -99,13 +104,18 @@ class Region:
             theta=np.empty((self._pixels, SIZE)),
             evaluations=np.empty(self._pixels, np.int64),
             scatter=np.empty(self._pixels),
-            information=np.empty((self._pixels, SIZE, SIZE)),
-            varying=np.empty((self._pixels, SIZE, SIZE)),
-            failed=(self._binned.count.sum(axis=0) <= 0) & (self._brightness <= 0),
+            information=np.empty((self._pixels, SIZE, SIZE), np.float32),
+            varying=np.empty((self._pixels, SIZE, SIZE), np.float32),
+            failed=self._failed(),
         )
         in_parallel(lambda some: self._fit_some(problem, some, fitted), blocks(self._pixels))
         fitted.theta[fitted.failed] = problem.centre
         return fitted
+
+    def _failed(self) -> NDArray[np.bool_]:
+        """Pixels with fewer bins below the top of the grey scale than a curve has parameters."""
+        counted = (self._binned.count > 0).sum(axis=0)
+        return np.broadcast_to(counted < SIZE, self._pixels).copy()
 
     def _choose(self) -> tuple[Choice, Problem]:
         """What the pixels of a probe say about all pixels."""

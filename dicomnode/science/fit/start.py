@@ -103,8 +103,8 @@ class Dictionary:
 
     Parameters
     ----------
-    times, recirculated : ndarray, shape (K,)
-        Seconds; recirculation per second of a first pass of unit area.
+    times : ndarray, shape (K,)
+        Seconds.
     region : ndarray, shape (5,)
         From :func:`region_curve`.
     """

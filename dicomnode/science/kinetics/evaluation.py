@@ -100,8 +100,8 @@ def relative(parameters: Mapping[str, Floats], tissue: Mapping[str, Floats]) -> 
     Returns
     -------
     dict of name to ndarray
-        Ratios (unit 1; NaN where the reference is 0) and differences (s). QOF has no relative form
-        and is left out.
+        Ratios (unit 1; NaN where the reference is 0) and differences (s). QOF and WO50 have no
+        relative form and are left out.
     """
     related = {}
     for parameter in PARAMETERS:

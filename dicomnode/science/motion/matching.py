@@ -16,8 +16,8 @@ def shrink(frame: NDArray[np.uint8], factor: int) -> NDArray[np.uint8]:
     """Average blocks of ``factor`` × ``factor`` pixels; a remainder at the far edges is cut."""
     rows, columns = (size // factor for size in frame.shape)
     cut = frame[: rows * factor, : columns * factor]
-    summed = cut.reshape(rows, factor, -1).sum(axis=1, dtype=np.uint16)
-    summed = summed.reshape(rows, columns, factor).sum(axis=2, dtype=np.uint16)
+    summed = cut.reshape(rows, factor, -1).sum(axis=1, dtype=np.uint32)
+    summed = summed.reshape(rows, columns, factor).sum(axis=2, dtype=np.uint32)
     means = (summed + factor * factor // 2) // (factor * factor)
     return np.asarray(means, np.uint8)
 

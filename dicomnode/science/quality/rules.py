@@ -201,9 +201,9 @@ RULES: tuple[Rule, ...] = (
         unit="1",
         bound="at least",
         refuses=False,
-        words="speckle shows a range of {estimate_db:.0f} dB, {value:.0%} of the {stated_db:.0f} dB "
-        "taken ({source}); persistence and compounding only ever make it show more, so below "
-        "{limit:.0%} the picture contradicts that range",
+        words="speckle shows a range of {estimate_db:.0f} dB, {value:.0%} of the "
+        "{stated_db:.0f} dB taken ({source}); persistence and compounding only ever make it "
+        "show more, so below {limit:.0%} the picture contradicts that range",
     ),
     Rule(
         name="baseline",
