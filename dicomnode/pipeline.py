@@ -27,6 +27,7 @@ from dicomnode.science.describe import (
 )
 from dicomnode.science.features import lesion_features
 from dicomnode.science.findings import UNRELIABLE, Bolus, Diagnosis, Findings, Quality
+from dicomnode.science.fit.bolus import FEWEST_FRAMES
 from dicomnode.science.loop import Loop, static_bright, summary_images
 from dicomnode.science.motion import register
 from dicomnode.science.perfusion import Perfusion, Regions, measure_perfusion
@@ -133,7 +134,8 @@ def measure(loop: Loop, models: Models, recipe: Recipe, timing: Timing | None = 
         There is no bolus, no lesion, or too little that can be measured.
     """
     timing = Timing() if timing is None else timing
-    _refuse(quality.early(loop))
+    with timing.step("quality"):
+        _refuse(quality.early(loop))
     with timing.step("motion"):
         motion = register(loop)
         images = summary_images(loop, motion)
@@ -142,54 +144,64 @@ def measure(loop: Loop, models: Models, recipe: Recipe, timing: Timing | None = 
     with timing.step("perfusion"):
         measured = measure_lesion(loop, lesion, images, motion, recipe)
         perfusion = measured.perfusion
-        grades = quality.assess(loop, measured.motion, perfusion.mean_curve(lesion), lesion)
+        lesion_curve = perfusion.mean_curve(lesion)
+    with timing.step("quality"):
+        grades = quality.assess(loop, measured.motion, lesion_curve, lesion)
         _refuse(grades)
+    incomparable = _without_tissue(perfusion.regions)
     with timing.step("sub-regions"):
         subregion_map = (
             divide(perfusion, models.codebook, loop.spacing_mm)
-            if quality.steady_pixels(grades)
+            if quality.steady_pixels(grades) and not incomparable
             else np.where(lesion, UNRELIABLE, 0).astype(np.uint8)
         )
     with timing.step("diagnosis"):
         features = _features(measured, subregion_map, models.codebook, loop.spacing_mm)
-        diagnosis = _diagnose(models, features, subregion_map)
-    subregions = describe_subregions(
-        subregion_map, models.codebook.names, perfusion, loop.spacing_mm
-    )
-    return Findings(
-        times_s=loop.times_s,
-        spacing_mm=loop.spacing_mm,
-        reference_frame=measured.motion.reference,
-        dynamic_range_db=loop.dynamic_range_db,
-        dynamic_range_source=loop.dynamic_range_source,
-        shift_px=measured.motion.shift_px,
-        kept=measured.motion.kept,
-        bmode_image=None if loop.bmode is None else loop.bmode[measured.motion.reference],
-        contrast_image=loop.contrast[measured.motion.reference],
-        contrast_peak=_peak_picture(loop, measured.motion, perfusion.mean_curve(lesion)),
-        lesion_mask=lesion,
-        ring_mask=perfusion.regions.ring,
-        tissue_mask=perfusion.regions.tissue,
-        subregion_map=subregion_map,
-        maps=perfusion.maps(),
-        curves=describe_curves(perfusion, subregions, subregion_map),
-        lesion=describe_lesion(lesion, loop.spacing_mm, measured.enlargement_ratio),
-        subregions=subregions,
-        whole=describe_whole(subregion_map, perfusion),
-        tissue=describe_tissue(perfusion),
-        bolus=Bolus(
-            family=perfusion.fit.family.name,
-            deviances=perfusion.fit.deviances,
-            recirculation=perfusion.fit.recirculation.fraction,
-            dispersion=perfusion.fit.dispersion,
-        ),
-        stability=stability(perfusion, models.codebook, subregion_map, loop.spacing_mm),
-        features=features,
-        diagnosis=diagnosis,
-        quality=grades,
-        models=models.uses,
-        warnings=loop.warnings,
-    )
+        diagnosis = (
+            Diagnosis.withheld(*incomparable)
+            if incomparable
+            else _diagnose(models, features, subregion_map)
+        )
+    with timing.step("stability"):
+        repeated = stability(perfusion, models.codebook, subregion_map, loop.spacing_mm)
+    with timing.step("describe"):
+        subregions = describe_subregions(
+            subregion_map, models.codebook.names, perfusion, loop.spacing_mm
+        )
+        return Findings(
+            times_s=loop.times_s,
+            spacing_mm=loop.spacing_mm,
+            reference_frame=measured.motion.reference,
+            dynamic_range_db=loop.dynamic_range_db,
+            dynamic_range_source=loop.dynamic_range_source,
+            shift_px=measured.motion.shift_px,
+            kept=measured.motion.kept,
+            bmode_image=None if loop.bmode is None else loop.bmode[measured.motion.reference],
+            contrast_image=loop.contrast[measured.motion.reference],
+            contrast_peak=_peak_picture(loop, measured.motion, lesion_curve),
+            lesion_mask=lesion,
+            ring_mask=perfusion.regions.ring,
+            tissue_mask=perfusion.regions.tissue,
+            subregion_map=subregion_map,
+            maps=perfusion.maps(),
+            curves=describe_curves(perfusion, subregions, subregion_map),
+            lesion=describe_lesion(lesion, loop.spacing_mm, measured.enlargement_ratio),
+            subregions=subregions,
+            whole=describe_whole(subregion_map, perfusion),
+            tissue=describe_tissue(perfusion),
+            bolus=Bolus(
+                family=perfusion.fit.family.name,
+                deviances=perfusion.fit.deviances,
+                recirculation=perfusion.fit.recirculation.fraction,
+                dispersion=perfusion.fit.dispersion,
+            ),
+            stability=repeated,
+            features=features,
+            diagnosis=diagnosis,
+            quality=grades,
+            models=models.uses,
+            warnings=(*loop.warnings, *(reason.text for reason in incomparable)),
+        )
 
 
 def measure_lesion(
@@ -207,11 +219,17 @@ def measure_lesion(
     motion : Motion
         Of the whole pane; frames are registered once more around the lesion.
     recipe : Recipe
+
+    Raises
+    ------
+    RefusedError
+        Fewer usable frames than a fit needs.
     """
     excluded = loop.graphics | static_bright(loop.contrast)
     tissue = reference_tissue(images, lesion, excluded, loop.spacing_mm)
     around = ring(lesion, loop.spacing_mm, recipe.ring_mm) & ~loop.graphics & ~tissue
     motion = register(loop, lesion, reference=motion.reference)
+    _refuse_few(motion)
     perfusion = measure_perfusion(
         loop,
         motion,
@@ -233,17 +251,46 @@ def _refuse(grades: Quality) -> None:
         raise RefusedError(*reasons)
 
 
+def _refuse_few(motion: Motion) -> None:
+    """Refuse before the fit does: it takes fewer frames for a mistake of the caller."""
+    usable = int(np.count_nonzero(motion.kept))
+    if usable < FEWEST_FRAMES:
+        raise RefusedError(
+            Reason(
+                "unusable-motion",
+                f"{usable} of {len(motion.kept)} frames are in plane, without flash and with the "
+                f"probe on the skin; at least {FEWEST_FRAMES} are needed for a time-intensity "
+                "curve",
+            )
+        )
+
+
 def _find_lesion(segmenter: Segmenter, images: Images, loop: Loop) -> Mask:
     found = segmenter.segment(images, loop.spacing_mm)
-    if not found.mask.any():
+    lesion: Mask = found.mask & ~loop.graphics
+    if not lesion.any():
+        what = "one that lies under burned-in graphics" if found.mask.any() else "none"
         raise RefusedError(
             Reason(
                 "no-lesion",
-                "expected a lesion in the panes, the segmenter found none "
+                f"expected a lesion in the panes, the segmenter found {what} "
                 f"(lesion probability {found.lesion_probability:.2f})",
             )
         )
-    return found.mask & ~loop.graphics
+    return lesion
+
+
+def _without_tissue(regions: Regions) -> tuple[Reason, ...]:
+    """Say that there is nothing to compare the lesion with, where that is so."""
+    if regions.tissue.any():
+        return ()
+    return (
+        Reason(
+            "no-reference-tissue",
+            "expected tissue beyond the lesion and the ring around it to compare the lesion with, "
+            "found none in the pane: the lesion is neither divided nor judged",
+        ),
+    )
 
 
 def _diagnose(

@@ -1,15 +1,22 @@
 """The method as a whole, on simulated exams whose truth is known."""
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
+from dicomnode import pipeline
 from dicomnode.config import default_models_dir
 from dicomnode.errors import RefusedError
 from dicomnode.inference.models import Models, load_models
+from dicomnode.inference.segment import Segmentation
 from dicomnode.pipeline import Recipe, Timing, measure
-from dicomnode.science.findings import Findings
+from dicomnode.science import quality
+from dicomnode.science.findings import UNRELIABLE, Findings
 from dicomnode.science.loop import Loop
 from dicomnode.simulate import SimulatedExam, recipe_for, simulate
 from dicomnode.simulate.refusals import bmode_only, without_contrast
@@ -73,17 +80,69 @@ def test_every_model_is_named_with_what_it_was_trained_on(findings: Findings) ->
     assert all("simulated" in use.trained_on for use in findings.models)
 
 
+def test_every_step_is_timed_and_nothing_is_done_between_two(
+    exam: SimulatedExam, models: Models, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    running: list[str] = []
+    outside: list[str] = []
+
+    class Watched(Timing):
+        @contextmanager
+        def step(self, name: str) -> Iterator[None]:
+            assert not running, "a step within a step is counted twice"
+            running.append(name)
+            with super().step(name):
+                yield
+            running.pop()
+
+    def watched(name: str, work: Callable[..., object]) -> Callable[..., object]:
+        def call(*args: object, **kwargs: object) -> object:
+            if not running:
+                outside.append(name)
+            return work(*args, **kwargs)
+
+        return call
+
+    for name in ("stability", "register", "summary_images", "divide", "_peak_picture"):
+        monkeypatch.setattr(pipeline, name, watched(name, getattr(pipeline, name)))
+    for name in ("lesion", "subregions", "whole", "tissue", "curves"):
+        described = f"describe_{name}"
+        monkeypatch.setattr(pipeline, described, watched(described, getattr(pipeline, described)))
+    for name in ("early", "assess"):
+        monkeypatch.setattr(quality, name, watched(name, getattr(quality, name)))
+    timing = Watched()
+    measure(exam.loop, models, Recipe(), timing)
+    assert outside == []
+    assert list(timing) == [
+        "quality", "motion", "segment", "perfusion", "sub-regions", "diagnosis", "stability",
+        "describe",
+    ]  # fmt: skip
+
+
 def test_steps_are_timed_even_when_the_exam_is_refused(models: Models) -> None:
     timing = Timing()
-    loop = simulate(recipe_for("benign", SEED + 1, preset="small")).loop
-    measure(loop, models, Recipe(), timing)
-    assert {"motion", "segment", "perfusion", "sub-regions", "diagnosis"} <= set(timing)
+    with pytest.raises(RefusedError):
+        measure(without_contrast(1).loop, models, Recipe(), timing)
+    assert set(timing) == {"quality"}
+
+
+def reasons(loop: Loop, models: Models) -> dict[str, str]:
+    with pytest.raises(RefusedError) as caught:
+        measure(loop, models, Recipe())
+    return {reason.code: reason.text for reason in caught.value.reasons}
 
 
 def refused(loop: Loop, models: Models) -> set[str]:
-    with pytest.raises(RefusedError) as caught:
-        measure(loop, models, Recipe())
-    return {reason.code for reason in caught.value.reasons}
+    return set(reasons(loop, models))
+
+
+def finding(models: Models, mask: NDArray[np.bool_]) -> Models:
+    """The models, with a segmenter that always finds this lesion (R, C)."""
+    answer = Segmentation(
+        probability=mask.astype(np.float32), mask=mask, lesion_probability=1.0, uncertainty=0.0
+    )
+    stub = SimpleNamespace(use=models.segmenter.use, segment=lambda images, spacing_mm: answer)
+    return replace(models, segmenter=stub)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("seed", [1, 2, 3])
@@ -120,3 +179,66 @@ def test_too_few_frames_for_single_pixels_leave_the_lesion_undivided_and_unjudge
     assert found.diagnosis.decision == "indeterminate"
     assert found.diagnosis.malignant_probability is None
     assert found.diagnosis.reasons[0].code == "unreliable-perfusion"
+
+
+def blinded(loop: Loop, usable: int) -> Loop:
+    """Every tenth frame, eleven of them, and the probe off the skin after so many."""
+    few = slice(None, None, 10)
+    assert loop.bmode is not None
+    contrast, bmode = loop.contrast[few].copy(), loop.bmode[few].copy()
+    contrast[usable:], bmode[usable:] = 3, 3
+    return replace(loop, contrast=contrast, bmode=bmode, times_s=loop.times_s[few])
+
+
+def test_too_few_usable_frames_for_a_fit_are_refused(exam: SimulatedExam, models: Models) -> None:
+    lesion = finding(models, exam.truth.lesion_mask)
+    found = reasons(blinded(exam.loop, usable=7), lesion)
+    assert list(found) == ["unusable-motion"]
+    assert (
+        "7 of 11 frames are in plane, without flash and with the probe on the skin"
+        in (found["unusable-motion"])
+    )
+    assert "at least 8 are needed" in found["unusable-motion"]
+
+
+def test_as_many_frames_as_a_fit_needs_are_measured(exam: SimulatedExam, models: Models) -> None:
+    lesion = finding(models, exam.truth.lesion_mask)
+    found = measure(blinded(exam.loop, usable=8), lesion, Recipe())
+    assert np.count_nonzero(found.kept) == 8
+    assert found.curves[0].arrival_s is not None
+
+
+def test_a_lesion_wholly_under_graphics_is_none(exam: SimulatedExam, models: Models) -> None:
+    lesion = exam.truth.lesion_mask
+    covered = replace(exam.loop, graphics=exam.loop.graphics | lesion)
+    found = reasons(covered, finding(models, lesion))
+    assert list(found) == ["no-lesion"]
+    assert "under burned-in graphics" in found["no-lesion"]
+
+
+def test_a_lesion_of_one_pixel_beside_graphics_is_measured(
+    exam: SimulatedExam, models: Models
+) -> None:
+    lesion = exam.truth.lesion_mask
+    graphics = lesion.copy()
+    graphics[tuple(np.argwhere(lesion)[len(np.argwhere(lesion)) // 2])] = False
+    found = measure(replace(exam.loop, graphics=graphics), finding(models, lesion), Recipe())
+    assert np.count_nonzero(found.lesion_mask) == 1
+
+
+@pytest.mark.parametrize("margin", [0, 6])
+def test_without_reference_tissue_the_lesion_is_neither_divided_nor_judged(
+    exam: SimulatedExam, models: Models, margin: int
+) -> None:
+    lesion = np.zeros(exam.loop.shape, np.bool_)
+    lesion[margin : lesion.shape[0] - margin, margin : lesion.shape[1] - margin] = True
+    found = measure(exam.loop, finding(models, lesion), Recipe())
+    assert not found.tissue_mask.any()
+    assert set(np.unique(found.subregion_map[found.lesion_mask])) == {UNRELIABLE}
+    assert found.stability is None
+    assert found.diagnosis.decision == "indeterminate"
+    (reason,) = found.diagnosis.reasons
+    assert reason.code == "no-reference-tissue"
+    assert reason.text in found.warnings
+    assert found.curves[0].arrival_s is not None
+    assert all(np.isfinite(value) for value in found.features.values())

@@ -17,7 +17,7 @@ def add_frames(
     scale: np.float32,
     limit: int,
     out: NDArray[np.float32],
-) -> None:
+) -> int:
     """Add samples of some frames, each interpolated where its corner and part put it.
 
     A sample is its echo power, or whether it reaches ``limit`` if that is not 0.
@@ -36,19 +36,26 @@ def add_frames(
         Grey level, or 0.
     out : ndarray of float32, shape (h, w)
         What is added to.
+
+    Returns
+    -------
+    int
+        The brightest grey level that a sample was made of.
     """
     if AVAILABLE:
-        _add_frames(frames, which, corners, parts, scale, limit, out)
-        return
+        return int(_add_frames(frames, which, corners, parts, scale, limit, out))
+    brightest = 0
     for t, corner, part in zip(which, corners, parts, strict=True):
         rows, columns = (
             np.clip(np.arange(size + 1) + first, 0, most - 1)
             for size, first, most in zip(out.shape, corner, frames.shape[1:], strict=True)
         )
         box = frames[t][rows][:, columns]
+        brightest = max(brightest, int(box.max()))
         values = np.asarray(box >= limit if limit else np.exp(box * scale), np.float32)
         mixed = mix(values[:-1], values[1:], part[0])
         out += mix(mixed[:, :-1], mixed[:, 1:], part[1])
+    return brightest
 
 
 @vectorised
@@ -59,16 +66,17 @@ def _add_frames(  # type: ignore[no-untyped-def]  # compiled: numba infers the t
     height, width = out.shape
     above = np.empty((which.size, width + 1), np.float32)
     below = np.empty((which.size, width + 1), np.float32)
-    last = frames.shape[1] - 1
+    last, brightest = frames.shape[1] - 1, 0
     for n in range(which.size):
         row = frames[which[n], min(max(corners[n, 0], 0), last)]
-        _convert(row, corners[n, 1], scale, limit, above[n])
+        brightest = max(brightest, _convert(row, corners[n, 1], scale, limit, above[n]))
     for r in range(height):
         for n in range(which.size):
             row = frames[which[n], min(max(corners[n, 0] + r + 1, 0), last)]
-            _convert(row, corners[n, 1], scale, limit, below[n])
+            brightest = max(brightest, _convert(row, corners[n, 1], scale, limit, below[n]))
             _mix_rows(above[n], below[n], parts[n, 0], parts[n, 1], out[r])
         above, below = below, above
+    return brightest
 
 
 @vectorised
@@ -82,29 +90,37 @@ def _mix_rows(above, below, down, along, line):  # type: ignore[no-untyped-def]
 
 @vectorised
 def _convert(source, left, scale, limit, out):  # type: ignore[no-untyped-def]
-    """Write a row's echo power, or which of its samples reach ``limit`` if that is not 0."""
+    """Write a row's echo power, or which of its samples reach ``limit``; return the brightest."""
     first, end = min(max(-left, 0), out.size - 1), max(min(source.size - left, out.size), 1)
     begin = min(max(left, 0), source.size - 1)
+    inner = source[begin : begin + end - first]
     if limit > 0:
-        _reaching(source[begin : begin + end - first], limit, out[first:end])
+        brightest = _reaching(inner, limit, out[first:end])
     else:
-        _powers(source[begin : begin + end - first], scale, out[first:end])
+        brightest = _powers(inner, scale, out[first:end])
     for c in range(first):
         out[c] = out[first]
     for c in range(end, out.size):
         out[c] = out[end - 1]
+    return brightest
 
 
 @vectorised
 def _powers(grey, scale, out):  # type: ignore[no-untyped-def]
+    brightest = np.int32(0)
     for c in range(grey.size):
+        brightest = max(brightest, np.int32(grey[c]))
         out[c] = exp32(np.float32(grey[c]) * scale)
+    return brightest
 
 
 @vectorised
 def _reaching(grey, limit, out):  # type: ignore[no-untyped-def]
+    brightest = np.int32(0)
     for c in range(grey.size):
+        brightest = max(brightest, np.int32(grey[c]))
         out[c] = np.float32(grey[c] >= limit)
+    return brightest
 
 
 def sums_by_label(

@@ -133,11 +133,11 @@ def bin_frames(
     inside = mask[box]
     scale = _nepers_per_grey(dynamic_range_db)
     counts = bins.counts.astype(np.float32)[:, None]
-    total = _binned(frames, motion, bins, box, scale, 0)
+    total, brightest = _binned(frames, motion, bins, box, scale, 0)
     smooth = _smoother(inside, smoothing_px)
-    if not _any_saturated(frames, bins):
+    if brightest < SATURATED_GREY:
         return Binned(times_s=bins.times_s, total=smooth(total), count=counts)
-    censored = _binned(frames, motion, bins, box, scale, SATURATED_GREY)
+    censored, _ = _binned(frames, motion, bins, box, scale, SATURATED_GREY)
     count = np.maximum(counts - smooth(censored), 0)
     return Binned(times_s=bins.times_s, total=smooth(total), count=count)
 
@@ -208,11 +208,6 @@ def _places(
     return whole + np.array([side.start for side in box]), part
 
 
-def _any_saturated(frames: NDArray[np.uint8], bins: Bins) -> bool:
-    brightest = in_parallel(lambda t: int(frames[t].max()), bins.frames)
-    return max(brightest) >= SATURATED_GREY
-
-
 def _smoother(
     inside: NDArray[np.bool_], sigma_px: float
 ) -> Callable[[NDArray[np.float32]], NDArray[np.float32]]:
@@ -236,19 +231,21 @@ def _smoother(
 def _binned(
     frames: NDArray[np.uint8], motion: Motion, bins: Bins, box: tuple[slice, slice],
     scale: np.float32, limit: int,
-) -> NDArray[np.float32]:  # fmt: skip
-    """Sums (K, h, w) of echo power, or with a limit, of samples at or above that grey level."""
+) -> tuple[NDArray[np.float32], int]:  # fmt: skip
+    """Sums (K, h, w) of echo power, or with a limit, of samples at or above that grey level.
+
+    And the brightest grey level among them.
+    """
     size = box[0].stop - box[0].start, box[1].stop - box[1].start
     sums = np.zeros((len(bins.starts), *size), np.float32)
     corners, parts = _places(motion, box)
     groups = np.split(bins.frames, bins.starts[1:])
 
-    def add(k: int) -> None:
+    def add(k: int) -> int:
         which = groups[k]
-        add_frames(frames, which, corners[which], parts[which], scale, limit, sums[k])
+        return add_frames(frames, which, corners[which], parts[which], scale, limit, sums[k])
 
-    in_parallel(add, range(len(groups)))
-    return sums
+    return sums, max(in_parallel(add, range(len(groups))))
 
 
 def _clipped(size: int, offset: int) -> NDArray[np.intp]:

@@ -60,7 +60,7 @@ def grey_cube() -> tuple[NDArray[np.uint8], NDArray[np.float64]]:
 
 def measured(grey: NDArray[np.uint8], times_s: NDArray[np.float64]) -> Fit:
     """Grey in, parameters and covariance out: what is timed."""
-    curve = linearise(grey[:, ::8, ::8], RANGE_DB).mean(axis=(1, 2), dtype=np.float64)
+    curve = linearise(grey[:, ::16, ::16], RANGE_DB).mean(axis=(1, 2), dtype=np.float64)
     bins = bin_times(times_s, BINS, wash_in_s=wash_in(curve, times_s))
     whole = np.ones(grey.shape[1:], np.bool_)
     return fit_binned(bin_frames(grey, _still(len(grey)), whole, bins, RANGE_DB))
