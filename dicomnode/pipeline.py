@@ -70,7 +70,7 @@ class Recipe:
     """The same by "Manufacturer Model" as in the header, for scanners whose files do not tell."""
     ring_mm: float = 3.0
     """Width of the ring around the lesion that is measured with it."""
-    time_bins: int = 80
+    time_bins: int = 64
     """Time bins of the fit, finer during wash-in."""
     smoothing_px: float = 1.0
     """Gaussian smoothing before the fit, at the scale of the point spread function."""
@@ -157,10 +157,9 @@ def measure(loop: Loop, models: Models, recipe: Recipe, timing: Timing | None = 
         )
     with timing.step("diagnosis"):
         features = _features(measured, subregion_map, models.codebook, loop.spacing_mm)
+        unjudged = incomparable or _unreliable(subregion_map)
         diagnosis = (
-            Diagnosis.withheld(*incomparable)
-            if incomparable
-            else _diagnose(models, features, subregion_map)
+            Diagnosis.withheld(*unjudged) if unjudged else models.classifier.classify(features)
         )
     with timing.step("stability"):
         repeated = stability(perfusion, models.codebook, subregion_map, loop.spacing_mm)
@@ -293,19 +292,17 @@ def _without_tissue(regions: Regions) -> tuple[Reason, ...]:
     )
 
 
-def _diagnose(
-    models: Models, features: dict[str, float], subregion_map: NDArray[np.uint8]
-) -> Diagnosis:
-    """Judge a lesion of which enough could be measured; otherwise say that it cannot be judged."""
+def _unreliable(subregion_map: NDArray[np.uint8]) -> tuple[Reason, ...]:
+    """Say that too much of the lesion could not be measured for it to be judged, where so."""
     unreliable_share = float(np.mean(subregion_map[subregion_map > 0] == UNRELIABLE))
     if unreliable_share <= _MOST_UNRELIABLE:
-        return models.classifier.classify(features)
-    return Diagnosis.withheld(
+        return ()
+    return (
         Reason(
             "unreliable-perfusion",
             f"{unreliable_share:.0%} of the lesion could not be measured reliably, at most "
             f"{_MOST_UNRELIABLE:.0%} expected",
-        )
+        ),
     )
 
 

@@ -56,8 +56,8 @@ def process(paths: Sequence[Path], directory: Path, request: Request) -> tuple[O
 
     Results are written to ``directory``, or to ``directory/injection-N`` where the study holds
     several injections. A study without any contrast exam is one refused outcome whose reasons say
-    of each file why. Linear algebra keeps to one thread; compiled loops use all cores, in every worker.
-    Results do not depend on how many there are.
+    of each file why. Linear algebra keeps to one thread; compiled loops use all cores in each
+    worker. Results do not depend on how many there are.
 
     Raises
     ------

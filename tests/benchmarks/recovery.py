@@ -26,6 +26,7 @@ WORDS = {
     "peak": "time to peak on the clock",
 }
 FAR = 6
+BORROWED = "arrival borrowed from the region, hence TTP below 1"
 EDGE_PX = 12
 SATURATING_WHITE = 1.16
 """White that puts about 6.6 % of the samples at the top of the grey scale."""
@@ -37,10 +38,16 @@ RECIRCULATED = 0.16
 def recovery() -> Iterator[Row]:
     """All tables of errors and biases."""
     clean = cube()
-    yield from _efficiency("clean", clean, fit_curves(clean.speckle(), clean.times_s))
+    yield from _efficiency(
+        "clean", clean, fit_curves(clean.speckle(), clean.times_s), note=BORROWED
+    )
     yield from _errors(clean, fit_curves(clean.speckle(), clean.times_s))
     known, fit = _moving()
-    yield from _efficiency("motion + 8 bit", known, fit, unit=_unit())
+    # Bilinear interpolation averages neighbouring speckle: less scatter than the bound counts with.
+    yield from _efficiency(
+        "motion + 8 bit", known, fit, unit=_unit(), dispersion=fit.dispersion,
+        note=f"bound for speckle of dispersion {fit.dispersion:.2f}, as interpolated",
+    )  # fmt: skip
     grey = to_grey(clean.speckle())
     yield _bias("8 bit", clean, fit_curves(linearise(grey, RANGE_DB), clean.times_s), _unit())
     for off_db in (-WRONG_DB, WRONG_DB):
@@ -80,7 +87,7 @@ def _moving() -> tuple[Cube, Fit]:
     mask = np.zeros(loop.shape, np.bool_)
     mask[EDGE_PX:-EDGE_PX, EDGE_PX:-EDGE_PX] = True
     curve = loop.contrast[:, mask].mean(axis=1, dtype=np.float64)
-    bins = bin_times(loop.times_s, 80, kept=motion.kept, wash_in_s=wash_in(curve, loop.times_s))
+    bins = bin_times(loop.times_s, 64, kept=motion.kept, wash_in_s=wash_in(curve, loop.times_s))
     binned = bin_frames(loop.contrast, motion, mask, bins, loop.dynamic_range_db)
     rows, columns = np.nonzero(mask)
     off = scene.shift_px[motion.reference]
@@ -95,16 +102,23 @@ def estimates(fit: Fit, unit: float = 1.0) -> Mapping[str, Floats]:
     return {"PE": peak, "TTP": tp, "mTT": mean, "AUC": area, "peak": fit.t0_s + tp}
 
 
-def _efficiency(name: str, known: Cube, fit: Fit, unit: float = 1.0) -> Iterator[Row]:
+def _efficiency(
+    name: str, known: Cube, fit: Fit, *, note: str, unit: float = 1.0, dispersion: float = 1.0
+) -> Iterator[Row]:
+    """Scatter and bias against the bound of a pixel's own single-look samples.
+
+    ``dispersion`` is the samples' variance over that of single-look speckle.
+    """
     least, found = cramer_rao(known), estimates(fit, unit)
     for parameter, words in WORDS.items():
         value, truth = found[parameter], known.truth[parameter]
         off = value - truth if parameter == "peak" else np.log(value / truth)
-        ratio = off / least[parameter]
+        ratio = off / (least[parameter] * np.sqrt(dispersion))
         yield Row(
             f"{name}: {words}, sd / Cramér-Rao bound",
             f"{np.std(np.clip(ratio, -FAR, FAR)):.2f}",
-            f"bias {np.median(ratio):+.2f} bounds; {np.mean(np.abs(ratio) > FAR):.1%} beyond {FAR}",
+            f"bias {np.median(ratio):+.2f} bounds; {np.mean(np.abs(ratio) > FAR):.1%} beyond {FAR}"
+            f"; {note}",
         )
 
 

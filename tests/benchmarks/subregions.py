@@ -37,7 +37,7 @@ Labels = NDArray[np.uint8]
 LEARNT, JUDGED = 80, 24
 FIRST_LEARNT, FIRST_JUDGED = 7_300_000, 7_400_000
 SPACING = (SPACING_MM, SPACING_MM)
-SMOOTHING_PX, BINS = 1.0, 80
+SMOOTHING_PX, BINS = 1.0, 64
 """As in :class:`dicomnode.pipeline.Recipe`."""
 KINDS = 5
 

@@ -149,12 +149,6 @@ def test_a_loop_that_ends_at_the_peak_says_so(good):
     assert "wash-out recorded" in failed(assessed(loop_of(good.contrast[:40])))
 
 
-def test_the_arrival_of_a_fitted_curve_counts_before_that_of_the_curve(good):
-    curve = np.array([linearise(frame[LESION], 60.0).mean() for frame in good.contrast])
-    quality = assess(good, still(good), curve, LESION, arrival_s=0.25)
-    assert failed(quality) == ["baseline"]
-
-
 def test_few_and_slow_frames():
     times_s = np.arange(9) * 3.0
     quality = early(loop_of(speckled(bolus_power(times_s)), interval_s=3.0))

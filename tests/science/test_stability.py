@@ -11,7 +11,7 @@ from dicomnode.science.perfusion import Regions, measure_perfusion
 from dicomnode.science.sampling import Motion
 from dicomnode.science.subregions import divide, pixel_features
 from dicomnode.science.subregions.codebook import FEATURE_NAMES, KINDS, Codebook
-from dicomnode.science.subregions.stability import rand_index, stability
+from dicomnode.science.subregions.stability import BLOCK_S, draws, rand_index, stability
 
 FRAMES, SIDE = 160, 26
 SPACING = (0.3, 0.3)
@@ -134,6 +134,19 @@ def test_a_lesion_of_one_pixel_and_one_at_the_edge(clean, where):
     assert found is not None
     assert np.isfinite(found.ari)
     np.testing.assert_array_equal(np.isfinite(found.agreement), lesion)
+
+
+@pytest.mark.parametrize("gap_s", [0.0, 20.0, 590.0])
+def test_a_replicate_draws_as_many_blocks_as_hold_samples_whatever_the_gap_between_clips(gap_s):
+    clip = np.arange(80) / 2.0
+    since_s = np.concatenate([clip, 40.0 + gap_s + clip])
+    often = draws(since_s, 50)
+    first_of_block = np.unique(since_s // BLOCK_S, return_index=True)[1]
+    assert (often[:, first_of_block].sum(axis=1) == first_of_block.size).all()
+    assert (often.max(axis=1) > 1).all()
+    np.testing.assert_array_equal(often, np.repeat(often[:, first_of_block], np.diff(
+        np.append(first_of_block, since_s.size)), axis=1))  # fmt: skip
+    np.testing.assert_array_equal(often[:7], draws(since_s, 7))
 
 
 @settings(max_examples=60, deadline=None)

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
+from scipy import ndimage
 
 from dicomnode.science.curves import Binned
 from dicomnode.science.findings import UNRELIABLE
@@ -15,6 +16,7 @@ from dicomnode.science.subregions import assign, feature_covariance, pixel_featu
 from dicomnode.science.subregions.borders import redraw
 from dicomnode.science.subregions.codebook import FEATURE_NAMES, KINDS, Codebook, kind, names_for
 from dicomnode.science.subregions.learning import train_codebook
+from dicomnode.science.subregions.potts import merge_specks
 
 CENTRES = np.array(
     [
@@ -166,6 +168,31 @@ def test_specks_below_the_smallest_area_are_merged():
                    np.zeros(400, bool), (0.25, 0.25))  # fmt: skip
     assert (found[2:5, 2:5] == 3).all()
     assert (found[10:17, 10:17] == 1).all()
+
+
+def test_two_specks_side_by_side_amid_unreliable_pixels_become_one():
+    labels = np.full((6, 7), UNRELIABLE, np.uint8)
+    labels[2, 2], labels[2, 3:5] = 1, 2
+    found = merge_specks(labels, 5, 10.0)
+    assert (found[2, 2:5] == 2).all()
+    assert (found == UNRELIABLE).sum() == 39
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    labels=arrays(np.uint8, (8, 9), elements=st.sampled_from([0, 1, 2, 3, UNRELIABLE])),
+    smallest_px=st.floats(0, 20),
+)
+def test_specks_that_are_left_have_no_other_sub_region_next_to_them(labels, smallest_px):
+    found = merge_specks(labels, 3, smallest_px)
+    divided = (labels > 0) & (labels < UNRELIABLE)
+    np.testing.assert_array_equal(found[~divided], labels[~divided])
+    for number in (1, 2, 3):
+        pieces, count = ndimage.label(found == number)
+        for piece in (pieces == each for each in range(1, count + 1)):
+            beside = ndimage.binary_dilation(piece) & ~piece & divided
+            assert piece.sum() >= smallest_px or not beside.any()
+    np.testing.assert_array_equal(merge_specks(found, 3, smallest_px), found)
 
 
 def measured(gain=1.0, later_s=0.0):

@@ -71,7 +71,7 @@ class Fit:
 def fit_curves(
     power: NDArray[np.floating], times_s: Floats, *, kept: NDArray[np.bool_] | None = None,
     saturated: NDArray[np.floating] | NDArray[np.bool_] | None = None, looks: float = 1.0,
-    bins: int = 80,
+    bins: int = 64,
 ) -> Fit:  # fmt: skip
     """Bin samples in time and fit a bolus to each pixel.
 

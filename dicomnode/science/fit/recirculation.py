@@ -39,7 +39,7 @@ _CONVINCING = 10.0
 """Fall of the deviance, over the dispersion, that recirculation must bring."""
 _FEWEST_PIXELS = 5
 """Fewer curves are fitted with a lognormal: what they differ by may be chance."""
-_SIGNIFICANT = 2.0
+_SIGNIFICANT = 1.0
 """Standard errors by which another family than the lognormal must be better."""
 _COARSE_STEPS, _SEARCH_STEPS = 4, 8
 """Evaluations per pixel and candidate: each begins where the best so far ended."""

@@ -38,7 +38,6 @@ def assess(
     motion: Motion,
     lesion_curve: NDArray[np.float64],
     lesion: NDArray[np.bool_],
-    arrival_s: float | None = None,
 ) -> Quality:
     """Run every check on a measured exam.
 
@@ -51,9 +50,6 @@ def assess(
         Mean echo power of the lesion; NaN where a frame was left out.
     lesion : ndarray of bool, shape (R, C)
         On the reference frame.
-    arrival_s : float, optional
-        Arrival in the lesion on the loop's clock, by a fitted model; read off the curve where not
-        given.
 
     Returns
     -------
@@ -74,7 +70,7 @@ def assess(
     found = {
         **evidence.of_loop(loop),
         **evidence.of_motion(loop, motion),
-        **evidence.of_lesion(loop, motion, lesion_curve, lesion, arrival_s),
+        **evidence.of_lesion(loop, motion, lesion_curve, lesion),
     }
     estimate_db = evidence.speckle_range_db(loop, motion, lesion_curve, lesion)
     found["dynamic range"] = estimate_db and estimate_db / loop.dynamic_range_db

@@ -112,7 +112,6 @@ def of_lesion(
     motion: Motion,
     curve: NDArray[np.float64],
     lesion: NDArray[np.bool_],
-    arrival_s: float | None,
 ) -> Evidence:
     """Measure what the lesion's own samples and mean curve tell: saturation, arrival, wash-out."""
     times_s = loop.times_s[np.isfinite(curve)]
@@ -122,13 +121,11 @@ def of_lesion(
     smooth = ndimage.median_filter(power, size=min(3, len(power)), mode="nearest")
     smooth = ndimage.uniform_filter1d(smooth, max(1, len(power) // 30), mode="nearest")
     peak = int(np.argmax(smooth))
-    if arrival_s is None:
-        arrival_s = _onset_s(times_s, smooth, peak)
     top = _saturated_share(loop, motion, lesion, float(times_s[peak]))
     return {
         "saturation": top,
         "measurable samples": 1.0 - top,
-        "baseline": arrival_s - float(loop.times_s[0]),
+        "baseline": _onset_s(times_s, smooth, peak) - float(loop.times_s[0]),
         "wash-out recorded": float(loop.times_s[-1] - times_s[peak]),
     }
 
@@ -149,7 +146,11 @@ def speckle_range_db(
 
 
 def _onset_s(times_s: NDArray[np.float64], curve: NDArray[np.float64], peak: int) -> float:
-    """Last time before the peak at which the curve is within a tenth of its rise."""
+    """Last time before the peak at which the curve is within a tenth of its rise.
+
+    Earlier than the arrival that is reported, where the fitted model's steepest tangent leaves the
+    baseline: by then contrast has been in the lesion for about a second.
+    """
     base = float(np.percentile(curve[: peak + 1], 5))
     low = np.flatnonzero(curve[: peak + 1] <= base + 0.1 * (curve[peak] - base))
     return float(times_s[low[-1]])

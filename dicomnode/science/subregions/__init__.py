@@ -9,7 +9,6 @@ from dicomnode.science.subregions.division import (
     settle,
     unreliable,
 )
-from dicomnode.science.subregions.stability import stability
 
 __all__ = [
     "Codebook",
@@ -18,6 +17,5 @@ __all__ = [
     "feature_covariance",
     "pixel_features",
     "settle",
-    "stability",
     "unreliable",
 ]

@@ -71,7 +71,7 @@ def settle(
     mask: Mask,
     spacing_mm: tuple[float, float],
 ) -> Labels:
-    """Redraw the borders of a map by the samples of the mask's pixels; no specks are left."""
+    """Redraw the borders of a map by the samples of the mask's pixels, then merge its specks."""
     count = len(codebook.names)
     redrawn = redraw(labels, samples, mask, count, codebook.beta)
     return merge_specks(redrawn, count, _smallest_px(codebook, spacing_mm))

@@ -1,5 +1,7 @@
 """Label maps that hang together: a Potts model between neighbours, and no specks."""
 
+from typing import TypeVar
+
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
@@ -8,9 +10,9 @@ __all__ = ["chessboard", "merge_specks", "neighbours", "smooth", "softmax"]
 
 Floats = NDArray[np.float64]
 Mask = NDArray[np.bool_]
+Integer = TypeVar("Integer", bound=np.integer)
 
 _SWEEPS = 12
-_MERGES = 8
 _NEXT_TO = ndimage.generate_binary_structure(2, 1)
 
 
@@ -52,41 +54,70 @@ def smooth(unary: Floats, member: Mask, beta: float) -> NDArray[np.intp]:
 
 
 def merge_specks(labels: NDArray[np.uint8], count: int, smallest_px: float) -> NDArray[np.uint8]:
-    """Give every connected speck of the labels 1..count to the commonest of them next to it."""
+    """Give connected specks of the labels 1..count to the commonest of them next to it.
+
+    One speck at a time, small ones first, so that two specks side by side become one. What has no
+    other of these labels next to it stays, however small.
+    """
     labels = labels.copy()
-    for _ in range(_MERGES):
-        merged = labels.copy()
-        for number in range(1, count + 1):
-            for speck in _specks(labels == number, smallest_px):
-                winner = _commonest_around(labels, speck, number, count)
-                merged[speck] = winner
-        if np.array_equal(merged, labels):
-            break
-        labels = merged
+    while _merge_some(labels, count, smallest_px):
+        pass  # every merger leaves fewer pieces
     return labels
 
 
-def _specks(region: Mask, smallest_px: float) -> list[tuple[NDArray[np.intp], ...]]:
-    parts, found = ndimage.label(region, _NEXT_TO)
-    sizes = np.bincount(parts.ravel(), minlength=found + 1)
-    small = np.flatnonzero(sizes < smallest_px)
-    return [np.nonzero(parts == part) for part in small if part > 0]
+def _merge_some(labels: NDArray[np.uint8], count: int, smallest_px: float) -> bool:
+    """Merge, in place, the specks that no merger before theirs has made larger; tell if any was."""
+    pieces = _pieces(labels, count)
+    merged = False
+    for speck in _specks(pieces, smallest_px):
+        around = _around(labels, pieces, speck)
+        if (around == labels[speck][0]).any():
+            continue
+        around = around[(around > 0) & (around <= count)]
+        if around.size:
+            labels[speck] = np.bincount(around).argmax()  # the lowest of equals
+            merged = True
+    return merged
 
 
-def _commonest_around(
-    labels: NDArray[np.uint8], speck: tuple[NDArray[np.intp], ...], number: int, count: int
-) -> int:
-    """Label next to a speck most often, the lowest of equals; its own where nothing is near."""
-    around = np.concatenate(
-        [_shifted(labels, speck, step) for step in ((-1, 0), (1, 0), (0, -1), (0, 1))]
+def _pieces(labels: NDArray[np.uint8], count: int) -> NDArray[np.intp]:
+    """Connected pieces of the labels 1..count, numbered from 1; 0 elsewhere."""
+    pieces, last = np.zeros(labels.shape, np.intp), 0
+    for number in range(1, count + 1):
+        parts, found = ndimage.label(labels == number, _NEXT_TO)
+        pieces += np.where(parts > 0, parts + last, 0)
+        last += found
+    return pieces
+
+
+def _specks(pieces: NDArray[np.intp], smallest_px: float) -> list[tuple[NDArray[np.intp], ...]]:
+    """Pixels of each piece that is too small, the smallest first."""
+    sizes = np.bincount(pieces.ravel())
+    small = sizes < smallest_px
+    small[0] = False
+    pixels = np.nonzero(small[pieces])
+    piece = pieces[pixels]
+    order = np.lexsort((piece, sizes[piece]))
+    ends = 1 + np.flatnonzero(np.diff(piece[order]))
+    rows, columns = (np.split(each[order], ends) for each in pixels)
+    return [each for each in zip(rows, columns, strict=True) if each[0].size]
+
+
+def _around(
+    labels: NDArray[np.uint8], pieces: NDArray[np.intp], speck: tuple[NDArray[np.intp], ...]
+) -> NDArray[np.uint8]:
+    """Labels next to a speck, once for each side that touches it."""
+    steps = ((-1, 0), (1, 0), (0, -1), (0, 1))
+    label, piece = (
+        np.concatenate([_shifted(image, speck, step) for step in steps])
+        for image in (labels, pieces)
     )
-    around = around[(around > 0) & (around <= count) & (around != number)]
-    return int(np.bincount(around).argmax()) if around.size else number
+    return np.asarray(label[piece != pieces[speck][0]])
 
 
 def _shifted(
-    labels: NDArray[np.uint8], pixels: tuple[NDArray[np.intp], ...], step: tuple[int, int]
-) -> NDArray[np.uint8]:
+    image: NDArray[Integer], pixels: tuple[NDArray[np.intp], ...], step: tuple[int, int]
+) -> NDArray[Integer]:
     rows, columns = pixels[0] + step[0], pixels[1] + step[1]
-    inside = (rows >= 0) & (rows < labels.shape[0]) & (columns >= 0) & (columns < labels.shape[1])
-    return np.asarray(labels[rows[inside], columns[inside]])
+    inside = (rows >= 0) & (rows < image.shape[0]) & (columns >= 0) & (columns < image.shape[1])
+    return np.asarray(image[rows[inside], columns[inside]])

@@ -1,7 +1,7 @@
 """How far a sub-region map would repeat: a block bootstrap over the loop's time.
 
 The loop is cut into blocks of :data:`BLOCK_S`, about one breath, so that speckle which persists and
-motion which is left over stay together. A replicate draws as many blocks as there are, with
+motion which is left over stay together. A replicate draws as many blocks as hold samples, with
 replacement; a block drawn twice counts twice. Its fit is one step from the fit of all samples,
 
     θ* = θ + C/φ Σ_b (n_b − 1) g_b,
@@ -11,12 +11,13 @@ covariance of the fit and φ the pixel's dispersion; its map is made as the resu
 same codebook.
 """
 
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import ndimage
 
+from dicomnode.science.compiled import in_parallel
 from dicomnode.science.curves import Binned
 from dicomnode.science.findings import Stability
 from dicomnode.science.fit import LONGEST, TOLERATED, Fit, sensitivities
@@ -30,10 +31,11 @@ from dicomnode.science.subregions.division import (
     unreliable,
 )
 
-__all__ = ["BLOCK_S", "REPLICATES", "rand_index", "stability"]
+__all__ = ["BLOCK_S", "REPLICATES", "draws", "rand_index", "stability"]
 
 Floats = NDArray[np.float64]
 Labels = NDArray[np.uint8]
+Mask = NDArray[np.bool_]
 
 BLOCK_S = 4.0
 """Length of a block."""
@@ -42,6 +44,10 @@ REPLICATES = 7
 _SEED = 20
 _TISSUE_PIXELS = 300
 """Of reference tissue, which every replicate measures again, so many pixels are enough."""
+_AT_ONCE = 2
+"""Replicates in memory at a time: some 2 kB for each pixel of the lesion."""
+_TOGETHER = 512
+"""Pixels whose slopes are in memory at a time."""
 
 
 def stability(
@@ -76,12 +82,13 @@ def stability(
     divided = (labels > 0) & (labels <= len(codebook.names))
     if not divided.any():
         return None
-    same = np.zeros(labels.shape)
-    scores = []
-    for found in _maps(perfusion, codebook, spacing_mm, replicates):
-        same += found == labels
-        scores.append(rand_index(labels[divided], found[divided]))
-    agreement = np.where(lesion, same / replicates, np.nan).astype(np.float32)
+    box = _around(lesion)
+    here, inside = labels[box], divided[box]
+    maps = _maps(perfusion, codebook, spacing_mm, replicates)
+    agreement = np.full(labels.shape, np.nan, np.float32)
+    agreement[box] = np.mean([found == here for found in maps], axis=0)
+    agreement[~lesion] = np.nan
+    scores = [rand_index(here[inside], found[inside]) for found in maps]
     return Stability(ari=float(np.median(scores)), replicates=replicates, agreement=agreement)
 
 
@@ -101,62 +108,88 @@ def rand_index(one: Labels, other: Labels) -> float:
     return (together - expected) / (most - expected) if most != expected else 1.0
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
-class _Steps:
-    """What every time block says about every pixel: steps (B, N, 5) of the parameters."""
-
-    fit: Fit
-    by_block: Floats
-
-    def drawn(self, often: Floats) -> dict[str, Floats]:
-        """Kinetic parameters of the replicate in which block b counts ``often[b]`` times."""
-        step = np.clip(np.tensordot(often - 1, self.by_block, axes=1), -LONGEST, LONGEST)
-        return evaluate(_moved(self.fit, step))
-
-
 def _maps(
     perfusion: Perfusion, codebook: Codebook, spacing_mm: tuple[float, float], replicates: int
-) -> Iterator[Labels]:
+) -> list[Labels]:
+    """Map of every replicate, within the lesion's box."""
     lesion, tissue = perfusion.regions.lesion, perfusion.regions.tissue
     chosen = np.flatnonzero(lesion[perfusion.fitted])
     reference = np.flatnonzero(tissue[perfusion.fitted])
     reference = reference[:: -(-reference.size // _TISSUE_PIXELS)]
-    size, start_s = chosen.size, float(perfusion.loop.times_s[0])
-    steps = _steps(perfusion, np.concatenate([chosen, reference]), start_s)
-    poor = unreliable(codebook, perfusion.fit)[chosen]
+    pixels, size = np.concatenate([chosen, reference]), chosen.size
+    often = draws(perfusion.bins.times_s - perfusion.loop.times_s[0], replicates)
+    steps = _steps(perfusion, pixels, often)
+    fit = _of(perfusion.fit, pixels)
+    poor = unreliable(codebook, fit)[:size]
     samples = perfusion.unsmoothed(lesion)
-    block = _blocks(samples.times_s, start_s)
-    rng = np.random.default_rng(_SEED)
-    count = len(steps.by_block)
-    for _ in range(replicates):
-        often = np.bincount(rng.integers(count, size=count), minlength=count).astype(np.float64)
-        parameters = steps.drawn(often)
+    inside = lesion[_around(lesion)]
+
+    def again(number: int) -> Labels:
+        parameters = evaluate(_moved(fit, steps[number]))
         features = pixel_features(
             {name: values[:size] for name, values in parameters.items()},
             {name: values[size:] for name, values in parameters.items()},
         )
-        found = assign(codebook, features, None, lesion, poor, spacing_mm)
-        weighted = samples.weighted(often[np.minimum(block, count - 1)])
-        yield settle(found, weighted, codebook, lesion, spacing_mm)
+        found = assign(codebook, features, None, inside, poor, spacing_mm)
+        return settle(found, _drawn(samples, often[number]), codebook, inside, spacing_mm)
+
+    numbers = range(replicates)
+    batches = (numbers[first : first + _AT_ONCE] for first in numbers[::_AT_ONCE])
+    return [found for batch in batches for found in in_parallel(again, batch)]
 
 
-def _blocks(times_s: Floats, start_s: float) -> NDArray[np.int64]:
-    return np.asarray((times_s - start_s) // BLOCK_S, np.int64)
+def _around(lesion: Mask) -> tuple[slice, slice]:
+    """Box of a lesion; it begins at even indices, where the chessboard is that of the image."""
+    rows, columns = ndimage.find_objects(lesion.astype(np.uint8))[0]
+    return (
+        slice(rows.start - rows.start % 2, rows.stop),
+        slice(columns.start - columns.start % 2, columns.stop),
+    )
 
 
-def _steps(perfusion: Perfusion, pixels: NDArray[np.intp], start_s: float) -> _Steps:
-    """Step of each block from its slope of the log likelihood, for some of the fitted pixels."""
-    fit = _of(perfusion.fit, pixels)
-    inside = np.zeros(perfusion.fit.qof.size, np.bool_)
-    inside[pixels] = True
-    order = np.argsort(np.argsort(pixels))
-    binned = perfusion.binned.of(inside)
-    slopes = _slopes(fit, binned, order)
-    block = _blocks(binned.times_s, start_s)
-    by_block = np.zeros((int(block.max()) + 1, *slopes.shape[1:]))
-    np.add.at(by_block, block, slopes)
-    spread = fit.covariance * (fit.qof / fit.dispersion)[:, None, None]
-    return _Steps(fit=fit, by_block=np.einsum("bni,nij->bnj", by_block, spread))
+def draws(since_s: Floats, replicates: int) -> Floats:
+    """How often each replicate draws the block that each bin lies in.
+
+    Parameters
+    ----------
+    since_s : ndarray of float64, shape (K,)
+        Times of the bins since the start of the loop. Only blocks that hold a bin are drawn: there
+        are none in the gap between two clips.
+    replicates : int
+
+    Returns
+    -------
+    ndarray of float64, shape (replicates, K)
+        The same whenever it is called.
+    """
+    found, block = np.unique(since_s // BLOCK_S, return_inverse=True)
+    drawn = np.random.default_rng(_SEED).integers(found.size, size=(replicates, found.size))
+    often = np.stack([np.bincount(each, minlength=found.size) for each in drawn])
+    return often[:, block].astype(np.float64)
+
+
+def _drawn(samples: Binned, often: Floats) -> Binned:
+    """Samples of a replicate, without the bins that it did not draw."""
+    there = often > 0
+    held = Binned(
+        times_s=samples.times_s[there], total=samples.total[there], count=samples.count[there]
+    )
+    return held.weighted(often[there])
+
+
+def _steps(perfusion: Perfusion, pixels: NDArray[np.intp], often: Floats) -> Floats:
+    """Step (replicates, N, 5) of some of the fitted pixels, in ln PE, ln tp, ln s, t0, ln B."""
+    steps = np.empty((len(often), pixels.size, 5))
+
+    def take(first: int) -> None:
+        some = slice(first, first + _TOGETHER)
+        fit = _of(perfusion.fit, pixels[some])
+        drawn = np.tensordot(often - 1, _slopes(fit, perfusion.binned, pixels[some]), axes=1)
+        spread = fit.covariance * (fit.qof / fit.dispersion)[:, None, None]
+        steps[:, some] = np.einsum("rni,nij->rnj", drawn, spread)
+
+    in_parallel(take, range(0, pixels.size, _TOGETHER))
+    return np.clip(steps, -LONGEST, LONGEST, out=steps)
 
 
 def _of(fit: Fit, pixels: NDArray[np.intp]) -> Fit:
@@ -181,10 +214,11 @@ def _moved(fit: Fit, step: Floats) -> Fit:
     )
 
 
-def _slopes(fit: Fit, binned: Binned, order: NDArray[np.intp]) -> Floats:
-    """Slope (K, N, 5) of each bin's log likelihood; pixel n's samples are in column order[n]."""
-    total = binned.total[:, order]
-    count = binned.count if binned.count.shape[1] == 1 else binned.count[:, order]
+def _slopes(fit: Fit, binned: Binned, pixels: NDArray[np.intp]) -> Floats:
+    """Slope (K, N, 5) of each bin's log likelihood, the fit's N pixels being these of the bins."""
+    total = binned.total[:, pixels]
+    count = binned.count if binned.count.shape[1] == 1 else binned.count[:, pixels]
     model, slopes = sensitivities(fit, binned.times_s)
     lifted = model + TOLERATED * np.exp(fit.log_pe) + 1e-30
-    return np.asarray(slopes * ((total - count * model) / lifted**2)[:, :, None])
+    slopes *= ((total - count * model) / lifted**2)[:, :, None]
+    return slopes
