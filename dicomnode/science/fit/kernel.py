@@ -175,34 +175,39 @@ def climb_compiled(  # type: ignore[no-untyped-def]
     sums, tried_sums = np.empty(_SUMS), np.empty(_SUMS)
     step, tried, factor = np.empty(SIZE), np.empty(SIZE), np.empty((SIZE, SIZE))
     for n in range(theta.shape[0]):
-        row = count[min(n, count.shape[0] - 1)]
+        # views are made once for a pixel: each counts as a reference, which takes time
+        point, samples, row = theta[n], total[n], count[min(n, count.shape[0] - 1)]
+        lifted = lift[n]
         tolerated = slack * (row.sum() + 1.0)
-        _share(theta[n], coefficients, around, shared)
-        _accumulate(times, again, total[n], row, shared, lift[n], sums)
-        objective = _with_prior(theta[n], centre, precision, sums)
-        damping, used[n] = start, 1
-        while used[n] < steps:
+        _share(point, coefficients, around, shared)
+        _accumulate(times, again, samples, row, shared, lifted, sums)
+        objective = _with_prior(point, centre, precision, sums)
+        damping, evaluations = start, 1
+        while evaluations < steps:
             foretold = _solve(sums, precision, damping, factor, step)
             for i in range(SIZE):
                 move = min(max(step[i], -longest[i]), longest[i])
-                tried[i] = min(max(theta[n, i] + move, lower[i]), upper[i])
+                tried[i] = min(max(point[i] + move, lower[i]), upper[i])
             if foretold < enough and damping <= start:
-                theta[n] = tried
+                for i in range(SIZE):
+                    point[i] = tried[i]
                 break
             _share(tried, coefficients, around, shared)
-            _accumulate(times, again, total[n], row, shared, lift[n], tried_sums)
+            _accumulate(times, again, samples, row, shared, lifted, tried_sums)
             candidate = _with_prior(tried, centre, precision, tried_sums)
-            used[n] += 1
+            evaluations += 1
             if candidate <= objective + tolerated:
-                theta[n] = tried
+                for i in range(SIZE):
+                    point[i] = tried[i]
+                for i in range(_SUMS):
+                    sums[i] = tried_sums[i]
                 objective = candidate
-                sums, tried_sums = tried_sums, sums
                 damping *= down
             else:
                 damping *= up
                 if damping > most:
                     break
-        objectives[n] = objective
+        used[n], objectives[n] = evaluations, objective
         _unfold(sums, information[n])
 
 

@@ -191,7 +191,7 @@ def _lognormal(start: Floats, problem: Problem, samples: Samples, few: slice) ->
             for fraction, delay_s, spread_s in _BEGINNINGS
         ],
     )
-    without = float(plain.pixels[few].sum())
+    without = float(plain.pixels[few].sum()) - _CONVINCING / 2
     better = sorted(
         (tried for tried in began if tried.objective < without), key=lambda tried: tried.objective
     )
