@@ -62,64 +62,67 @@ def add_frames(
 def _add_frames(  # type: ignore[no-untyped-def]  # compiled: numba infers the types
     frames, which, corners, parts, scale, limit, out
 ):
-    """As :func:`add_frames`, row by row: what is added to stays in the cache."""
+    """As :func:`add_frames`, row by row: what is added to stays in the cache.
+
+    Rows are named by their numbers, not handed on as views: a view costs as much as a hundred
+    samples. Unsigned numbers spare the question whether they count from the end.
+    """
     height, width = out.shape
     above = np.empty((which.size, width + 1), np.float32)
     below = np.empty((which.size, width + 1), np.float32)
     last, brightest = frames.shape[1] - 1, 0
     for n in range(which.size):
-        row = frames[which[n], min(max(corners[n, 0], 0), last)]
-        brightest = max(brightest, _convert(row, corners[n, 1], scale, limit, above[n]))
+        row = min(max(corners[n, 0], 0), last)
+        level = _convert(frames, which[n], row, corners[n, 1], scale, limit, above, n)
+        brightest = max(brightest, level)
     for r in range(height):
         for n in range(which.size):
-            row = frames[which[n], min(max(corners[n, 0] + r + 1, 0), last)]
-            brightest = max(brightest, _convert(row, corners[n, 1], scale, limit, below[n]))
-            _mix_rows(above[n], below[n], parts[n, 0], parts[n, 1], out[r])
+            row = min(max(corners[n, 0] + r + 1, 0), last)
+            level = _convert(frames, which[n], row, corners[n, 1], scale, limit, below, n)
+            brightest = max(brightest, level)
+            _mix_rows(above, below, n, parts[n, 0], parts[n, 1], out, r)
         above, below = below, above
     return brightest
 
 
 @vectorised
-def _mix_rows(above, below, down, along, line):  # type: ignore[no-untyped-def]
-    """Add the bilinear mixture of two rows to ``line``."""
+def _mix_rows(above, below, n, down, along, out, r):  # type: ignore[no-untyped-def]
+    """Add the bilinear mixture of two rows to row ``r``."""
     up, before = np.float32(1) - down, np.float32(1) - along
     w00, w01, w10, w11 = up * before, up * along, down * before, down * along
-    for c in range(line.size):
-        line[c] += w00 * above[c] + w01 * above[c + 1] + w10 * below[c] + w11 * below[c + 1]
+    one, n, r = np.uint64(1), np.uint64(n), np.uint64(r)
+    for k in range(out.shape[1]):
+        c = np.uint64(k)
+        out[r, c] += (
+            w00 * above[n, c]
+            + w01 * above[n, c + one]
+            + w10 * below[n, c]
+            + w11 * below[n, c + one]
+        )
 
 
 @vectorised
-def _convert(source, left, scale, limit, out):  # type: ignore[no-untyped-def]
+def _convert(frames, t, r, left, scale, limit, out, n):  # type: ignore[no-untyped-def]
     """Write a row's echo power, or which of its samples reach ``limit``; return the brightest."""
-    first, end = min(max(-left, 0), out.size - 1), max(min(source.size - left, out.size), 1)
-    begin = min(max(left, 0), source.size - 1)
-    inner = source[begin : begin + end - first]
+    size, width = frames.shape[2], out.shape[1]
+    first, end = min(max(-left, 0), width - 1), max(min(size - left, width), 1)
+    begin = np.uint64(min(max(left, 0), size - 1))
+    t, r, n, start = np.uint64(t), np.uint64(r), np.uint64(n), np.uint64(first)
+    brightest = np.int32(0)
     if limit > 0:
-        brightest = _reaching(inner, limit, out[first:end])
+        for k in range(end - first):
+            level = np.int32(frames[t, r, begin + np.uint64(k)])
+            brightest = max(brightest, level)
+            out[n, start + np.uint64(k)] = np.float32(level >= limit)
     else:
-        brightest = _powers(inner, scale, out[first:end])
+        for k in range(end - first):
+            level = np.int32(frames[t, r, begin + np.uint64(k)])
+            brightest = max(brightest, level)
+            out[n, start + np.uint64(k)] = exp32(np.float32(level) * scale)
     for c in range(first):
-        out[c] = out[first]
-    for c in range(end, out.size):
-        out[c] = out[end - 1]
-    return brightest
-
-
-@vectorised
-def _powers(grey, scale, out):  # type: ignore[no-untyped-def]
-    brightest = np.int32(0)
-    for c in range(grey.size):
-        brightest = max(brightest, np.int32(grey[c]))
-        out[c] = exp32(np.float32(grey[c]) * scale)
-    return brightest
-
-
-@vectorised
-def _reaching(grey, limit, out):  # type: ignore[no-untyped-def]
-    brightest = np.int32(0)
-    for c in range(grey.size):
-        brightest = max(brightest, np.int32(grey[c]))
-        out[c] = np.float32(grey[c] >= limit)
+        out[n, c] = out[n, first]
+    for c in range(end, width):
+        out[n, c] = out[n, end - 1]
     return brightest
 
 
