@@ -67,8 +67,8 @@ class Binned:
     total: NDArray[np.floating]
     count: NDArray[np.floating]
 
-    def of(self, pixels: NDArray[np.bool_]) -> "Binned":
-        """The same of some of the pixels (N,)."""
+    def of(self, pixels: NDArray[np.bool_] | NDArray[np.integer] | slice) -> "Binned":
+        """The same of some of the pixels: a mask (N,), their numbers in any order, or a run."""
         count = self.count if self.count.shape[1] == 1 else self.count[:, pixels]
         return Binned(times_s=self.times_s, total=self.total[:, pixels], count=count)
 

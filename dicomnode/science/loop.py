@@ -6,7 +6,13 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from dicomnode.science.sampling import SATURATED_GREY, Motion, align, align_whole
+from dicomnode.science.sampling import (
+    SATURATED_GREY,
+    Motion,
+    align,
+    align_whole,
+    nepers_per_grey,
+)
 
 __all__ = [
     "SATURATED_GREY",
@@ -129,9 +135,7 @@ def linearise(grey: NDArray[np.uint8], dynamic_range_db: float) -> NDArray[np.fl
     """
     if grey.dtype != np.uint8:
         raise ValueError(f"grey: expected uint8 grey levels, got {grey.dtype}")
-    if not 0 < dynamic_range_db <= 200:
-        raise ValueError(f"dynamic_range_db: expected 0 to 200 dB, got {dynamic_range_db}")
-    table = 10.0 ** (dynamic_range_db * np.arange(256) / 2550.0)
+    table = np.exp(nepers_per_grey(dynamic_range_db) * np.arange(256))
     return np.take(table.astype(np.float32), grey)
 
 

@@ -6,12 +6,21 @@ from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import ndimage
 
 from dicomnode.science.compiled import in_parallel
 from dicomnode.science.curves import Binned, Bins, smooth_masked
 from dicomnode.science.interpolation import add_frames, mix, split, sums_by_label
 
-__all__ = ["SATURATED_GREY", "Motion", "align", "align_whole", "bin_frames", "mean_power"]
+__all__ = [
+    "SATURATED_GREY",
+    "Motion",
+    "align",
+    "align_whole",
+    "bin_frames",
+    "mean_power",
+    "nepers_per_grey",
+]
 
 SATURATED_GREY = 254
 """From this grey level on, a sample says "at least": JPEG may turn 255 into 254."""
@@ -19,11 +28,11 @@ SATURATED_GREY = 254
 _FRAMES_TOGETHER = 16
 
 
-def _nepers_per_grey(dynamic_range_db: float) -> np.float32:
-    """Natural logarithm of echo power per grey level."""
+def nepers_per_grey(dynamic_range_db: float) -> float:
+    """Natural logarithm of echo power per grey level; 255 levels span the range."""
     if not 0 < dynamic_range_db <= 200:
         raise ValueError(f"dynamic_range_db: expected 0 to 200 dB, got {dynamic_range_db}")
-    return np.float32(dynamic_range_db * np.log(10) / 2550)
+    return float(dynamic_range_db * np.log(10) / 2550)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -131,7 +140,7 @@ def bin_frames(
     _check(frames, motion, mask)
     box = _box(mask)
     inside = mask[box]
-    scale = _nepers_per_grey(dynamic_range_db)
+    scale = np.float32(nepers_per_grey(dynamic_range_db))
     counts = bins.counts.astype(np.float32)[:, None]
     total, brightest = _binned(frames, motion, bins, box, scale, 0)
     smooth = _smoother(inside, smoothing_px)
@@ -168,7 +177,7 @@ def mean_power(
     sizes = np.bincount(inside.ravel(), minlength=int(labels.max()) + 1)
     sums = np.zeros((len(frames), len(sizes)))
     corners, parts = _places(motion, box)
-    scale = _nepers_per_grey(dynamic_range_db)
+    scale = np.float32(nepers_per_grey(dynamic_range_db))
 
     def add(first: int) -> None:
         image = np.empty(inside.shape, np.float32)
@@ -196,8 +205,8 @@ def _check(frames: NDArray[np.uint8], motion: Motion, mask: NDArray[np.bool_]) -
 
 def _box(mask: NDArray[np.bool_]) -> tuple[slice, slice]:
     """Smallest rectangle around a mask."""
-    rows, columns = (np.flatnonzero(mask.any(axis=axis)) for axis in (1, 0))
-    return slice(int(rows[0]), int(rows[-1]) + 1), slice(int(columns[0]), int(columns[-1]) + 1)
+    rows, columns = ndimage.find_objects(mask.astype(np.uint8))[0]
+    return rows, columns
 
 
 def _places(

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.cluster import KMeans
+from sklearn.metrics import adjusted_rand_score
 from sklearn.preprocessing import StandardScaler
 
 from dicomnode.science.curves import bin_power, bin_times, wash_in
@@ -25,7 +26,7 @@ from dicomnode.science.subregions import (
     unreliable,
 )
 from dicomnode.science.subregions.codebook import Codebook
-from dicomnode.science.subregions.stability import rand_index, stability
+from dicomnode.science.subregions.stability import stability
 from dicomnode.training.codebook import WRONG_RANGE_DB, Lesson, learnt, lesson, together
 from tests.benchmarks.phantom import RANGE_DB, SPACING_MM, Phantom, phantom
 from tests.benchmarks.row import Row
@@ -70,8 +71,8 @@ class Patient:
     def scores(self, first: Labels, repeat: Labels) -> Scores:
         inside = self.lesion
         return Scores(
-            truth=rand_index(self.phantom.truth[inside], first[inside]),
-            repeat=rand_index(first[inside], repeat[inside]),
+            truth=adjusted_rand_score(self.phantom.truth[inside], first[inside]),
+            repeat=adjusted_rand_score(first[inside], repeat[inside]),
             accuracy=self.accuracy(first),
         )
 

@@ -1,8 +1,5 @@
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
-from sklearn.metrics import adjusted_rand_score
 
 from dicomnode.science.findings import UNRELIABLE
 from dicomnode.science.kinetics import lognormal
@@ -11,7 +8,7 @@ from dicomnode.science.perfusion import Regions, measure_perfusion
 from dicomnode.science.sampling import Motion
 from dicomnode.science.subregions import divide, pixel_features
 from dicomnode.science.subregions.codebook import FEATURE_NAMES, KINDS, Codebook
-from dicomnode.science.subregions.stability import BLOCK_S, draws, rand_index, stability
+from dicomnode.science.subregions.stability import BLOCK_S, draws, stability
 
 FRAMES, SIDE = 160, 26
 SPACING = (0.3, 0.3)
@@ -147,12 +144,3 @@ def test_a_replicate_draws_as_many_blocks_as_hold_samples_whatever_the_gap_betwe
     np.testing.assert_array_equal(often, np.repeat(often[:, first_of_block], np.diff(
         np.append(first_of_block, since_s.size)), axis=1))  # fmt: skip
     np.testing.assert_array_equal(often[:7], draws(since_s, 7))
-
-
-@settings(max_examples=60, deadline=None)
-@given(
-    pairs=st.lists(st.tuples(st.integers(0, 4), st.integers(0, 4)), min_size=1, max_size=60),
-)
-def test_rand_index_is_that_of_scikit_learn(pairs):
-    one, other = (np.array(each, np.uint8) for each in zip(*pairs, strict=True))
-    assert rand_index(one, other) == pytest.approx(adjusted_rand_score(one, other), abs=1e-12)

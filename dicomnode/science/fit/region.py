@@ -139,9 +139,9 @@ class Region:
 
     def _begin(self, which: NDArray[np.int64] | slice) -> tuple[Samples, Floats]:
         """Samples of some pixels, padded, and where their fit begins."""
-        total = self._padded(self._binned.total[:, which], self._looks / self._level)
-        count = self._binned.count
-        count = self._padded(count if count.shape[1] == 1 else count[:, which], self._looks)
+        binned = self._binned.of(which)
+        total = self._padded(binned.total, self._looks / self._level)
+        count = self._padded(binned.count, self._looks)
         start = self._dictionary.start(total[:, : self._bins], count[:, : self._bins])
         lift = np.asarray(TOLERATED * np.exp(start[:, 0]), np.float32)
         return Samples(total=total, count=count, lift=lift), start

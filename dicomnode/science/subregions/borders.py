@@ -104,11 +104,10 @@ def _samples(
     box: tuple[slice, slice],
 ) -> _Samples:
     member = mask & np.isin(labels, numbers)
-    chosen = member[mask]
-    total = np.ascontiguousarray(binned.total[:, chosen].T, np.float32)
+    chosen = binned.of(member[mask])
+    total = np.ascontiguousarray(chosen.total.T, np.float32)
     total /= max(float(total.mean()), 1e-30)
-    count = binned.count if binned.count.shape[1] == 1 else binned.count[:, chosen]
-    return _Samples(member=member[box], total=total, count=np.asarray(count.T, np.float32))
+    return _Samples(member=member[box], total=total, count=np.asarray(chosen.count.T, np.float32))
 
 
 def _redrawn(

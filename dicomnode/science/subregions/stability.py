@@ -16,6 +16,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
+from sklearn.metrics import adjusted_rand_score
 
 from dicomnode.science.compiled import in_parallel
 from dicomnode.science.curves import Binned
@@ -31,7 +32,7 @@ from dicomnode.science.subregions.division import (
     unreliable,
 )
 
-__all__ = ["BLOCK_S", "REPLICATES", "draws", "rand_index", "stability"]
+__all__ = ["BLOCK_S", "REPLICATES", "draws", "stability"]
 
 Floats = NDArray[np.float64]
 Labels = NDArray[np.uint8]
@@ -88,24 +89,8 @@ def stability(
     agreement = np.full(labels.shape, np.nan, np.float32)
     agreement[box] = np.mean([found == here for found in maps], axis=0)
     agreement[~lesion] = np.nan
-    scores = [rand_index(here[inside], found[inside]) for found in maps]
+    scores = [adjusted_rand_score(here[inside], found[inside]) for found in maps]
     return Stability(ari=float(np.median(scores)), replicates=replicates, agreement=agreement)
-
-
-def rand_index(one: Labels, other: Labels) -> float:
-    """Adjusted Rand index of two labellings of the same pixels; 1 where both are of one piece.
-
-    Hubert and Arabie 1985, doi:10.1007/BF01908075.
-    """
-    counts = np.zeros((256, 256))
-    np.add.at(counts, (one.ravel(), other.ravel()), 1)
-    rows, columns = counts.sum(axis=1), counts.sum(axis=0)
-    together, in_one, in_other, pairs = (
-        float((each * (each - 1)).sum()) / 2 for each in (counts, rows, columns, counts.sum())
-    )
-    expected = in_one * in_other / max(pairs, 1.0)
-    most = (in_one + in_other) / 2
-    return (together - expected) / (most - expected) if most != expected else 1.0
 
 
 def _maps(
@@ -184,7 +169,8 @@ def _steps(perfusion: Perfusion, pixels: NDArray[np.intp], often: Floats) -> Flo
     def take(first: int) -> None:
         some = slice(first, first + _TOGETHER)
         fit = _of(perfusion.fit, pixels[some])
-        drawn = np.tensordot(often - 1, _slopes(fit, perfusion.binned, pixels[some]), axes=1)
+        slopes = _slopes(fit, perfusion.binned.of(pixels[some]))
+        drawn = np.tensordot(often - 1, slopes, axes=1)
         spread = fit.covariance * (fit.qof / fit.dispersion)[:, None, None]
         steps[:, some] = np.einsum("rni,nij->rnj", drawn, spread)
 
@@ -214,11 +200,9 @@ def _moved(fit: Fit, step: Floats) -> Fit:
     )
 
 
-def _slopes(fit: Fit, binned: Binned, pixels: NDArray[np.intp]) -> Floats:
-    """Slope (K, N, 5) of each bin's log likelihood, the fit's N pixels being these of the bins."""
-    total = binned.total[:, pixels]
-    count = binned.count if binned.count.shape[1] == 1 else binned.count[:, pixels]
+def _slopes(fit: Fit, binned: Binned) -> Floats:
+    """Slope (K, N, 5) of each bin's log likelihood for each of the fit's pixels."""
     model, slopes = sensitivities(fit, binned.times_s)
     lifted = model + TOLERATED * np.exp(fit.log_pe) + 1e-30
-    slopes *= ((total - count * model) / lifted**2)[:, :, None]
+    slopes *= ((binned.total - binned.count * model) / lifted**2)[:, :, None]
     return slopes
