@@ -6,6 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter, gaussian_filter1d
 
+from dicomnode.science.compiled import in_parallel
+
 __all__ = [
     "Binned",
     "Bins",
@@ -21,6 +23,8 @@ Floats = NDArray[np.float64]
 _WASH_IN_DENSITY = 3.0
 """Bins per frame during wash-in against elsewhere."""
 _MOST_POWER = 1e30
+_PARTS = 8
+"""Tasks that a pass over all samples is divided into."""
 _GAP = 3.0
 """A step of this many median frame intervals is a gap that no bin may bridge."""
 _SMOOTHING_FRAMES = 60
@@ -72,10 +76,23 @@ class Binned:
         count = self.count if self.count.shape[1] == 1 else self.count[:, pixels]
         return Binned(times_s=self.times_s, total=self.total[:, pixels], count=count)
 
+    def mean(self) -> "Binned":
+        """The mean of all pixels, as one pixel's samples."""
+        total, count = (
+            np.concatenate(in_parallel(_mean, np.array_split(each, _PARTS)), dtype=np.float64)
+            for each in (self.total, self.count)
+        )
+        return Binned(times_s=self.times_s, total=total, count=count)
+
     def weighted(self, weights: Floats) -> "Binned":
         """The same with each bin (K,) counted so many times."""
         column = np.asarray(weights, np.float32)[:, None]
         return Binned(times_s=self.times_s, total=self.total * column, count=self.count * column)
+
+
+def _mean(bins: NDArray[np.floating]) -> NDArray[np.floating]:
+    """Mean of the pixels of some bins, as a column."""
+    return np.asarray(bins.mean(axis=1, keepdims=True))
 
 
 def wash_in(curve: Floats, times_s: Floats) -> tuple[float, float]:

@@ -162,6 +162,12 @@ def describe_curves(
 
 
 def _fitted(perfusion: Perfusion, powers: Floats) -> tuple[Fit, Floats]:
-    """The model fitted to each column of ``powers`` (T, N), and its values at the same times."""
-    fit = fit_curves(powers, perfusion.loop.times_s, kept=perfusion.motion.kept, looks=_MEAN_LOOKS)
+    """The model fitted to each column of ``powers`` (T, N), and its values at the same times.
+
+    Of the pixels' family and recirculation: a few mean curves cannot choose their own.
+    """
+    fit = fit_curves(
+        powers, perfusion.loop.times_s, kept=perfusion.motion.kept, looks=_MEAN_LOOKS,
+        like=perfusion.fit,
+    )  # fmt: skip
     return fit, predict(fit, perfusion.loop.times_s)

@@ -6,21 +6,18 @@ from numpy.typing import NDArray
 from dicomnode.science.compiled import AVAILABLE, compiled, vectorised
 from dicomnode.science.elementary import exp32
 
-__all__ = ["add_frames", "mix", "split", "sums_by_label"]
+__all__ = ["add_bright", "add_power", "mix", "split", "sums_by_label"]
 
 
-def add_frames(
+def add_power(
     frames: NDArray[np.uint8],
     which: NDArray[np.int64],
     corners: NDArray[np.int64],
     parts: NDArray[np.float32],
     scale: np.float32,
-    limit: int,
     out: NDArray[np.float32],
-) -> int:
-    """Add samples of some frames, each interpolated where its corner and part put it.
-
-    A sample is its echo power, or whether it reaches ``limit`` if that is not 0.
+) -> NDArray[np.uint8]:
+    """Add echo power of some frames, each interpolated where its corner and part put it.
 
     Parameters
     ----------
@@ -32,98 +29,175 @@ def add_frames(
         Row and column of the first sample: whole pixels, and the rest, 0 to 1.
     scale : float32
         Natural logarithm of echo power per grey level.
-    limit : int
-        Grey level, or 0.
     out : ndarray of float32, shape (h, w)
         What is added to.
 
     Returns
     -------
-    int
-        The brightest grey level that a sample was made of.
+    ndarray of uint8, shape (n, h + 1)
+        The brightest grey level of each row of pixels that samples were made of.
     """
-    if AVAILABLE:
-        return int(_add_frames(frames, which, corners, parts, scale, limit, out))
-    brightest = 0
-    for t, corner, part in zip(which, corners, parts, strict=True):
+    brightest = np.zeros((len(which), len(out) + 1), np.uint8)
+    add = _add_compiled if AVAILABLE else _add_numpy
+    add(frames, which, corners, parts, scale, 0, brightest, out)
+    return brightest
+
+
+def add_bright(
+    frames: NDArray[np.uint8],
+    which: NDArray[np.int64],
+    corners: NDArray[np.int64],
+    parts: NDArray[np.float32],
+    limit: int,
+    brightest: NDArray[np.uint8],
+    out: NDArray[np.float32],
+) -> None:
+    """Add 1 for every sample whose grey level is ``limit`` or more, interpolated likewise.
+
+    Parameters
+    ----------
+    frames, which, corners, parts, out
+        As in :func:`add_power`.
+    limit : int
+        Grey level above 0.
+    brightest : ndarray of uint8, shape (n, h + 1)
+        What :func:`add_power` returned for the same: most rows have no such pixel, and are not
+        looked at.
+    """
+    add = _add_compiled if AVAILABLE else _add_numpy
+    add(frames, which, corners, parts, np.float32(0), limit, brightest, out)
+
+
+def _add_numpy(
+    frames: NDArray[np.uint8], which: NDArray[np.int64], corners: NDArray[np.int64],
+    parts: NDArray[np.float32], scale: np.float32, limit: int, brightest: NDArray[np.uint8],
+    out: NDArray[np.float32],
+) -> None:  # fmt: skip
+    """As :func:`add_power` without a limit, else as :func:`add_bright`."""
+    for t, corner, part, levels in zip(which, corners, parts, brightest, strict=True):
         rows, columns = (
             np.clip(np.arange(size + 1) + first, 0, most - 1)
             for size, first, most in zip(out.shape, corner, frames.shape[1:], strict=True)
         )
         box = frames[t][rows][:, columns]
-        brightest = max(brightest, int(box.max()))
+        levels[:] = box.max(axis=1)
         values = np.asarray(box >= limit if limit else np.exp(box * scale), np.float32)
         mixed = mix(values[:-1], values[1:], part[0])
         out += mix(mixed[:, :-1], mixed[:, 1:], part[1])
-    return brightest
 
 
 @vectorised
-def _add_frames(  # type: ignore[no-untyped-def]  # compiled: numba infers the types
-    frames, which, corners, parts, scale, limit, out
+def _add_compiled(  # type: ignore[no-untyped-def]  # compiled: numba infers the types
+    frames, which, corners, parts, scale, limit, brightest, out
 ):
-    """As :func:`add_frames`, row by row: what is added to stays in the cache.
+    """As :func:`_add_numpy`, row by row of each frame: the two rows that are mixed stay at hand.
 
     Rows are named by their numbers, not handed on as views: a view costs as much as a hundred
     samples. Unsigned numbers spare the question whether they count from the end.
     """
     height, width = out.shape
-    above = np.empty((which.size, width + 1), np.float32)
-    below = np.empty((which.size, width + 1), np.float32)
-    last, brightest = frames.shape[1] - 1, 0
+    rows = np.empty((2, width + 1), np.float32)
+    last = frames.shape[1] - 1
     for n in range(which.size):
-        row = min(max(corners[n, 0], 0), last)
-        level = _convert(frames, which[n], row, corners[n, 1], scale, limit, above, n)
+        if limit == 0 and parts[n, 0] == 0 and parts[n, 1] == 0:
+            _add_whole(frames, which[n], corners[n, 0], corners[n, 1], scale, brightest, n, out)
+            continue
+        before = 0
+        for r in range(height + 1):
+            row, left, here = min(max(corners[n, 0] + r, 0), last), corners[n, 1], r % 2
+            if limit == 0:
+                brightest[n, r] = _brightest(frames, which[n], row, left, width)
+            level = int(brightest[n, r])
+            if level >= limit:
+                _convert(frames, which[n], row, left, scale, limit, rows, here)
+            if r > 0 and max(level, before) >= limit:
+                if level < limit:
+                    rows[here] = 0
+                if before < limit:
+                    rows[1 - here] = 0
+                _mix_rows(rows, 1 - here, here, parts[n, 0], parts[n, 1], out, r - 1)
+            before = level
+
+
+@vectorised
+def _add_whole(frames, t, top, left, scale, brightest, n, out):  # type: ignore[no-untyped-def]
+    """Add the echo power of a frame that lies on whole pixels: there is nothing to mix."""
+    height, width = out.shape
+    first, end, begin = _within(frames.shape[2], left, width)
+    frame, start, from_ = np.uint64(t), np.uint64(first), np.uint64(begin)
+    for r in range(height + 1):
+        row, to = np.uint64(min(max(top + r, 0), frames.shape[1] - 1)), np.uint64(r)
+        brightest[n, r] = _brightest(frames, t, row, left, width)
+        if r == height:
+            break
+        for each in range(end - first):
+            k = np.uint64(each)
+            out[to, start + k] += exp32(np.float32(frames[frame, row, from_ + k]) * scale)
+        if first > 0:
+            edge = exp32(np.float32(frames[frame, row, from_]) * scale)
+            for c in range(first):
+                out[to, np.uint64(c)] += edge
+        if end < width:
+            edge = exp32(np.float32(frames[frame, row, from_ + np.uint64(end - first - 1)]) * scale)
+            for c in range(end, width):
+                out[to, np.uint64(c)] += edge
+
+
+@vectorised
+def _mix_rows(rows, above, below, down, along, out, r):  # type: ignore[no-untyped-def]
+    """Add the bilinear mixture of two rows to row ``r``."""
+    up, before = np.float32(1) - down, np.float32(1) - along
+    w00, w01, w10, w11 = up * before, up * along, down * before, down * along
+    one, above, below, r = np.uint64(1), np.uint64(above), np.uint64(below), np.uint64(r)
+    for k in range(out.shape[1]):
+        c = np.uint64(k)
+        out[r, c] += (
+            w00 * rows[above, c]
+            + w01 * rows[above, c + one]
+            + w10 * rows[below, c]
+            + w11 * rows[below, c + one]
+        )
+
+
+@compiled
+def _within(size, left, width):  # type: ignore[no-untyped-def]
+    """Which of ``width`` samples from ``left`` lie in a row, and where in it they begin."""
+    first, end = min(max(-left, 0), width - 1), max(min(size - left, width), 1)
+    return first, end, min(max(left, 0), size - 1)
+
+
+@vectorised
+def _brightest(frames, t, r, left, width):  # type: ignore[no-untyped-def]
+    """Give the brightest grey level of the samples of a row."""
+    first, end, begin = _within(frames.shape[2], left, width + 1)
+    t, r, begin = np.uint64(t), np.uint64(r), np.uint64(begin)
+    brightest = np.uint8(0)
+    for k in range(end - first):
+        level = frames[t, r, begin + np.uint64(k)]
         brightest = max(brightest, level)
-    for r in range(height):
-        for n in range(which.size):
-            row = min(max(corners[n, 0] + r + 1, 0), last)
-            level = _convert(frames, which[n], row, corners[n, 1], scale, limit, below, n)
-            brightest = max(brightest, level)
-            _mix_rows(above, below, n, parts[n, 0], parts[n, 1], out, r)
-        above, below = below, above
     return brightest
 
 
 @vectorised
-def _mix_rows(above, below, n, down, along, out, r):  # type: ignore[no-untyped-def]
-    """Add the bilinear mixture of two rows to row ``r``."""
-    up, before = np.float32(1) - down, np.float32(1) - along
-    w00, w01, w10, w11 = up * before, up * along, down * before, down * along
-    one, n, r = np.uint64(1), np.uint64(n), np.uint64(r)
-    for k in range(out.shape[1]):
-        c = np.uint64(k)
-        out[r, c] += (
-            w00 * above[n, c]
-            + w01 * above[n, c + one]
-            + w10 * below[n, c]
-            + w11 * below[n, c + one]
-        )
-
-
-@vectorised
 def _convert(frames, t, r, left, scale, limit, out, n):  # type: ignore[no-untyped-def]
-    """Write a row's echo power, or which of its samples reach ``limit``; return the brightest."""
-    size, width = frames.shape[2], out.shape[1]
-    first, end = min(max(-left, 0), width - 1), max(min(size - left, width), 1)
-    begin = np.uint64(min(max(left, 0), size - 1))
-    t, r, n, start = np.uint64(t), np.uint64(r), np.uint64(n), np.uint64(first)
-    brightest = np.int32(0)
+    """Write a row's echo power, or which of its samples reach ``limit``, to row ``n``."""
+    width = out.shape[1]
+    first, end, begin = _within(frames.shape[2], left, width)
+    t, r, n, begin, start = (
+        np.uint64(t), np.uint64(r), np.uint64(n), np.uint64(begin), np.uint64(first)
+    )  # fmt: skip
     if limit > 0:
         for k in range(end - first):
             level = np.int32(frames[t, r, begin + np.uint64(k)])
-            brightest = max(brightest, level)
             out[n, start + np.uint64(k)] = np.float32(level >= limit)
     else:
         for k in range(end - first):
             level = np.int32(frames[t, r, begin + np.uint64(k)])
-            brightest = max(brightest, level)
             out[n, start + np.uint64(k)] = exp32(np.float32(level) * scale)
     for c in range(first):
         out[n, c] = out[n, first]
     for c in range(end, width):
         out[n, c] = out[n, end - 1]
-    return brightest
 
 
 def sums_by_label(

@@ -8,9 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from dicomnode.science.compiled import in_parallel
+from dicomnode.science.compiled import aligned, in_parallel
 from dicomnode.science.curves import Binned, Bins, smooth_masked
-from dicomnode.science.interpolation import add_frames, mix, split, sums_by_label
+from dicomnode.science.interpolation import add_bright, add_power, mix, split, sums_by_label
 
 __all__ = [
     "SATURATED_GREY",
@@ -142,12 +142,27 @@ def bin_frames(
     inside = mask[box]
     scale = np.float32(nepers_per_grey(dynamic_range_db))
     counts = bins.counts.astype(np.float32)[:, None]
-    total, brightest = _binned(frames, motion, bins, box, scale, 0)
+    corners, parts = _places(motion, box)
+    groups = np.split(bins.frames, bins.starts[1:])
+    total = aligned(len(groups), inside.size).reshape(-1, *inside.shape)
+    bright = np.zeros(total.shape, np.float32)
+
+    def add(k: int) -> bool:
+        of = frames, groups[k], corners[groups[k]], parts[groups[k]]
+        total[k] = 0
+        brightest = add_power(*of, scale, total[k])
+        if saturated := bool(brightest.max() >= SATURATED_GREY):
+            add_bright(*of, SATURATED_GREY, brightest, bright[k])
+        return saturated
+
+    saturated = any(in_parallel(add, range(len(groups))))
     smooth = _smoother(inside, smoothing_px)
-    if brightest < SATURATED_GREY:
+    if not saturated:
         return Binned(times_s=bins.times_s, total=smooth(total), count=counts)
-    censored, _ = _binned(frames, motion, bins, box, scale, SATURATED_GREY)
-    count = np.maximum(counts - smooth(censored), 0)
+    count = smooth(bright)
+
+    np.subtract(counts, count, out=count)
+    np.maximum(count, 0, out=count)
     return Binned(times_s=bins.times_s, total=smooth(total), count=count)
 
 
@@ -184,7 +199,7 @@ def mean_power(
         for t in np.arange(first, min(first + _FRAMES_TOGETHER, len(frames))):
             image[:] = 0
             one = slice(t, t + 1)
-            add_frames(frames, np.array([t]), corners[one], parts[one], scale, 0, image)
+            add_power(frames, np.array([t]), corners[one], parts[one], scale, image)
             sums[t] = sums_by_label(image, inside, len(sizes))
 
     in_parallel(add, range(0, len(frames), _FRAMES_TOGETHER))
@@ -235,26 +250,6 @@ def _smoother(
         return samples
 
     return smooth
-
-
-def _binned(
-    frames: NDArray[np.uint8], motion: Motion, bins: Bins, box: tuple[slice, slice],
-    scale: np.float32, limit: int,
-) -> tuple[NDArray[np.float32], int]:  # fmt: skip
-    """Sums (K, h, w) of echo power, or with a limit, of samples at or above that grey level.
-
-    And the brightest grey level among them.
-    """
-    size = box[0].stop - box[0].start, box[1].stop - box[1].start
-    sums = np.zeros((len(bins.starts), *size), np.float32)
-    corners, parts = _places(motion, box)
-    groups = np.split(bins.frames, bins.starts[1:])
-
-    def add(k: int) -> int:
-        which = groups[k]
-        return add_frames(frames, which, corners[which], parts[which], scale, limit, sums[k])
-
-    return sums, max(in_parallel(add, range(len(groups))))
 
 
 def _clipped(size: int, offset: int) -> NDArray[np.intp]:

@@ -76,7 +76,7 @@ def measured(grey: NDArray[np.uint8], times_s: NDArray[np.float64]) -> Fit:
 
 
 def _bins(grey: NDArray[np.uint8], times_s: NDArray[np.float64]) -> Bins:
-    curve = linearise(grey[:, ::16, ::16], RANGE_DB).mean(axis=(1, 2), dtype=np.float64)
+    curve = linearise(grey[:, ::250], RANGE_DB).mean(axis=(1, 2), dtype=np.float64)
     return bin_times(times_s, BINS, wash_in_s=wash_in(curve, times_s))
 
 

@@ -276,6 +276,42 @@ def test_recirculation_is_found_where_it_is_and_not_where_it_is_not():
     assert abs(np.median(found.log_pe - np.log(truth.pe))) < 0.05
 
 
+@pytest.mark.parametrize("later_s", [0.0, 100.0])
+def test_a_mean_curve_takes_family_and_recirculation_of_its_pixels(later_s):
+    truth = lesion(600, share=0.3, family="LDRW")
+    pixels = fit_curves(speckle(truth.mean), TIMES_S + later_s)
+    mean, clock_s = truth.mean.mean(axis=1, keepdims=True), TIMES_S + later_s
+    fit = fit_curves(mean, clock_s, looks=50.0, like=pixels)
+    assert (fit.family, fit.recirculation) == (pixels.family, pixels.recirculation)
+    assert pixels.recirculation.fraction > 0
+    off = predict(fit, clock_s) / mean - 1
+    assert np.sqrt(np.mean(off**2)) < 0.1
+
+
+def test_a_parameter_at_its_limit_does_not_hold_up_the_others():
+    """Curves so flat that a gamma variate would need less curvature than it may have."""
+    truth = lesion(400)
+    flat = dataclasses.replace(truth, curvature=np.full(400, 0.5))
+    area = flat.pe * flat.tp * FAMILIES["lognormal"].area(flat.curvature)
+    mean = first_pass("lognormal", TIMES_S[:, None], area, flat.tp, flat.curvature, flat.t0_s)
+    groups = bin_times(TIMES_S, 64)
+    binned = bin_power(mean + 0.02 * np.median(flat.pe), groups)
+    samples = Samples(
+        total=np.ascontiguousarray(binned.total.T, np.float32),
+        count=np.ascontiguousarray(binned.count.T, np.float32),
+        lift=np.asarray(0.02 * flat.pe, np.float32),
+    )
+    family = FAMILIES["gamma variate"]
+    start = np.column_stack([flat.theta, np.full(400, np.log(0.02 * np.median(flat.pe)))])
+    problem = Problem(
+        times_s=binned.times_s, again=nothing_again(binned.times_s), family=family,
+        centre=start.mean(axis=0), precision=np.eye(5) * 1e-4,
+    )  # fmt: skip
+    climbed = climb(start, problem, samples)
+    assert (np.exp(climbed.theta[:, 2]) <= family.least * 1.0001).all()
+    assert np.mean(climbed.evaluations == climbing.STEPS) < 0.1
+
+
 @pytest.mark.parametrize("family", FAMILIES)
 def test_the_family_of_single_looks_does_not_bias_the_peak(family):
     truth = lesion(3000, family=family)

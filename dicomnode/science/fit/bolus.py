@@ -22,7 +22,7 @@ Floats = NDArray[np.float64]
 FEWEST_FRAMES = 8
 """Fewer usable frames are refused."""
 _LEAST_POWER, _FEWEST_COUNTED = 1e-30, 1e-6
-"""Mean power and number of samples that count as none."""
+"""Mean power and number of samples per pixel that count as none."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -48,7 +48,8 @@ class Fit:
         Shared.
     deviances : mapping of name to float
         Of each family tried, above that of the chosen one, in units of the dispersion; a family
-        that is better than the lognormal by chance only counts as equal to it.
+        that is better than the lognormal by chance only counts as equal to it. None where the
+        family was given.
     evaluations : ndarray of int64, shape (N,)
         Model evaluations spent.
     """
@@ -71,7 +72,7 @@ class Fit:
 def fit_curves(
     power: NDArray[np.floating], times_s: Floats, *, kept: NDArray[np.bool_] | None = None,
     saturated: NDArray[np.floating] | NDArray[np.bool_] | None = None, looks: float = 1.0,
-    bins: int = 64,
+    bins: int = 64, like: Fit | None = None,
 ) -> Fit:  # fmt: skip
     """Bin samples in time and fit a bolus to each pixel.
 
@@ -86,8 +87,10 @@ def fit_curves(
     saturated : ndarray, shape (T, N), optional
         Share of each sample that was at the top of the grey scale (bool, or 0 to 1 after
         smoothing). Censored exactly for single-look samples, approximately for others.
-    looks, bins
-        As in :func:`fit_binned`, and time bins.
+    looks, like
+        As in :func:`fit_binned`.
+    bins : int
+        Time bins.
 
     Returns
     -------
@@ -107,7 +110,7 @@ def fit_curves(
         raise ValueError("saturated: expected shares of 0 to 1, got others")
     uncensored = None if saturated is None else 1 - np.asarray(saturated, np.float32)
     groups = bin_times(times_s, bins, kept=kept, wash_in_s=wash_in(_mean(power, kept), times_s))
-    return fit_binned(bin_power(power, groups, uncensored=uncensored), looks=looks)
+    return fit_binned(bin_power(power, groups, uncensored=uncensored), looks=looks, like=like)
 
 
 def _check(power: NDArray[np.floating], times_s: Floats, kept: NDArray[np.bool_] | None) -> None:
@@ -139,7 +142,7 @@ def _mean(power: NDArray[np.floating], kept: NDArray[np.bool_] | None) -> Floats
     return np.asarray(mean)
 
 
-def fit_binned(binned: Binned, *, looks: float = 1.0) -> Fit:
+def fit_binned(binned: Binned, *, looks: float = 1.0, like: Fit | None = None) -> Fit:
     """Fit a bolus to each pixel of binned samples.
 
     Parameters
@@ -149,6 +152,9 @@ def fit_binned(binned: Binned, *, looks: float = 1.0) -> Fit:
     looks : float
         Independent looks of a sample, against the prior; the error bars are scaled by the
         dispersion that is found, whatever is said here.
+    like : Fit, optional
+        Of other pixels of the same exam, on the same clock: its family and its recirculation are
+        taken instead of chosen.
 
     Notes
     -----
@@ -170,11 +176,17 @@ def fit_binned(binned: Binned, *, looks: float = 1.0) -> Fit:
         raise ValueError(
             f"binned: expected at least {FEWEST_FRAMES} bins, got {len(binned.times_s)}"
         )
-    counted = _samples(binned)
-    level = float(binned.total.sum(dtype=np.float64)) / max(counted, _FEWEST_COUNTED)
-    if counted < _FEWEST_COUNTED or not level > _LEAST_POWER:
+    mean = binned.mean()
+    power, counted = float(mean.total.sum()), float(mean.count.sum())
+    if counted < _FEWEST_COUNTED or not power > _LEAST_POWER * counted:
         return _nothing(binned)
-    return _assembled(Region(binned, level, looks).fit(), np.log(level), float(binned.times_s[0]))
+    region, start_s = Region(binned, mean, looks), float(binned.times_s[0])
+    given = None if like is None else (like.family, _later(like.recirculation, -start_s))
+    return _assembled(region.fit(given), np.log(region.level), start_s)
+
+
+def _later(recirculation: Recirculation, seconds: float) -> Recirculation:
+    return replace(recirculation, t0_s=recirculation.t0_s + seconds)
 
 
 def _assembled(fitted: Fitted, log_level: float, start_s: float) -> Fit:
@@ -182,13 +194,14 @@ def _assembled(fitted: Fitted, log_level: float, start_s: float) -> Fit:
     choice, theta, failed = fitted.choice, fitted.theta, fitted.failed
     usual = typical(fitted.scatter, theta[:, 0], failed)
     noise = np.maximum(fitted.scatter, usual)
-    rows = blocks(len(theta))
-    covariances = in_parallel(
-        lambda some: covariance(
+    errors = np.empty(fitted.information.shape)
+
+    def judge(some: slice) -> None:
+        errors[some] = covariance(
             fitted.information[some], fitted.varying[some], noise[some], fitted.precision
-        ),
-        rows,
-    )
+        )
+
+    in_parallel(judge, blocks(len(theta)))
     return Fit(
         family=choice.family,
         log_pe=theta[:, 0] + log_level,
@@ -196,19 +209,14 @@ def _assembled(fitted: Fitted, log_level: float, start_s: float) -> Fit:
         log_curvature=theta[:, 2],
         t0_s=theta[:, 3] + start_s,
         baseline=np.exp(theta[:, 4] + log_level),
-        covariance=np.concatenate(covariances),
+        covariance=errors,
         qof=np.where(failed, 0.0, usual / noise),
         failed=failed,
         dispersion=usual,
-        recirculation=replace(choice.recirculation, t0_s=choice.recirculation.t0_s + start_s),
+        recirculation=_later(choice.recirculation, start_s),
         deviances=choice.deviances,
         evaluations=fitted.evaluations,
     )
-
-
-def _samples(binned: Binned) -> float:
-    share = binned.total.shape[1] / binned.count.shape[1]
-    return float(binned.count.sum(dtype=np.float64) * share)
 
 
 def _nothing(binned: Binned) -> Fit:

@@ -7,7 +7,7 @@ import math
 
 import numpy as np
 
-from dicomnode.science.compiled import compiled, inlined, vectorised
+from dicomnode.science.compiled import aligned, compiled, inlined, vectorised
 from dicomnode.science.elementary import exp32, log32
 from dicomnode.science.fit.model import SIZE
 
@@ -15,26 +15,31 @@ __all__ = ["climb_compiled", "judge_compiled"]
 
 _F = np.float32
 _SOONEST_S, _LEAST_SHARE = _F(1e-3), _F(1e-3)
-_ZERO, _ONE, _TWO = _F(0), _F(1), _F(2)
+_ZERO, _HALF, _ONE, _TWO, _FOUR_PI = _F(0), _F(0.5), _F(1), _F(2), _F(4 * math.pi)
+_LEAST_PIVOT = 1e-30
+_TOGETHER = 32
+"""Pixels that take a step together."""
 _SHARED = 19
 """Numbers that all bins of a pixel share."""
 _SUMS = 21
 """Objective (or Pearson's sum), gradient (or counts), lower triangle of the information."""
 
 
-@compiled
-def _share(theta, coefficients, around, out):  # type: ignore[no-untyped-def]  # compiled: types inferred
-    """Write what all bins of a pixel share, in the order in which :func:`_bin` takes it."""
-    peak, tp, curvature = math.exp(theta[0]), math.exp(theta[1]), math.exp(theta[2])
-    out[0], out[1], out[2], out[3] = peak, theta[1], theta[3], math.exp(theta[4])
+@inlined
+def _share(theta, n, coefficients, around, out):  # type: ignore[no-untyped-def]
+    """Write what all bins of pixel ``n`` share, in the order in which :func:`_bin` takes it."""
+    log_peak, log_tp, log_curvature = theta[n, 0], theta[n, 1], theta[n, 2]
+    peak, tp, curvature = exp32(_F(log_peak)), exp32(_F(log_tp)), exp32(_F(log_curvature))
+    out[0], out[1], out[2], out[3] = peak, log_tp, theta[n, 3], exp32(_F(theta[n, 4]))
     for i in range(4):
         out[4 + i] = coefficients[i, 0] + coefficients[i, 1] * curvature
         out[8 + i] = coefficients[i, 1] * curvature
-    out[12] = peak * tp * math.sqrt(2 * math.pi / curvature) * math.exp(0.5 / curvature)
-    out[13] = 0.5 + 0.5 / curvature
-    out[14], out[15] = tp, 1 / tp
+    half = _HALF / curvature
+    out[12] = peak * tp * math.sqrt(_FOUR_PI * half) * exp32(half)
+    out[13] = _HALF + half
+    out[14], out[15] = tp, _ONE / tp
     for i in range(3):
-        out[16 + i] = theta[1 + i] - around[i]
+        out[16 + i] = theta[n, 1 + i] - around[i]
 
 
 @inlined
@@ -68,23 +73,27 @@ def _bin(time, r0, r1, r2, r3, p):  # type: ignore[no-untyped-def]
 
 
 @vectorised
-def _accumulate(times, again, total, count, shared, lift, out):  # type: ignore[no-untyped-def]
-    """Write objective, gradient and information of one pixel."""
+def _accumulate(  # type: ignore[no-untyped-def]
+    times, again, total, count, n, shared, lift, slopes, out, a
+):
+    """Write objective, gradient and information of pixel ``n`` to row ``a``.
+
+    The slopes (6, K) are scratch.
+    """
     p = _held(shared)
+    n, of, a = np.uint64(n), np.uint64(min(n, count.shape[0] - 1)), np.uint64(a)
     objective = _ZERO
     g0, g1, g2, g3, g4 = _ZERO, _ZERO, _ZERO, _ZERO, _ZERO
-    h00, h10, h11, h20, h21, h22 = _ZERO, _ZERO, _ZERO, _ZERO, _ZERO, _ZERO
-    h30, h31, h32, h33 = _ZERO, _ZERO, _ZERO, _ZERO
-    h40, h41, h42, h43, h44 = _ZERO, _ZERO, _ZERO, _ZERO, _ZERO
-    for k in range(times.size):
+    for each in range(times.size):
+        k = np.uint64(each)
         model, s0, s1, s2, s3, s4 = _bin(
             times[k], again[0, k], again[1, k], again[2, k], again[3, k], p
         )
         lifted = model + lift
         inverse = _ONE / lifted
         d0, d1, d2, d3, d4 = s0 * inverse, s1 * inverse, s2 * inverse, s3 * inverse, s4 * inverse
-        w = count[k]
-        ratio = (total[k] + lift * w) * inverse
+        w = count[of, k]
+        ratio = (total[n, k] + lift * w) * inverse
         objective += w * log32(lifted) + ratio
         off = w - ratio
         g0 += off * d0
@@ -92,6 +101,31 @@ def _accumulate(times, again, total, count, shared, lift, out):  # type: ignore[
         g2 += off * d2
         g3 += off * d3
         g4 += off * d4
+        _keep(slopes, k, d0, d1, d2, d3, d4, w)
+    out[a, 0], out[a, 1], out[a, 2], out[a, 3], out[a, 4], out[a, 5] = objective, g0, g1, g2, g3, g4
+    _square(slopes, out, a)
+
+
+@inlined
+def _keep(slopes, k, d0, d1, d2, d3, d4, weight):  # type: ignore[no-untyped-def]
+    """Keep the slopes of a bin and its weight, for :func:`_square`."""
+    slopes[0, k], slopes[1, k], slopes[2, k] = d0, d1, d2
+    slopes[3, k], slopes[4, k], slopes[5, k] = d3, d4, weight
+
+
+@vectorised
+def _square(slopes, out, a):  # type: ignore[no-untyped-def]
+    """Write the lower triangle of the information at the end of row ``a``.
+
+    In a loop of its own: together with what makes the slopes, the sums do not fit the registers.
+    """
+    h00, h10, h11, h20, h21, h22 = _ZERO, _ZERO, _ZERO, _ZERO, _ZERO, _ZERO
+    h30, h31, h32, h33 = _ZERO, _ZERO, _ZERO, _ZERO
+    h40, h41, h42, h43, h44 = _ZERO, _ZERO, _ZERO, _ZERO, _ZERO
+    for each in range(slopes.shape[1]):
+        k = np.uint64(each)
+        d0, d1, d2, d3, d4 = slopes[0, k], slopes[1, k], slopes[2, k], slopes[3, k], slopes[4, k]
+        w = slopes[5, k]
         e0, e1, e2, e3, e4 = w * d0, w * d1, w * d2, w * d3, w * d4
         h00 += e0 * d0
         h10 += e1 * d0
@@ -108,163 +142,182 @@ def _accumulate(times, again, total, count, shared, lift, out):  # type: ignore[
         h42 += e4 * d2
         h43 += e4 * d3
         h44 += e4 * d4
-    out[0] = objective
-    out[1], out[2], out[3], out[4], out[5] = g0, g1, g2, g3, g4
-    out[6], out[7], out[8], out[9], out[10], out[11] = h00, h10, h11, h20, h21, h22
-    out[12], out[13], out[14], out[15] = h30, h31, h32, h33
-    out[16], out[17], out[18], out[19], out[20] = h40, h41, h42, h43, h44
+    out[a, 6], out[a, 7], out[a, 8], out[a, 9], out[a, 10] = h00, h10, h11, h20, h21
+    out[a, 11], out[a, 12], out[a, 13], out[a, 14], out[a, 15] = h22, h30, h31, h32, h33
+    out[a, 16], out[a, 17], out[a, 18], out[a, 19], out[a, 20] = h40, h41, h42, h43, h44
 
 
-@compiled
-def _with_prior(theta, centre, precision, sums):  # type: ignore[no-untyped-def]
+@inlined
+def _with_prior(theta, a, centre, precision, sums):  # type: ignore[no-untyped-def]
     """Add the prior to objective and gradient; return the objective."""
-    objective = sums[0]
+    objective = sums[a, 0]
     for i in range(SIZE):
         pull = 0.0
         for j in range(SIZE):
-            pull += precision[i, j] * (theta[j] - centre[j])
-        sums[1 + i] += pull
-        objective += 0.5 * pull * (theta[i] - centre[i])
+            pull += precision[i, j] * (theta[a, j] - centre[j])
+        sums[a, 1 + i] += pull
+        objective += 0.5 * pull * (theta[a, i] - centre[i])
     return objective
 
 
-@compiled
-def _solve(sums, precision, damping, factor, step):  # type: ignore[no-untyped-def]
-    """Write the damped step -(H + damping · diag H)⁻¹ g by Cholesky; return the fall foretold."""
+@inlined
+def _hold(theta, n, lower, upper, sums, a, held):  # type: ignore[no-untyped-def]
+    """Mark the parameters that stand at a limit beyond which the objective falls."""
+    for i in range(SIZE):
+        value = theta[n, i]
+        held[i] = value <= lower[i] if sums[a, 1 + i] > 0 else value >= upper[i]
+
+
+@inlined
+def _solve(sums, a, precision, damping, held, factor, step):  # type: ignore[no-untyped-def]
+    """Write the damped step -(H + damping · diag H)⁻¹ g; return the fall that it foretells.
+
+    By H = L D Lᵀ; the inverse of D takes the place of the diagonal. Parameters that are held stay
+    where they are, and the others know it.
+    """
     for i in range(SIZE):
         for j in range(i + 1):
-            value = sums[6 + i * (i + 1) // 2 + j] + precision[i, j]
-            if i == j:
-                value *= 1.0 + damping
-            for k in range(j):
-                value -= factor[i, k] * factor[j, k]
-            factor[i, j] = math.sqrt(max(value, 1e-30)) if i == j else value / factor[j, j]
+            factor[i, j] = sums[a, 6 + i * (i + 1) // 2 + j] + precision[i, j]
+        factor[i, i] *= 1.0 + damping
+        step[i] = -sums[a, 1 + i]
     for i in range(SIZE):
-        value = -sums[1 + i]
-        for k in range(i):
-            value -= factor[i, k] * step[k]
-        step[i] = value / factor[i, i]
+        if held[i]:
+            step[i] = 0.0
+            for j in range(SIZE):
+                factor[max(i, j), min(i, j)] = 1.0 if i == j else 0.0
     foretold = 0.0
     for i in range(SIZE):
-        foretold += 0.5 * step[i] * step[i]
+        pivot = factor[i, i]
+        for j in range(i):
+            whole = factor[i, j]
+            for k in range(j):
+                whole -= factor[i, k] * factor[j, k]
+            factor[i, j] = whole  # of L D, until the whole row is known
+        for j in range(i):
+            part = factor[i, j] * factor[j, j]
+            pivot -= part * factor[i, j]
+            factor[i, j] = part
+            step[i] -= part * step[j]
+        factor[i, i] = 1.0 / max(pivot, _LEAST_PIVOT)
+        foretold += 0.5 * step[i] * step[i] * factor[i, i]
     for i in range(SIZE - 1, -1, -1):
-        value = step[i]
+        value = step[i] * factor[i, i]
         for k in range(i + 1, SIZE):
             value -= factor[k, i] * step[k]
-        step[i] = value / factor[i, i]
+        step[i] = value
     return foretold
 
 
-@compiled
-def _unfold(sums, matrix):  # type: ignore[no-untyped-def]
-    """Write the full symmetric matrix of the triangle at the end of ``sums``."""
+@inlined
+def _unfold(sums, a, matrices, n):  # type: ignore[no-untyped-def]
+    """Write the full symmetric matrix of the triangle at the end of row ``a``."""
     for i in range(SIZE):
         for j in range(i + 1):
-            matrix[i, j] = sums[6 + i * (i + 1) // 2 + j]
-            matrix[j, i] = matrix[i, j]
+            value = sums[a, 6 + i * (i + 1) // 2 + j]
+            matrices[n, i, j] = value
+            matrices[n, j, i] = value
 
 
 @compiled
 def climb_compiled(  # type: ignore[no-untyped-def]
     theta, times, again, around, coefficients, total, count, lift, centre, precision, lower, upper,
-    rules, longest, steps, used, objectives, information,
+    rules, tolerated, longest, steps, used, objectives, information,
 ):  # fmt: skip
-    """Fit the pixels in place; see :func:`dicomnode.science.fit.climb.climb`."""
-    enough, slack, start, up, down, most = rules
-    shared = np.empty(_SHARED, np.float32)
-    sums, tried_sums = np.empty(_SUMS), np.empty(_SUMS)
-    step, tried, factor = np.empty(SIZE), np.empty(SIZE), np.empty((SIZE, SIZE))
-    for n in range(theta.shape[0]):
-        # views are made once for a pixel: each counts as a reference, which takes time
-        point, samples, row = theta[n], total[n], count[min(n, count.shape[0] - 1)]
-        lifted = lift[n]
-        tolerated = slack * (row.sum() + 1.0)
-        _share(point, coefficients, around, shared)
-        _accumulate(times, again, samples, row, shared, lifted, sums)
-        objective = _with_prior(point, centre, precision, sums)
-        damping, evaluations = start, 1
-        while evaluations < steps:
-            foretold = _solve(sums, precision, damping, factor, step)
+    """Fit the pixels in place; see :func:`dicomnode.science.fit.climb.climb`.
+
+    A few pixels take each step together: while one waits for its sums, the core is at the next.
+    """
+    enough, start, up, down, most = rules
+    shared, slopes = np.empty(_SHARED, np.float32), aligned(SIZE + 1, times.size)
+    sums, found = np.empty((_TOGETHER, _SUMS)), np.empty((_TOGETHER, _SUMS))
+    tried, damping = np.empty((_TOGETHER, SIZE)), np.empty(_TOGETHER)
+    active, held = np.empty(_TOGETHER, np.int64), np.empty(SIZE, np.bool_)
+    step, factor = np.empty(SIZE), np.empty((SIZE, SIZE))
+    for first in range(0, theta.shape[0], _TOGETHER):
+        left = min(_TOGETHER, theta.shape[0] - first)
+        for a in range(left):
+            n = first + a
+            active[a], damping[a], objectives[n], used[n] = a, start, np.inf, 0
             for i in range(SIZE):
-                move = min(max(step[i], -longest[i]), longest[i])
-                tried[i] = min(max(point[i] + move, lower[i]), upper[i])
-            if foretold < enough and damping <= start:
+                tried[a, i] = theta[n, i]
+        some = left
+        while left > 0:
+            for each in range(left):
+                a = active[each]
+                n = first + a
+                _share(tried, a, coefficients, around, shared)
+                _accumulate(times, again, total, count, n, shared, lift[n], slopes, found, a)
+            unfinished = 0
+            for each in range(left):
+                a = active[each]
+                n = first + a
+                candidate = _with_prior(tried, a, centre, precision, found)
+                if candidate <= objectives[n] + tolerated[min(n, count.shape[0] - 1)]:
+                    for i in range(SIZE):
+                        theta[n, i] = tried[a, i]
+                    for i in range(_SUMS):
+                        sums[a, i] = found[a, i]
+                    objectives[n] = candidate
+                    damping[a] *= down if used[n] > 0 else 1.0
+                else:
+                    damping[a] *= up
+                used[n] += 1
+                if used[n] >= steps or damping[a] > most:
+                    continue
+                _hold(theta, n, lower, upper, sums, a, held)
+                foretold = _solve(sums, a, precision, damping[a], held, factor, step)
                 for i in range(SIZE):
-                    point[i] = tried[i]
-                break
-            _share(tried, coefficients, around, shared)
-            _accumulate(times, again, samples, row, shared, lifted, tried_sums)
-            candidate = _with_prior(tried, centre, precision, tried_sums)
-            evaluations += 1
-            if candidate <= objective + tolerated:
-                for i in range(SIZE):
-                    point[i] = tried[i]
-                for i in range(_SUMS):
-                    sums[i] = tried_sums[i]
-                objective = candidate
-                damping *= down
-            else:
-                damping *= up
-                if damping > most:
-                    break
-        used[n], objectives[n] = evaluations, objective
-        _unfold(sums, information[n])
+                    move = min(max(step[i], -longest[i]), longest[i])
+                    tried[a, i] = min(max(theta[n, i] + move, lower[i]), upper[i])
+                if foretold < enough and damping[a] <= start:
+                    for i in range(SIZE):
+                        theta[n, i] = tried[a, i]
+                    objectives[n] -= foretold
+                    continue
+                active[unfinished] = a
+                unfinished += 1
+            left = unfinished
+        for a in range(some):
+            _unfold(sums, a, information, first + a)
 
 
 @vectorised
-def _judge(times, again, total, count, shared, lift, out):  # type: ignore[no-untyped-def]
+def _judge(  # type: ignore[no-untyped-def]
+    times, again, total, count, n, shared, lift, slopes, out
+):
     """Write Pearson's sum, its freedom, and the information with the samples' true variance."""
     p = _held(shared)
+    n, of = np.uint64(n), np.uint64(min(n, count.shape[0] - 1))
     pearson, free, used = _ZERO, _ZERO, _ZERO
-    h00, h10, h11, h20, h21, h22 = _ZERO, _ZERO, _ZERO, _ZERO, _ZERO, _ZERO
-    h30, h31, h32, h33 = _ZERO, _ZERO, _ZERO, _ZERO
-    h40, h41, h42, h43, h44 = _ZERO, _ZERO, _ZERO, _ZERO, _ZERO
-    for k in range(times.size):
+    for each in range(times.size):
+        k = np.uint64(each)
         model, s0, s1, s2, s3, s4 = _bin(
             times[k], again[0, k], again[1, k], again[2, k], again[3, k], p
         )
         inverse = _ONE / (model + lift)
         unlifted = max(model * inverse, _LEAST_SHARE)
         share = unlifted * unlifted
-        w = count[k]
+        w = count[of, k]
         present = _ONE if w > _ZERO else _ZERO
-        off = (total[k] + lift * w) * inverse - w
+        off = (total[n, k] + lift * w) * inverse - w
         pearson += present * off * off / max(w, _LEAST_SHARE)
         free += present * share
         used += present
-        weight = w * share * inverse * inverse
-        e0, e1, e2, e3, e4 = weight * s0, weight * s1, weight * s2, weight * s3, weight * s4
-        h00 += e0 * s0
-        h10 += e1 * s0
-        h11 += e1 * s1
-        h20 += e2 * s0
-        h21 += e2 * s1
-        h22 += e2 * s2
-        h30 += e3 * s0
-        h31 += e3 * s1
-        h32 += e3 * s2
-        h33 += e3 * s3
-        h40 += e4 * s0
-        h41 += e4 * s1
-        h42 += e4 * s2
-        h43 += e4 * s3
-        h44 += e4 * s4
-    out[0], out[1], out[2] = pearson, free, used
-    out[6], out[7], out[8], out[9], out[10], out[11] = h00, h10, h11, h20, h21, h22
-    out[12], out[13], out[14], out[15] = h30, h31, h32, h33
-    out[16], out[17], out[18], out[19], out[20] = h40, h41, h42, h43, h44
+        _keep(slopes, k, s0, s1, s2, s3, s4, w * share * inverse * inverse)
+    out[0, 0], out[0, 1], out[0, 2] = pearson, free, used
+    _square(slopes, out, np.uint64(0))
 
 
 @compiled
 def judge_compiled(  # type: ignore[no-untyped-def]
-    theta, times, again, around, coefficients, total, count, lift, scatter, varying
+    theta, times, again, around, coefficients, total, count, lift, scatter, varying, used
 ):
     """Judge fitted pixels; see :func:`dicomnode.science.fit.climb.judge`."""
-    shared, sums = np.empty(_SHARED, np.float32), np.empty(_SUMS)
+    shared, sums = np.empty(_SHARED, np.float32), np.empty((1, _SUMS))
+    slopes = aligned(SIZE + 1, times.size)
     for n in range(theta.shape[0]):
-        row = count[min(n, count.shape[0] - 1)]
-        _share(theta[n], coefficients, around, shared)
-        _judge(times, again, total[n], row, shared, lift[n], sums)
-        used = max(sums[2], 1.0)
-        scatter[n] = sums[0] / max(sums[1] * (1 - SIZE / max(used, SIZE + 1.0)), 1e-3)
-        _unfold(sums, varying[n])
+        _share(theta, n, coefficients, around, shared)
+        _judge(times, again, total, count, n, shared, lift[n], slopes, sums)
+        pearson, free, used[n] = sums[0, 0], sums[0, 1], sums[0, 2]
+        scatter[n] = pearson / max(free * (1 - SIZE / max(used[n], SIZE + 1.0)), 1e-3)
+        _unfold(sums, 0, varying, n)

@@ -55,7 +55,7 @@ def covariance(
 
 @compiled
 def _sandwich(information, varying, scatter, precision, out):  # type: ignore[no-untyped-def]
-    """As :func:`covariance`, one pixel after the other."""
+    """As :func:`covariance`, one pixel after the other; by Cholesky, the diagonal inverted."""
     factor, inverse, left = np.empty((SIZE, SIZE)), np.empty((SIZE, SIZE)), np.empty((SIZE, SIZE))
     for n in range(information.shape[0]):
         share = 1 / scatter[n]
@@ -66,19 +66,21 @@ def _sandwich(information, varying, scatter, precision, out):  # type: ignore[no
                 for k in range(j):
                     value -= factor[i, k] * factor[j, k]
                 factor[i, j] = (
-                    math.sqrt(max(value, _LEAST_PIVOT * whole)) if i == j else value / factor[j, j]
+                    1 / math.sqrt(max(value, _LEAST_PIVOT * whole))
+                    if i == j
+                    else value * factor[j, j]
                 )
         for c in range(SIZE):
             for i in range(SIZE):
                 value = 1.0 if i == c else 0.0
                 for k in range(i):
                     value -= factor[i, k] * inverse[k, c]
-                inverse[i, c] = value / factor[i, i]
+                inverse[i, c] = value * factor[i, i]
             for i in range(SIZE - 1, -1, -1):
                 value = inverse[i, c]
                 for k in range(i + 1, SIZE):
                     value -= factor[k, i] * inverse[k, c]
-                inverse[i, c] = value / factor[i, i]
+                inverse[i, c] = value * factor[i, i]
         for i in range(SIZE):
             for j in range(SIZE):
                 value = 0.0

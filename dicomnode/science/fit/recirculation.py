@@ -67,19 +67,23 @@ class Recirculation:
     def of(self, times_s: Floats) -> Recirculated:
         """What comes round at ``times_s`` (K,), with its derivatives."""
         around = np.array([np.log(self.tp_s), np.log(self.curvature), self.t0_s])
-        here = self._per_second(times_s, around)
-        changes = [self._per_second(times_s, around + _STEP * axis) - here for axis in np.eye(3)]
-        return Recirculated(around=around, curves=np.stack([here, *np.divide(changes, _STEP)]))
+        here, *beside = self._per_second(times_s, around + _STEP * np.eye(4, 3, -1))
+        slopes = [(curve - here) / _STEP for curve in beside]
+        return Recirculated(around=around, curves=np.stack([here, *slopes]))
 
-    def _per_second(self, times_s: Floats, first_pass: Floats) -> Floats:
-        """Echo power (K,) for a first pass of unit area with (3,) ln tp, ln s and t0."""
-        since = np.asarray(times_s, np.float64) - first_pass[2] - self.delay_s
+    def _per_second(self, times_s: Floats, first_passes: Floats) -> Floats:
+        """Echo power (M, K) for first passes of unit area with (M, 3) ln tp, ln s and t0."""
+        log_tp, log_curvature, t0_s = first_passes.T[:, :, None]
+        since = np.asarray(times_s, np.float64) - t0_s - self.delay_s
         grid = np.arange(_GRID_S, max(float(since.max()), 0.0) + 2 * _GRID_S, _GRID_S)
-        curvature = np.exp(first_pass[1])
-        unit = np.exp(self.family.log_height(np.log(grid) - first_pass[0], curvature))
-        unit *= self.fraction / (np.exp(first_pass[0]) * self.family.area(curvature))
+        curvature = np.exp(log_curvature)
+        unit = np.exp(self.family.log_height(np.log(grid) - log_tp, curvature))
+        unit *= self.fraction / (np.exp(log_tp) * self.family.area(curvature))
         kept = np.exp(-_GRID_S / max(self.spread_s, _GRID_S))
-        return np.asarray(np.interp(since, grid, lfilter([1 - kept], [1, -kept], unit), left=0.0))
+        dispersed = lfilter([1 - kept], [1, -kept], unit)
+        return np.stack(
+            [np.interp(x, grid, y, left=0.0) for x, y in zip(since, dispersed, strict=True)]
+        )
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -5,14 +5,14 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from dicomnode.science.compiled import in_parallel
+from dicomnode.science.compiled import aligned, in_parallel
 from dicomnode.science.curves import Binned
 from dicomnode.science.fit.climb import Samples, climb, judge
 from dicomnode.science.fit.model import SIZE, Problem, nothing_again
 from dicomnode.science.fit.prior import flat_prior, learn_prior
-from dicomnode.science.fit.recirculation import Choice, choose
+from dicomnode.science.fit.recirculation import Choice, Recirculation, choose
 from dicomnode.science.fit.start import Dictionary, region_curve
-from dicomnode.science.kinetics.shapes import LOGNORMAL
+from dicomnode.science.kinetics.shapes import LOGNORMAL, Family
 
 __all__ = ["TOLERATED", "Fitted", "Region", "blocks"]
 
@@ -22,6 +22,8 @@ TOLERATED = 0.02
 """Share of a pixel's peak below which a misfit does not count."""
 _PROBE = 1024
 """Pixels that decide on family, recirculation and arrival."""
+_RANKED = 16
+"""Pixels ranked by brightness for each one of the probe."""
 _TOGETHER = 2048
 """Pixels handled together: what they need stays in the cache."""
 _LANES = 16
@@ -45,7 +47,8 @@ class Fitted:
     information, varying : ndarray of float32, shape (N, 5, 5)
         As in :mod:`dicomnode.science.fit.climb`.
     failed : ndarray of bool, shape (N,)
-        Pixels without enough usable samples; theirs is the region's curve.
+        Pixels with fewer bins below the top of the grey scale than a curve has parameters;
+        theirs is the region's curve.
     """
 
     choice: Choice
@@ -69,20 +72,25 @@ class Region:
     Parameters
     ----------
     binned : Binned
-    level : float
-        Mean power of all samples; everything here is in units of it.
+    mean : Binned
+        Of all pixels; some power must be above 0.
     looks : float
         Weight of one sample against the prior.
+
+    Attributes
+    ----------
+    level : float
+        Mean power of all samples; everything here is in units of it.
     """
 
-    def __init__(self, binned: Binned, level: float, looks: float) -> None:
-        self._binned, self._level, self._looks = binned, level, looks
+    def __init__(self, binned: Binned, mean: Binned, looks: float) -> None:
+        self.level = float(mean.total.sum() / mean.count.sum())
+        self._binned, self._looks = binned, looks
         self._bins, self._pixels = binned.total.shape
         clock_s = binned.times_s - binned.times_s[0]
         times = np.pad(clock_s, (0, -self._bins % _LANES), mode="edge")
-        total = binned.total.mean(axis=1).astype(np.float64) * looks / level
-        count = binned.count.mean(axis=1).astype(np.float64) * looks
-        centre = region_curve(clock_s, total, count, TOLERATED)
+        total, count = (np.asarray(each[:, 0], np.float64) for each in (mean.total, mean.count))
+        centre = region_curve(clock_s, total * looks / self.level, count * looks, TOLERATED)
         self._brightness = np.concatenate(
             in_parallel(lambda some: binned.total[:, some].sum(axis=0), blocks(self._pixels))
         )
@@ -95,9 +103,9 @@ class Region:
             precision=flat_prior(),
         )
 
-    def fit(self) -> Fitted:
-        """Choose on a probe what is shared, then fit everything."""
-        choice, problem = self._choose()
+    def fit(self, given: tuple[Family, Recirculation] | None = None) -> Fitted:
+        """Choose on a probe what is shared, unless it is given, then fit everything."""
+        choice, problem = self._choose(given)
         fitted = Fitted(
             choice=choice,
             precision=problem.precision,
@@ -106,21 +114,20 @@ class Region:
             scatter=np.empty(self._pixels),
             information=np.empty((self._pixels, SIZE, SIZE), np.float32),
             varying=np.empty((self._pixels, SIZE, SIZE), np.float32),
-            failed=self._failed(),
+            failed=np.empty(self._pixels, np.bool_),
         )
         in_parallel(lambda some: self._fit_some(problem, some, fitted), blocks(self._pixels))
         fitted.theta[fitted.failed] = problem.centre
         return fitted
 
-    def _failed(self) -> NDArray[np.bool_]:
-        """Pixels with fewer bins below the top of the grey scale than a curve has parameters."""
-        counted = (self._binned.count > 0).sum(axis=0)
-        return np.broadcast_to(counted < SIZE, self._pixels).copy()
-
-    def _choose(self) -> tuple[Choice, Problem]:
+    def _choose(self, given: tuple[Family, Recirculation] | None) -> tuple[Choice, Problem]:
         """What the pixels of a probe say about all pixels."""
         samples, start = self._begin(self._probe())
-        choice = choose(start, self._problem, samples)
+        if given is None:
+            choice = choose(start, self._problem, samples)
+        else:
+            family, recirculation = given
+            choice = Choice(family=family, recirculation=recirculation, theta=start, deviances={})
         problem = replace(
             self._problem,
             family=choice.family,
@@ -132,23 +139,25 @@ class Region:
         return choice, replace(problem, centre=centre, precision=precision)
 
     def _probe(self) -> NDArray[np.int64]:
-        """Pixels at evenly spaced ranks of the brighter half."""
-        order = np.argsort(self._brightness, kind="stable")[self._pixels // 2 :]
+        """Pixels at evenly spaced ranks of the brighter half; of many pixels, of a part of them."""
+        part = np.arange(0, self._pixels, max(self._pixels // (_RANKED * _PROBE), 1))
+        order = part[np.argsort(self._brightness[part])][part.size // 2 :]
         chosen = np.linspace(0, order.size - 1, min(_PROBE, order.size)).astype(np.int64)
         return np.asarray(order[chosen])
 
     def _begin(self, which: NDArray[np.int64] | slice) -> tuple[Samples, Floats]:
         """Samples of some pixels, padded, and where their fit begins."""
         binned = self._binned.of(which)
-        total = self._padded(binned.total, self._looks / self._level)
+        total = self._padded(binned.total, self._looks / self.level)
         count = self._padded(binned.count, self._looks)
-        start = self._dictionary.start(total[:, : self._bins], count[:, : self._bins])
+        start = self._dictionary.start(total, count)
         lift = np.asarray(TOLERATED * np.exp(start[:, 0]), np.float32)
         return Samples(total=total, count=count, lift=lift), start
 
     def _padded(self, sums: NDArray[np.floating], scale: float) -> NDArray[np.float32]:
         """One pixel after the other (n, K), K a multiple of the lanes."""
-        padded = np.zeros((sums.shape[1], len(self._problem.times_s)), np.float32)
+        padded: NDArray[np.float32] = aligned(sums.shape[1], len(self._problem.times_s))
+        padded[:, self._bins :] = 0
         np.multiply(sums.T, np.float32(scale), out=padded[:, : self._bins], casting="same_kind")
         return padded
 
@@ -159,3 +168,4 @@ class Region:
         fitted.theta[some], fitted.evaluations[some] = climbed.theta, climbed.evaluations
         fitted.information[some] = climbed.information
         fitted.scatter[some], fitted.varying[some] = judged.scatter, judged.varying
+        fitted.failed[some] = judged.used < SIZE

@@ -1,10 +1,12 @@
 """Where the fit begins: the region's mean curve, then a dictionary of curves per pixel."""
 
 import itertools
+import math
 
 import numpy as np
 from numpy.typing import NDArray
 
+from dicomnode.science.compiled import AVAILABLE, aligned, vectorised
 from dicomnode.science.fit.climb import Samples, climb
 from dicomnode.science.fit.model import SIZE, Problem, nothing_again
 from dicomnode.science.kinetics.shapes import LOGNORMAL
@@ -39,7 +41,7 @@ def _unit_curves(times: Floats, atoms: Floats) -> Floats:
     """Lognormals of unit peak, shape (M, K), of (M, 3) ln tp, ln s, t0."""
     since = times - atoms[:, 2:3]
     u = np.log(np.maximum(since, 1e-3)) - atoms[:, :1]
-    return np.where(since > 0, np.exp(LOGNORMAL.log_height(u, np.exp(atoms[:, 1:2]))), 0.0)
+    return np.where(since > 0, np.exp(-0.5 * np.exp(atoms[:, 1:2]) * u * u), 0.0)
 
 
 def _first_guess(times: Floats, mean: Floats) -> Floats:
@@ -121,14 +123,61 @@ class Dictionary:
         self._basis, self._codes = np.ascontiguousarray(basis.T), basis @ root.T
 
     def start(self, total: NDArray[np.float32], count: NDArray[np.float32]) -> Floats:
-        """First guess (N, 5) of pixels with power sums (N, K) and counts (N, K) or (1, K)."""
-        fewest = np.maximum(_FEWEST_COUNTED * count.max(axis=0), np.float32(1e-9))
-        power = total * (np.float32(1) / np.maximum(count, fewest))
-        np.maximum(power - np.float32(np.exp(self._region[4])), 0, out=power)
-        best = np.argmax((np.sqrt(power) @ self._basis) @ self._codes, axis=1)
-        peak = np.einsum("nk,nk->n", power, self._unit[best]) / self._norm[best]
+        """First guess (N, 5) of pixels with power sums (N, K) and counts (N, K) or (1, K).
+
+        Bins beyond the K of ``times`` are left out.
+        """
+        power, root = _enhancement(total, count, len(self._basis), np.exp(self._region[4]))
+        best = np.argmax((root @ self._basis) @ self._codes, axis=1)
         start = np.empty((len(total), SIZE))
-        start[:, 0] = np.log(np.maximum(peak, _FAINTEST * np.exp(self._region[0])))
+        least = _FAINTEST * np.exp(self._region[0])
+        start[:, 0] = np.log(np.maximum(_peaks(power, self._unit, self._norm, best), least))
         start[:, 1:4] = self._atoms[best]
         start[:, 4] = self._region[4]
         return start
+
+
+Samples32 = NDArray[np.float32]
+
+
+def _enhancement(
+    total: Samples32, count: Samples32, bins: int, base: float
+) -> tuple[Samples32, Samples32]:
+    """Mean power above the base in each of the first bins, and its root; both (N, bins)."""
+    fewest = np.maximum(_FEWEST_COUNTED * count.max(axis=0), np.float32(1e-9))
+    if AVAILABLE:
+        power, root = aligned(len(total), bins), aligned(len(total), bins)
+        _enhancement_compiled(total, count, fewest, np.float32(base), power, root)
+        return power, root
+    power = total[:, :bins] / np.maximum(count, fewest)[:, :bins] - np.float32(base)
+    np.maximum(power, 0, out=power)
+    return power, np.sqrt(power)
+
+
+@vectorised
+def _enhancement_compiled(total, count, fewest, base, power, root):  # type: ignore[no-untyped-def]
+    for n in range(power.shape[0]):
+        row, shared = np.uint64(n), np.uint64(min(n, count.shape[0] - 1))
+        for each in range(power.shape[1]):
+            k = np.uint64(each)
+            mean = total[row, k] / max(count[shared, k], fewest[k])
+            above = max(mean - base, np.float32(0))
+            power[row, k], root[row, k] = above, math.sqrt(above)
+
+
+def _peaks(power: Samples32, unit: Samples32, norm: Samples32, best: NDArray[np.intp]) -> Samples32:
+    """Least-squares height (N,) of the best unit curves in the pixels' power."""
+    if not AVAILABLE:
+        return np.asarray(np.einsum("nk,nk->n", power, unit[best]) / norm[best])
+    found = np.empty(len(power), np.float32)
+    _peaks_compiled(power, unit, norm, best, found)
+    return found
+
+
+@vectorised
+def _peaks_compiled(power, unit, norm, best, found):  # type: ignore[no-untyped-def]
+    for n in range(power.shape[0]):
+        row, atom, height = np.uint64(n), np.uint64(best[n]), np.float32(0)
+        for each in range(power.shape[1]):
+            height += power[row, np.uint64(each)] * unit[atom, np.uint64(each)]
+        found[row] = height / norm[atom]

@@ -103,7 +103,10 @@ class Family:
     def log_height(self, u: Floats, curvature: Floats) -> Floats:
         """Give g(u): ln(f / PE) at ``u = ln(x / tp)``."""
         a, b, c, d = self._at(curvature)
-        return np.asarray(a * u * u + b * u + c * np.expm1(u) + d * np.expm1(-u))
+        height = a * u * u + b * u
+        if any(self.late) or any(self.early):
+            height = height + c * np.expm1(u) + d * np.expm1(-u)
+        return np.asarray(height)
 
     def slopes(self, u: Floats, curvature: Floats) -> tuple[Floats, Floats, Floats]:
         """First three derivatives of g in u."""
