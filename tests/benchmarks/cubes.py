@@ -17,7 +17,7 @@ from dicomnode.science.kinetics import FAMILIES, fpt, gamma_variate, ldrw, logno
 from dicomnode.science.loop import Loop
 from dicomnode.simulate.scatter import Scatterers, compress, echo_power
 
-__all__ = ["Cube", "Scene", "cramer_rao", "cube", "moving_scene", "to_grey"]
+__all__ = ["Cube", "Scene", "cramer_rao", "cube", "first_pass", "moving_scene", "to_grey"]
 
 Floats = NDArray[np.float64]
 

@@ -1,17 +1,31 @@
 """How near the fit comes to the truth, and to the least error that anybody could make."""
 
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from dicomnode.science.curves import bin_times, wash_in
 from dicomnode.science.fit import Fit, fit_binned, fit_curves
+from dicomnode.science.fit.recirculation import Recirculation
 from dicomnode.science.kinetics import FAMILIES
+from dicomnode.science.kinetics.shapes import LOGNORMAL
 from dicomnode.science.loop import linearise, saturated
 from dicomnode.science.motion import register
 from dicomnode.science.sampling import bin_frames
-from tests.benchmarks.cubes import RANGE_DB, WHITE, Cube, cramer_rao, cube, moving_scene, to_grey
+from tests.benchmarks.cubes import (
+    RANGE_DB,
+    RETURN_S,
+    RETURN_SLOWNESS,
+    WHITE,
+    Cube,
+    cramer_rao,
+    cube,
+    first_pass,
+    moving_scene,
+    to_grey,
+)
 from tests.benchmarks.row import Row
 
 __all__ = ["recovery"]
@@ -62,6 +76,38 @@ def recovery() -> Iterator[Row]:
         again = cube(family, share=RECIRCULATED)
         name = f"truth {family}, {RECIRCULATED:.0%} recirculates"
         yield _bias(name, again, fit_curves(again.speckle(), again.times_s))
+    yield _informed()
+
+
+@dataclass(frozen=True, kw_only=True)
+class _TrueReturn(Recirculation):
+    """What truly comes round again in :func:`cube`, which no fit can know."""
+
+    def _per_second(self, times_s: Floats, first_passes: Floats) -> Floats:
+        log_tp, log_curvature, t0_s = first_passes.T[:, :, None]
+        slow, s, late_s = RETURN_SLOWNESS * np.exp(log_tp), np.exp(log_curvature), t0_s + RETURN_S
+        unit = np.ones_like(s)
+        curves = [
+            first_pass(self.family.name, t, unit, slow, s, late_s)[:, 0] for t in times_s.tolist()
+        ]
+        return self.fraction * np.stack(curves, axis=1)
+
+
+def _informed() -> Row:
+    """Bias of a fit that is told family and recirculation: what a single look allows at best."""
+    again = cube(share=RECIRCULATED)
+    truth = again.truth
+    told = _TrueReturn(
+        fraction=RECIRCULATED, delay_s=0.0, spread_s=0.0, family=LOGNORMAL,
+        tp_s=float(np.median(truth["TTP"])), curvature=float(np.median(again.curvature)),
+        t0_s=float(np.median(truth["t0"])),
+    )  # fmt: skip
+    found = fit_curves(again.speckle(), again.times_s)
+    like = replace(found, family=LOGNORMAL, recirculation=told)
+    fit = fit_curves(again.speckle(), again.times_s, like=like)
+    return _bias(
+        f"truth lognormal, {RECIRCULATED:.0%} recirculates, as the fit is told", again, fit
+    )
 
 
 def _saturation(clean: Cube) -> Iterator[Row]:
