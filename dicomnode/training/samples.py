@@ -13,7 +13,7 @@ __all__ = ["CHANNELS", "STORED", "Sample", "split_by_group"]
 CHANNELS = ("bmode", "contrast_max", "contrast_mean", "arrival", "contrast_start")
 """The network's input channels, in order; names are those of ``science.loop.summary_images``."""
 
-STORED = 160
+STORED = 192
 """Rows and columns at which samples are kept; the pane is stretched to a square."""
 
 
@@ -70,14 +70,12 @@ def _stretch(image: NDArray[np.float32]) -> NDArray[np.float32]:
     return np.asarray(picture.resize((STORED, STORED), Image.Resampling.BILINEAR))
 
 
-def split_by_group(
-    samples: Sequence[Sample], *, share: float, seed: int
-) -> tuple[list[Sample], list[Sample]]:
-    """Training and validation samples; a group is never on both sides."""
-    groups = sorted({sample.group for sample in samples})
-    shuffled = np.random.default_rng(seed).permutation(np.array(groups))
-    held_out = set(shuffled[: round(share * len(groups))].tolist())
-    return (
-        [sample for sample in samples if sample.group not in held_out],
-        [sample for sample in samples if sample.group in held_out],
-    )
+def split_by_group(groups: Sequence[str], *, folds: int, fold: int, seed: int) -> NDArray[np.bool_]:
+    """Tell which of N samples are held out in one of ``folds`` folds, counted from 0.
+
+    Samples of one group are held out together; over all folds each is held out once.
+    """
+    different = sorted(set(groups))
+    shuffled = np.random.default_rng(seed).permutation(np.array(different))
+    held_out = set(shuffled[fold::folds].tolist())
+    return np.array([group in held_out for group in groups], np.bool_)

@@ -1,0 +1,164 @@
+"""Cross-validation of the segmenter on BUSI: every image is judged by a network that never saw it.
+
+B-mode only, on the image's own pixels, through the same :class:`Segmenter` as in the node. Folds
+are grouped by near-duplicate. Each is trained by itself, so that they may be trained side by side.
+"""
+
+import json
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from dicomnode.inference.bundle import Figure, load
+from dicomnode.inference.segment import PRESENT, Segmenter
+from dicomnode.training.busi import BusiImage, busi_images
+from dicomnode.training.learning import CONSOLE, Schedule, learn
+from dicomnode.training.network import UNet
+from dicomnode.training.overlap import Overlap, overlap
+from dicomnode.training.samples import split_by_group
+from dicomnode.training.scores import auc
+
+__all__ = ["FOLDS", "cross_validate", "fold_figures"]
+
+FOLDS = 5
+_SMALL, _LARGE = 0.03, 0.12
+"""Shares of the image below which a lesion counts as small, and from which on as large."""
+
+_LABELS = ("benign", "malignant")
+
+Row = dict[str, Any]
+
+
+def cross_validate(
+    busi: Path, work: Path, schedule: Schedule, fold: int, bundle: Callable[[UNet, Path], Path]
+) -> Path:
+    """Train without one fold (1 to 5), judge that fold, and return the file with the scores.
+
+    Parameters
+    ----------
+    busi, work : Path
+        The images; where checkpoints and scores are kept.
+    schedule : Schedule
+    fold : int
+    bundle : callable
+        Writes a network's bundle into a folder.
+    """
+    images = busi_images(busi)
+    groups = [image.group for image in images]
+    held_out = split_by_group(groups, folds=FOLDS, fold=fold - 1, seed=schedule.seed)
+    given = [image.sample for image, out in zip(images, held_out, strict=True) if not out]
+    network = learn(given, schedule, work / f"fold-{fold}.pt")
+    segmenter = Segmenter(load(bundle(network, work / f"fold-{fold}")))
+    judged = [image for image, out in zip(images, held_out, strict=True) if out]
+    rows = [_judged(image, segmenter) for image in judged]
+    _scores(work, fold).write_text(json.dumps(rows, indent=1), encoding="utf-8")
+    dice = np.mean([_overlap(row).dice for row in rows if row["label"] != "normal"])
+    CONSOLE.print(f"fold {fold}: mean Dice {dice:.4f}")
+    return _scores(work, fold)
+
+
+def _scores(work: Path, fold: int) -> Path:
+    return work / f"fold-{fold}.json"
+
+
+def _judged(image: BusiImage, segmenter: Segmenter) -> Row:
+    found = segmenter.segment({"bmode": image.grey}, (1.0, 1.0))
+    return {
+        "image": image.name,
+        "label": image.label,
+        "share": float(image.mask.mean()),
+        "lesion_probability": found.lesion_probability,
+        "overlap": vars(overlap(found.probability >= PRESENT, image.mask)),
+        "region_overlap": vars(overlap(found.mask, image.mask)),
+    }
+
+
+def _overlap(row: Row, which: str = "overlap") -> Overlap:
+    return Overlap(**row[which])
+
+
+def fold_figures(work: Path) -> tuple[Figure, ...]:
+    """All figures of the folds; none unless every fold has been judged."""
+    paths = [_scores(work, fold) for fold in range(1, FOLDS + 1)]
+    if not all(path.exists() for path in paths):
+        return ()
+    rows = [row for path in paths for row in json.loads(path.read_text(encoding="utf-8"))]
+    return tuple(_figures(rows))
+
+
+def _figures(rows: Sequence[Row]) -> Iterator[Figure]:
+    where = "BUSI, B-mode only, 5-fold over the development images grouped by near-duplicate"
+    lesions = [row for row in rows if row["label"] != "normal"]
+    conditions = f"{len(lesions)} lesions, {where}"
+
+    def mean(name: str, chosen: Sequence[Row] = lesions) -> float:
+        return round(float(np.mean([getattr(_overlap(row), name) for row in chosen])), 4)
+
+    words = {
+        "dice": "mean Dice", "iou": "mean IoU of the lesion",
+        "mean_iou": "mean IoU of lesion and background", "pixel_accuracy": "pixel accuracy",
+        "precision": "precision, pixel by pixel", "recall": "recall, pixel by pixel",
+        "hausdorff_95": "Hausdorff distance, 95th percentile, px",
+    }  # fmt: skip
+    for name, word in words.items():
+        yield Figure(name=word, value=mean(name), conditions=f"mean of {conditions}")
+    dices = [_overlap(row).dice for row in lesions]
+    yield Figure(name="median Dice", value=round(float(np.median(dices)), 4), conditions=conditions)
+    regions = [_overlap(row, "region_overlap").dice for row in lesions]
+    yield Figure(
+        name="mean Dice of the one region that is reported",
+        value=round(float(np.mean(regions)), 4), conditions=conditions,
+    )  # fmt: skip
+    for word, chosen in _parts(lesions).items():
+        if chosen:
+            yield Figure(
+                name=f"mean Dice, {word}", value=mean("dice", chosen),
+                conditions=f"{len(chosen)} lesions, {where}",
+            )  # fmt: skip
+    yield from _confusion(lesions, conditions)
+    yield from _lesion_or_not(rows, where)
+
+
+def _parts(lesions: Sequence[Row]) -> dict[str, list[Row]]:
+    """Lesions by class and by size."""
+    parts = {label: [row for row in lesions if row["label"] == label] for label in _LABELS}
+    parts[f"small, below {_SMALL:.0%} of the image"] = _between(lesions, 0, _SMALL)
+    parts["of medium size"] = _between(lesions, _SMALL, _LARGE)
+    parts[f"large, from {_LARGE:.0%} of the image on"] = _between(lesions, _LARGE, 2)
+    return parts
+
+
+def _between(lesions: Sequence[Row], low: float, high: float) -> list[Row]:
+    return [row for row in lesions if low <= row["share"] < high]
+
+
+def _confusion(lesions: Sequence[Row], conditions: str) -> Iterator[Figure]:
+    """Confusion matrix over the pixels of all images together, as shares of them."""
+    counts = {
+        name: sum(row["overlap"][name] for row in lesions)
+        for name in ("true_positive", "false_positive", "false_negative", "true_negative")
+    }
+    for name, count in counts.items():
+        yield Figure(
+            name=f"{name.replace('_', ' ')} pixels", value=round(count / sum(counts.values()), 4),
+            conditions=f"share of all pixels of {conditions}",
+        )  # fmt: skip
+
+
+def _lesion_or_not(rows: Sequence[Row], where: str) -> Iterator[Figure]:
+    """How well the lesion probability tells images with a lesion from those without."""
+    has_lesion = np.array([row["label"] != "normal" for row in rows])
+    score = np.array([row["lesion_probability"] for row in rows])
+    if min(has_lesion.sum(), (~has_lesion).sum()) < 2:
+        return
+    found = score >= PRESENT
+    named = {
+        "AUC lesion against normal": auc(score, has_lesion).value,
+        "share of lesions for which a lesion is reported": found[has_lesion].mean(),
+        "share of normal images for which none is reported": (~found[~has_lesion]).mean(),
+    }
+    conditions = f"{has_lesion.sum()} with and {(~has_lesion).sum()} without a lesion, {where}"
+    for name, value in named.items():
+        yield Figure(name=name, value=round(float(value), 4), conditions=conditions)
