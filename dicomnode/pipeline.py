@@ -77,6 +77,14 @@ class Recipe:
 
     def __post_init__(self) -> None:
         check_stated(self.dynamic_range_db, self.dynamic_range_by_model)
+        _check_at_least("time_bins", self.time_bins, FEWEST_FRAMES, "bins")
+        _check_at_least("smoothing_px", self.smoothing_px, 0, "pixels")
+        _check_at_least("ring_mm", self.ring_mm, 0, "mm")
+
+
+def _check_at_least(name: str, value: float, least: float, unit: str) -> None:
+    if not (np.isfinite(value) and value >= least):
+        raise ValueError(f"{name}: expected {least:g} {unit} or more, got {value}")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -40,6 +40,8 @@ def test_only_the_data_directory_has_no_default(tmp_path: Path) -> None:
         ("[nod]", "nod: unknown key; did you mean 'node'?"),
         ("[settle]\nquiet_s = 0", "settle.quiet_s: input should be greater than or equal to 0.1"),
         ('[settle]\nconflicting_instances = "newest"', "'first', 'last' or 'refuse'"),
+        ("[recipe]\ntime_bins = 4", "time_bins: expected 8 bins or more, got 4"),
+        ("[recipe]\nsmoothing_px = -1", "smoothing_px: expected 0 pixels or more, got -1"),
         ("[recipe]\ndynamic_range = 60", "recipe: unknown key 'dynamic_range'; did you mean"),
         (DESTINATION.format(name="P A"), "destination.0.name"),
         (DESTINATION.format(name="p") + 'hots = "x"', "destination.0.hots: unknown key"),
