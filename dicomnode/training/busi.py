@@ -5,16 +5,20 @@ The images stay where they are: nothing of them is written into a bundle.
 
 import csv
 import glob
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
+from scipy import ndimage
 
+from dicomnode.simulate.recipe import Geometry, Kind
+from dicomnode.training.exams import Pictures
 from dicomnode.training.samples import Sample
 
-__all__ = ["BusiImage", "busi_images"]
+__all__ = ["BusiImage", "busi_images", "lesion_pictures"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,6 +49,19 @@ class BusiImage:
     def sample(self) -> Sample:
         """As the network learns from it: a B-mode channel only."""
         return Sample.of({"bmode": self.grey}, self.mask, group=self.group, origin="busi")
+
+
+def lesion_pictures(images: Sequence[BusiImage]) -> Pictures:
+    """Lesions to build simulated exams on: of each kind the images with a single one."""
+    kinds: tuple[Kind, Kind] = ("malignant", "benign")
+    return {
+        kind: [
+            Geometry(image=np.rint(255 * image.grey).astype(np.uint8), mask=image.mask)
+            for image in images
+            if image.label == kind and ndimage.label(image.mask)[1] == 1
+        ]
+        for kind in kinds
+    }
 
 
 def busi_images(directory: Path) -> list[BusiImage]:

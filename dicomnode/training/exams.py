@@ -1,5 +1,6 @@
 """Simulated cohorts: which seeds serve what, and one exam after another."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, TypeVar
@@ -14,7 +15,7 @@ from dicomnode.science.loop import summary_images
 from dicomnode.science.motion import register
 from dicomnode.simulate.cohort import recipe_for
 from dicomnode.simulate.exam import SimulatedExam, simulate
-from dicomnode.simulate.recipe import Kind
+from dicomnode.simulate.recipe import Geometry, Kind
 from dicomnode.training.samples import Sample
 
 __all__ = [
@@ -22,6 +23,7 @@ __all__ = [
     "SIMULATED_EXAMS",
     "Case",
     "CohortName",
+    "Pictures",
     "cases",
     "exam_samples",
     "on_reference",
@@ -32,6 +34,8 @@ ScalarType = TypeVar("ScalarType", bound=np.generic)
 CohortName = Literal[
     "segmenter", "segmenter-held-out", "codebook", "codebook-held-out", "classifier", "evaluation"
 ]
+
+Pictures = Mapping[Kind, Sequence[Geometry]]
 
 SEEDS: dict[CohortName, int] = {
     "segmenter": 1_000_000,
@@ -60,9 +64,9 @@ class Case:
     kind: Kind
     seed: int
 
-    def simulate(self) -> SimulatedExam:
+    def simulate(self, picture: Geometry | None = None) -> SimulatedExam:
         """Make the exam; small, so that hundreds can be measured."""
-        return simulate(recipe_for(self.kind, self.seed, preset="small"))
+        return simulate(recipe_for(self.kind, self.seed, preset="small"), picture)
 
     @property
     def is_malignant(self) -> bool:
@@ -102,16 +106,36 @@ def on_reference(
     return np.asarray(moved, mask.dtype)
 
 
-def exam_samples(work: Path, cohort: CohortName, count: int, seed: int) -> list[Sample]:
-    """Summary images and true lesions of a cohort, kept in ``work`` once they are made."""
-    path = work / f"{cohort}-{count}-{seed}.npz"
+def exam_samples(
+    work: Path, cohort: CohortName, count: int, seed: int, pictures: Pictures | None = None
+) -> list[Sample]:
+    """Summary images and true lesions of a cohort, kept in ``work`` once they are made.
+
+    Parameters
+    ----------
+    work : Path
+    cohort, count, seed
+        As in :func:`cases`.
+    pictures : mapping of kind to sequence of Geometry, optional
+        Real lesions of either kind, on which every second exam is built; the others are drawn.
+    """
+    path = work / f"{cohort}-{count}-{seed}{'-on-pictures' if pictures else ''}.npz"
     if count and not path.exists():
-        _keep(path, [_sample(case) for case in track(cases(cohort, count, seed), cohort)])
+        chosen = enumerate(track(cases(cohort, count, seed), cohort))
+        _keep(path, [_sample(case, _picture(pictures, case.kind, n)) for n, case in chosen])
     return _kept(path) if count else []
 
 
-def _sample(case: Case) -> Sample:
-    exam = case.simulate()
+def _picture(pictures: Pictures | None, kind: Kind, number: int) -> Geometry | None:
+    """The picture for an exam; its kind comes every second time, and every other has none."""
+    turn = number // 2
+    if not pictures or turn % 2 == 0 or not pictures[kind]:
+        return None
+    return pictures[kind][turn // 2 % len(pictures[kind])]
+
+
+def _sample(case: Case, picture: Geometry | None) -> Sample:
+    exam = case.simulate(picture)
     motion = register(exam.loop)
     return Sample.of(
         summary_images(exam.loop, motion),

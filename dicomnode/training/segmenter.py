@@ -7,7 +7,7 @@ import torch
 
 from dicomnode.inference.bundle import Channel, Figure, Manifest, Source, Tensors
 from dicomnode.inference.bundle import Tensor as TensorShape
-from dicomnode.training.busi import busi_images
+from dicomnode.training.busi import busi_images, lesion_pictures
 from dicomnode.training.card import UNSIGNED, write_bundle
 from dicomnode.training.exams import SIMULATED_EXAMS, exam_samples
 from dicomnode.training.export import exported
@@ -37,7 +37,8 @@ class SegmenterSettings:
     busi : Path or None
         Folder of the BUSI images with their ``manifest.csv``; None trains on simulated exams only.
     exams, held_out_exams : int
-        Simulated exams to learn from and to validate on, half of each kind.
+        Simulated exams to learn from and to validate on, half of each kind; every second one to
+        learn from is built on a BUSI lesion.
     threads : int
         Threads of torch.
     """
@@ -62,9 +63,13 @@ def train(settings: SegmenterSettings) -> Path:
     On real images the card has the figures of the folds that lie in the work folder, if all do.
     """
     _prepare(settings)
-    busi = [image.sample for image in busi_images(settings.busi)] if settings.busi else []
-    exams = exam_samples(settings.work, "segmenter", settings.exams, settings.seed)
-    network = learn(busi + exams, settings, settings.work / "segmenter.pt")
+    images = busi_images(settings.busi) if settings.busi else []
+    exams = exam_samples(
+        settings.work, "segmenter", settings.exams, settings.seed, lesion_pictures(images)
+    )
+    network = learn(
+        [image.sample for image in images] + exams, settings, settings.work / "segmenter.pt"
+    )
     unseen = exam_samples(
         settings.work, "segmenter-held-out", settings.held_out_exams, settings.seed
     )
