@@ -68,11 +68,17 @@ class _Part(BaseModel):
 
 
 class Channel(_Part):
-    """One input of the model: an image channel or a feature."""
+    """One input of the model: an image channel or a feature.
+
+    A network that expects colours names the same image three times. ``mean`` and ``sd``, of images
+    in 0..1, belong to the normalisation "fixed".
+    """
 
     name: str
     meaning: str
     normalisation: str
+    mean: float = 0.0
+    sd: float = Field(default=1.0, gt=0)
 
 
 class Tensor(_Part):
@@ -87,6 +93,16 @@ class Tensors(_Part):
 
     input: Tensor
     output: Tensor
+
+
+class Answer(_Part):
+    """How a segmenter's output becomes a probability of lesion, pixel by pixel.
+
+    ``channel`` is the output channel of the lesion; "softmax" is over all of them.
+    """
+
+    activation: Literal["sigmoid", "softmax", "none"] = "sigmoid"
+    channel: int = Field(default=0, ge=0)
 
 
 class Source(_Part):
@@ -150,6 +166,9 @@ class Manifest(_Part):
     views: tuple[tuple[str, ...], ...] = ()
     """Sets of inputs that a segmenter also answers from; the mean of all answers counts."""
     output: str
+    answer: Answer = Answer()
+    fit: Literal["letterbox", "stretch"] = "letterbox"
+    """How a segmenter's pane fills the network's image: in its true aspect ratio, or not."""
     tensors: Tensors | None = None
     training_data: tuple[Source, ...] = ()
     figures: tuple[Figure, ...] = ()
@@ -277,7 +296,10 @@ def _same_shape(name: str, side: str, expected: Tensor, nodes: list[onnxruntime.
         node.name: tuple(size if isinstance(size, int) else ANY for size in node.shape)
         for node in nodes
     }
-    if found.get(expected.name) != expected.shape:
+    there = found.get(expected.name, ())
+    if len(there) != len(expected.shape) or any(
+        size not in (ANY, stated) for size, stated in zip(there, expected.shape, strict=True)
+    ):
         raise BundleError(
             f"bundle {name}: {side}: expected {expected.name} {expected.shape} as in the manifest, "
             f"the model has {found}"

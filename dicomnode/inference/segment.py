@@ -8,9 +8,10 @@ import numpy as np
 import PIL.Image
 from numpy.typing import NDArray
 from scipy import ndimage
+from scipy.special import softmax
 
 from dicomnode.errors import BundleError
-from dicomnode.inference.bundle import Bundle
+from dicomnode.inference.bundle import Bundle, Channel, Tensors
 
 __all__ = ["NORMALISATIONS", "PRESENT", "SMALLEST_PX", "Segmentation", "Segmenter"]
 
@@ -64,6 +65,11 @@ class _Box:
         top, left = (size[0] - rows) // 2, (size[1] - columns) // 2
         return cls(rows=slice(top, top + rows), columns=slice(left, left + columns))
 
+    @classmethod
+    def whole(cls, size: tuple[int, int]) -> Self:
+        """Fill the image, whatever the pane's shape."""
+        return cls(rows=slice(0, size[0]), columns=slice(0, size[1]))
+
     @property
     def shape(self) -> tuple[int, int]:
         return self.rows.stop - self.rows.start, self.columns.stop - self.columns.start
@@ -75,12 +81,20 @@ def _resize(image: Image, shape: tuple[int, int]) -> Image:
     return np.array(picture.resize(shape[::-1], PIL.Image.Resampling.BILINEAR))
 
 
-def _z_score(image: Image) -> Image:
+def _z_score(image: Image, _channel: Channel) -> Image:
     scaled: Image = (image - image.mean()) / max(float(image.std()), 1e-3)
     return scaled
 
 
-NORMALISATIONS: Mapping[str, Callable[[Image], Image]] = {"z-score": _z_score}
+def _fixed(image: Image, channel: Channel) -> Image:
+    scaled: Image = (image - np.float32(channel.mean)) / np.float32(channel.sd)
+    return scaled
+
+
+NORMALISATIONS: Mapping[str, Callable[[Image, Channel], Image]] = {
+    "z-score": _z_score,
+    "fixed": _fixed,
+}
 """How a channel is scaled over the pane at the network's resolution, by the manifest's word for it.
 
 A missing channel is zero everywhere, as is the border around the pane."""
@@ -112,13 +126,16 @@ class Segmenter:
         self._session = bundle.session
         self._channels = bundle.manifest.inputs
         self._views = bundle.manifest.views
-        shape = bundle.session.get_inputs()[0].shape
-        if shape[1] != len(self._channels):
+        self._answer, self._fit = bundle.manifest.answer, bundle.manifest.fit
+        self._tensors = _image_tensors(bundle)
+        batch, count, *size = self._tensors.input.shape
+        if count != len(self._channels):
             raise BundleError(
-                f"bundle {bundle.name}: expected {shape[1]} input channels as in the model, "
+                f"bundle {bundle.name}: expected {count} input channels as in the model, "
                 f"the manifest names {len(self._channels)}"
             )
-        self._size = (int(shape[2]), int(shape[3]))
+        self._alone = batch == 1
+        self._size = (size[0], size[1])
 
     def segment(
         self,
@@ -130,13 +147,27 @@ class Segmenter:
         ``spacing_mm`` keeps the pane's true aspect ratio; its size in millimetres plays no part.
         """
         shape = self._shape(images)
-        box = _Box.of(shape[0] * spacing_mm[0], shape[1] * spacing_mm[1], self._size)
+        box = self._box(shape[0] * spacing_mm[0], shape[1] * spacing_mm[1])
         boxed = np.stack([self._stack(view, box) for view in self._views_of(images)])
         mirrored = np.concatenate([boxed, boxed[..., ::-1]])
-        (logits,) = self._session.run(None, {self._session.get_inputs()[0].name: mirrored})
-        plain, flipped = np.split(_sigmoid(logits[:, 0]), 2)
+        plain, flipped = np.split(self._probabilities(mirrored), 2)
         inner = ((plain + flipped[..., ::-1]) / 2).mean(axis=0)[box.rows, box.columns]
         return _answer(_resize(inner, shape), _lesion_probability(inner))
+
+    def _box(self, height_mm: float, width_mm: float) -> _Box:
+        if self._fit == "stretch":
+            return _Box.whole(self._size)
+        return _Box.of(height_mm, width_mm, self._size)
+
+    def _probabilities(self, stacks: Image) -> Image:
+        """Probability of lesion (N, rows, columns) on the network's image."""
+        feeds = np.split(stacks, len(stacks)) if self._alone else [stacks]
+        name, out = self._tensors.input.name, self._tensors.output.name
+        answers = np.concatenate([self._session.run([out], {name: feed})[0] for feed in feeds])
+        found = _ACTIVATIONS[self._answer.activation](answers)[:, self._answer.channel]
+        if found.shape[1:] == self._size:
+            return found
+        return np.stack([_resize(each, self._size) for each in found])
 
     def _views_of(self, images: Mapping[str, Image]) -> list[Mapping[str, Image]]:
         """All images, and each of the manifest's views that leaves some of them out."""
@@ -158,12 +189,35 @@ class Segmenter:
         for index, channel in enumerate(self._channels):
             if channel.name in images:
                 small = _resize(images[channel.name], box.shape)
-                boxed[index, box.rows, box.columns] = NORMALISATIONS[channel.normalisation](small)
+                boxed[index, box.rows, box.columns] = NORMALISATIONS[channel.normalisation](
+                    small, channel
+                )
         return boxed
+
+
+def _image_tensors(bundle: Bundle) -> Tensors:
+    """The manifest's tensors, if they are those of images with a channel for the lesion."""
+    tensors, channel = bundle.manifest.tensors, bundle.manifest.answer.channel
+    shapes = [] if tensors is None else [tensors.input.shape, tensors.output.shape]
+    four = bool(shapes) and all(len(shape) == 4 for shape in shapes)
+    if tensors is None or not four or min(shapes[0][2:]) < 1 or shapes[1][1] <= channel:
+        raise BundleError(
+            f"bundle {bundle.name}: tensors: expected an input (batch, channels, rows, columns) of "
+            f"a stated size and an output of more than {channel} channels, got {shapes}"
+        )
+    return tensors
 
 
 def _sigmoid(logits: Image) -> Image:
     return (1 / (1 + np.exp(-np.clip(logits, -30, 30)))).astype(np.float32)
+
+
+_ACTIVATIONS: Mapping[str, Callable[[Image], Image]] = {
+    "sigmoid": _sigmoid,
+    "softmax": lambda logits: np.asarray(softmax(logits, axis=1), np.float32),
+    "none": lambda found: np.clip(found, 0, 1).astype(np.float32),
+}
+"""By the manifest's word for it, over (N, channels, rows, columns)."""
 
 
 def _lesion_probability(boxed: Image) -> float:

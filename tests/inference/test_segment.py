@@ -3,11 +3,16 @@
 from pathlib import Path
 
 import numpy as np
+import onnx
 import pytest
+from onnx import TensorProto, helper
 
 from dicomnode.errors import BundleError
-from dicomnode.inference.bundle import load
+from dicomnode.inference.bundle import Answer, Channel, Tensors, load
+from dicomnode.inference.bundle import Tensor as TensorShape
 from dicomnode.inference.segment import Segmenter
+from dicomnode.training.card import write_bundle
+from tests.inference.conftest import segmenter_manifest
 
 ROWS, COLUMNS = 90, 150
 
@@ -133,3 +138,64 @@ def test_views_are_answered_each_by_itself_and_averaged(segmenter_bundle: Path) 
     both = Segmenter(load(segmenter_bundle)).segment(shown, (0.1, 0.1))
     mean = (every.probability + some.probability) / 2
     np.testing.assert_allclose(both.probability, mean, atol=1e-5)
+
+
+def two_classes(rows: int, columns: int) -> bytes:
+    """A network of another make: three colours, its own size, open batch of one, two outputs.
+
+    Background and lesion compete at a quarter of the resolution; the lesion is what is dark.
+    """
+    weights = np.zeros((2, 3, 4, 4), np.float32)
+    weights[0], weights[1] = 1 / 48, -1 / 48
+    nodes = [
+        helper.make_node("Conv", ["pixels", "w", "b"], ["out"], strides=[4, 4]),
+        helper.make_node("Identity", ["out"], ["aux"]),
+    ]
+    initial = [
+        helper.make_tensor("w", TensorProto.FLOAT, weights.shape, weights.ravel() * 4),
+        helper.make_tensor("b", TensorProto.FLOAT, (2,), [-0.5, 0.0]),
+    ]
+    ends = [
+        helper.make_tensor_value_info("pixels", TensorProto.FLOAT, [1, 3, rows, columns]),
+        *(
+            helper.make_tensor_value_info(name, TensorProto.FLOAT, [1, 2, rows // 4, columns // 4])
+            for name in ("aux", "out")
+        ),
+    ]
+    graph = helper.make_graph(nodes, "two", [ends[0]], ends[1:], initial)
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=9)
+    return bytes(onnx.ModelProto.SerializeToString(model))
+
+
+def colours(mean: float, sd: float) -> tuple[Channel, ...]:
+    words = ("red", "green", "blue")
+    return tuple(
+        Channel(name="bmode", meaning=word, normalisation="fixed", mean=mean, sd=sd)
+        for word in words
+    )
+
+
+@pytest.mark.parametrize("fit", ["stretch", "letterbox"])
+def test_a_manifest_is_enough_to_bring_another_network(tmp_path: Path, fit: str) -> None:
+    rows, columns = 96, 128
+    manifest = segmenter_manifest(
+        inputs=colours(0.45, 0.2), output="two classes", fit=fit,
+        answer=Answer(activation="softmax", channel=1),
+        tensors=Tensors(
+            input=TensorShape(name="pixels", shape=(1, 3, rows, columns)),
+            output=TensorShape(name="out", shape=(1, 2, rows // 4, columns // 4)),
+        ),
+    )  # fmt: skip
+    bundle = load(write_bundle(tmp_path / "theirs", manifest, two_classes(rows, columns)))
+    truth = disc(60, 70, 24)
+    found = Segmenter(bundle).segment({"bmode": images(truth)["bmode"]}, (0.1, 0.1))
+    assert found.mask.shape == truth.shape
+    assert overlap(found.mask, truth) > 0.85
+    assert 0 <= found.probability.min() <= found.probability.max() <= 1
+
+
+def test_a_lesion_channel_that_is_not_there_is_refused(segmenter_bundle: Path) -> None:
+    manifest = segmenter_bundle / "manifest.toml"
+    manifest.write_text(manifest.read_text().replace("channel = 0", "channel = 3"))
+    with pytest.raises(BundleError, match="an output of more than 3 channels"):
+        Segmenter(load(segmenter_bundle))
