@@ -12,7 +12,8 @@ that curve told the kinds apart with an AUC near 0.80 and the true habitats near
 were chosen on seed 77 before any model was trained; the test that holds them draws another cohort.
 The perfusion of the gland was lowered once afterwards, after the measuring pipeline had found no
 enlargement in most of 24 exams. Gain and sparsity of the bubbles were widened once, until the one
-real breast clip at hand, dark and of single bubbles, lay among the simulated ones. These are properties of dice, not of breasts.
+real breast clip at hand, dark and of single bubbles, lay among the simulated ones. These are
+properties of dice, not of breasts.
 """
 
 from collections.abc import Iterator, Mapping
