@@ -19,7 +19,7 @@ test: $(VENV)/installed-test
 	$(BIN)/python -m pytest -m "not training"
 
 test-training: $(VENV)/installed-train
-	$(BIN)/python -m pytest -m training tests/training
+	$(BIN)/python -m pytest tests/training/test_segmenter.py
 
 bench: $(VENV)/installed-test
 	$(BIN)/python -m tests.benchmarks
