@@ -16,7 +16,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "pipeline": {"errors", "science", "dicom", "inference", "report"},
     "outputs": {"errors", "science", "dicom", "inference", "report", "pipeline"},
     "simulate": {"errors", "science", "dicom"},
-    "training": {"errors", "science", "dicom", "inference", "simulate", "pipeline"},
+    "training": {"errors", "science", "dicom", "inference", "report", "simulate", "pipeline"},
     "store": {"errors"},
     "network": {"errors"},
     "jobs": {"errors", "store", "network", "pipeline", "outputs"},

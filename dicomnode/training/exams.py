@@ -11,11 +11,11 @@ from rich.progress import track
 from scipy import ndimage
 
 from dicomnode.inference.bundle import Source
-from dicomnode.science.loop import summary_images
+from dicomnode.science.loop import Loop, summary_images
 from dicomnode.science.motion import register
-from dicomnode.simulate.cohort import recipe_for
+from dicomnode.simulate.cohort import recipe_for, shifted
 from dicomnode.simulate.exam import SimulatedExam, simulate
-from dicomnode.simulate.recipe import Geometry, Kind
+from dicomnode.simulate.recipe import ExamRecipe, Geometry, Kind
 from dicomnode.training.samples import Sample
 
 __all__ = [
@@ -63,10 +63,37 @@ class Case:
 
     kind: Kind
     seed: int
+    is_shifted: bool = False
+    """Whether the exam is taken with a scanner that no training has seen."""
+
+    @property
+    def recipe(self) -> ExamRecipe:
+        """What the exam is made of; small, so that hundreds can be measured."""
+        drawn = recipe_for(self.kind, self.seed, preset="small")
+        return shifted(drawn) if self.is_shifted else drawn
 
     def simulate(self, picture: Geometry | None = None) -> SimulatedExam:
-        """Make the exam; small, so that hundreds can be measured."""
-        return simulate(recipe_for(self.kind, self.seed, preset="small"), picture)
+        """Make the exam."""
+        return simulate(self.recipe, picture)
+
+    def loop(self) -> Loop:
+        """Make the exam's loop alone."""
+        return self.simulate().loop
+
+    @property
+    def key(self) -> str:
+        """Tells this exam from every other."""
+        return f"{self.seed} shifted" if self.is_shifted else f"{self.seed}"
+
+    @property
+    def name(self) -> str:
+        """What people call it."""
+        return f"seed {self.seed}"
+
+    @property
+    def patient(self) -> str:
+        """Every simulated patient is examined once."""
+        return self.key
 
     @property
     def is_malignant(self) -> bool:

@@ -9,7 +9,7 @@ from sklearn.metrics import adjusted_rand_score
 
 from dicomnode.science.findings import UNRELIABLE
 
-__all__ = ["Agreement", "Auc", "agreement", "auc", "dice", "icc"]
+__all__ = ["Agreement", "Auc", "agreement", "auc", "dice", "icc", "placements"]
 
 
 def dice(found: NDArray[np.bool_], truth: NDArray[np.bool_]) -> float:
@@ -60,16 +60,32 @@ def auc(scores: NDArray[np.float64], positive: NDArray[np.bool_]) -> Auc:
     positive : ndarray of bool, shape (N,)
         At least two of either kind.
     """
+    v10, v01 = placements(scores, positive)
+    value = float(v10.mean())
+    variance = v10.var(ddof=1) / len(v10) + v01.var(ddof=1) / len(v01)
+    reach = float(norm.ppf(0.975) * np.sqrt(variance))
+    return Auc(value=value, low=max(0.0, value - reach), high=min(1.0, value + reach))
+
+
+def placements(
+    scores: NDArray[np.float64], positive: NDArray[np.bool_]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Where each exam stands among those of the other kind: DeLong's V10 and V01.
+
+    Returns
+    -------
+    v10 : ndarray of float64, shape (positives,)
+        Share of the negatives that score lower; ties count one half.
+    v01 : ndarray of float64, shape (negatives,)
+        Share of the positives that score higher, alike.
+    """
     ours, theirs = scores[positive], scores[~positive]
     if min(len(ours), len(theirs)) < 2:
         raise ValueError(
             f"positive: expected two or more of either kind, got {len(ours)} and {len(theirs)}"
         )
     wins = (ours[:, None] > theirs[None]) + 0.5 * (ours[:, None] == theirs[None])
-    variance = wins.mean(1).var(ddof=1) / len(ours) + wins.mean(0).var(ddof=1) / len(theirs)
-    value = float(wins.mean())
-    reach = float(norm.ppf(0.975) * np.sqrt(variance))
-    return Auc(value=value, low=max(0.0, value - reach), high=min(1.0, value + reach))
+    return wins.mean(axis=1), wins.mean(axis=0)
 
 
 def icc(first: NDArray[np.float64], second: NDArray[np.float64]) -> NDArray[np.float64]:

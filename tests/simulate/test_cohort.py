@@ -1,4 +1,5 @@
 import numpy as np
+import pytest
 from sklearn.ensemble import GradientBoostingClassifier
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score
@@ -7,6 +8,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from dicomnode.simulate import cohort
+from dicomnode.simulate.cohort import SHIFTED, shifted
 from dicomnode.simulate.perfusion import perfuse
 from dicomnode.simulate.recipe import ExamRecipe
 
@@ -48,6 +50,26 @@ def test_fractions_are_shares() -> None:
     for recipe in cohort(2, 50):
         assert np.isclose(sum(recipe.lesion.fractions), 1.0)
         assert all(share == 0 or share >= 0.05 for share in recipe.lesion.fractions)
+
+
+def drawn(recipe: ExamRecipe, name: str) -> np.ndarray:
+    (part,) = [p for p in (recipe.echo, recipe.display) if hasattr(p, name)]
+    return np.atleast_1d(getattr(part, name))
+
+
+@pytest.mark.parametrize("name", SHIFTED)
+def test_the_shifted_scanner_is_outside_of_what_is_drawn(name: str) -> None:
+    usual = np.array([drawn(recipe, name) for recipe in cohort(3, 300)])
+    theirs = np.atleast_1d(SHIFTED[name])
+    assert ((theirs > usual.max(axis=0)) | (theirs < usual.min(axis=0))).all()
+
+
+def test_the_shifted_scanner_shows_the_same_patient() -> None:
+    recipe = next(cohort(4, 1))
+    other = shifted(recipe)
+    assert (other.kind, other.seed) == (recipe.kind, recipe.seed)
+    assert (other.lesion, other.bolus, other.tissue) == (recipe.lesion, recipe.bolus, recipe.tissue)
+    assert other.echo != recipe.echo
 
 
 def mean_curve_features(recipe: ExamRecipe) -> list[float]:

@@ -1,0 +1,202 @@
+"""The figures of an evaluation: what outcomes add up to, each with its interval and count."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dicomnode.training import baselines
+from dicomnode.training.outcomes import Outcome
+from dicomnode.training.probabilities import brier, calibration_error
+from dicomnode.training.scores import Auc, auc
+from dicomnode.training.statistics import delong, mcnemar, wilson
+
+__all__ = ["OPERATING_POINT", "Answers", "Score", "answers_of", "compared", "figures"]
+
+OPERATING_POINT = 0.5
+"""Probability from which on an exam counts as called malignant."""
+
+LAYOUTS = {
+    "dual pane": {"mono-left", "contrast-left", "wide-header"},
+    "stacked": {"stacked"},
+    "single pane": {"single"},
+}
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Score:
+    """One figure of ``count`` exams; with a 95 % interval and a two-sided p where it has them."""
+
+    name: str
+    value: float
+    count: int
+    low: float | None = None
+    high: float | None = None
+    p: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Answers:
+    """The N exams with a probability, and what the baselines say of the same exams.
+
+    ``oracle`` and ``mean_curve`` are log-odds; None with fewer than two exams of either kind.
+    """
+
+    is_malignant: NDArray[np.bool_]
+    probability: Floats
+    oracle: Floats | None = None
+    mean_curve: Floats | None = None
+
+    @property
+    def called(self) -> NDArray[np.bool_]:
+        """(N,): exams called malignant at the operating point."""
+        return np.asarray(self.probability >= OPERATING_POINT)
+
+
+def answers_of(outcomes: Sequence[Outcome]) -> Answers:
+    """Gather the probabilities, and the baselines' answers to those same exams."""
+    answered = [each for each in outcomes if each.malignant_probability is not None]
+    is_malignant = np.array([each.case.is_malignant for each in answered], np.bool_)
+    enough = min(is_malignant.sum(), (~is_malignant).sum()) >= 2
+    return Answers(
+        is_malignant=is_malignant,
+        probability=np.array([each.malignant_probability for each in answered], np.float64),
+        oracle=baselines.oracle(answered) if enough else None,
+        mean_curve=baselines.mean_curve(answered) if enough else None,
+    )
+
+
+def figures(outcomes: Sequence[Outcome], answers: Answers) -> tuple[Score, ...]:
+    """All figures that the outcomes allow; what would rest on no exam is left out."""
+    return (
+        *_pictures(outcomes),
+        *_areas(answers),
+        *_probabilities(answers),
+        *_decisions(outcomes),
+    )
+
+
+def compared(first: Sequence[Outcome], second: Sequence[Outcome]) -> tuple[Score, ...]:
+    """Compare two sets of outcomes of the same exams, in the same order.
+
+    The areas under the ROC curve are those of the exams to which both give a probability; an
+    answer is right if it is the true kind, wrong if it is the other, indeterminate or a refusal.
+    """
+    right, right_too = (
+        np.array([each.is_right for each in side], np.bool_) for side in (first, second)
+    )
+    answers = mcnemar(right, right_too)
+    return (
+        *_gap_of(first, second),
+        Score(
+            name="share of right answers, difference (McNemar)",
+            value=float(right.mean() - right_too.mean()),
+            count=len(right),
+            p=answers.p,
+        ),
+        Score(name="exams only the first gets right", value=answers.only_first, count=len(right)),
+        Score(name="exams only the second gets right", value=answers.only_second, count=len(right)),
+    )
+
+
+def _gap_of(first: Sequence[Outcome], second: Sequence[Outcome]) -> Iterator[Score]:
+    both = [
+        (one.malignant_probability, other.malignant_probability, one.case.is_malignant)
+        for one, other in zip(first, second, strict=True)
+        if one.malignant_probability is not None and other.malignant_probability is not None
+    ]
+    one, other, is_malignant = np.array(both, np.float64).reshape(-1, 3).T
+    positive = is_malignant > 0
+    if min(positive.sum(), (~positive).sum()) >= 2:
+        yield _gap("AUC, difference (DeLong)", one, other, positive)
+
+
+def _gap(name: str, first: Floats, second: Floats, positive: NDArray[np.bool_]) -> Score:
+    gap = delong(first, second, positive)
+    return Score(
+        name=name, value=gap.value, low=gap.low, high=gap.high, p=gap.p, count=len(positive)
+    )
+
+
+def _pictures(outcomes: Sequence[Outcome]) -> Iterator[Score]:
+    yield from _mean("mean lesion Dice", [each.lesion_dice for each in outcomes])
+    for words, layouts in LAYOUTS.items():
+        shown = [each for each in outcomes if each.case.recipe.display.layout in layouts]
+        yield from _mean(f"mean lesion Dice, {words}", [each.lesion_dice for each in shown])
+    yield from _mean(
+        "mean sub-region adjusted Rand index", [each.subregion_rand for each in outcomes]
+    )
+    yield from _mean(
+        "mean share of pixels with true number", [each.subregion_same for each in outcomes]
+    )
+
+
+def _mean(name: str, values: Sequence[float | None]) -> Iterator[Score]:
+    known = [value for value in values if value is not None]
+    if known:
+        yield Score(name=name, value=float(np.mean(known)), count=len(known))
+
+
+def _areas(answers: Answers) -> Iterator[Score]:
+    truth, ours = answers.is_malignant, answers.probability
+    if answers.oracle is None or answers.mean_curve is None:
+        return
+    names = (
+        "AUC",
+        "AUC of the oracle (true habitats)",
+        "AUC of the mean curve (cross-validated)",
+    )
+    areas = [auc(scores, truth) for scores in (ours, answers.oracle, answers.mean_curve)]
+    for name, area in zip(names, areas, strict=True):
+        yield _area(name, area, len(truth))
+    if areas[1].value > 0:
+        yield Score(
+            name="AUC, share of the oracle's",
+            value=areas[0].value / areas[1].value,
+            count=len(truth),
+        )
+    yield _gap("AUC minus that of the mean curve (DeLong)", ours, answers.mean_curve, truth)
+
+
+def _area(name: str, area: Auc, count: int) -> Score:
+    """An area with DeLong's interval, which says nothing where the kinds are told apart wholly."""
+    score = Score(name=name, value=area.value, count=count)
+    return score if area.low == area.high else replace(score, low=area.low, high=area.high)
+
+
+def _probabilities(answers: Answers) -> Iterator[Score]:
+    truth, ours = answers.is_malignant, answers.probability
+    if len(truth):
+        yield Score(name="Brier score", value=brier(ours, truth), count=len(truth))
+        error = calibration_error(ours, truth)
+        yield Score(name="expected calibration error, 10 bins", value=error, count=len(truth))
+    at = f"at probability {OPERATING_POINT:g}"
+    yield from _share(f"sensitivity {at}", answers.called[truth].tolist())
+    yield from _share(f"specificity {at}", (~answers.called)[~truth].tolist())
+
+
+def _decisions(outcomes: Sequence[Outcome]) -> Iterator[Score]:
+    for name, kind in (("sensitivity", "malignant"), ("specificity", "benign")):
+        decided = [each.is_right for each in _of(kind, outcomes) if each.is_decided]
+        yield from _share(f"{name} of the decided", decided)
+    for kind in ("malignant", "benign"):
+        answered = [each for each in _of(kind, outcomes) if each.malignant_probability is not None]
+        covered = [each.covers_truth for each in answered]
+        yield from _share(f"conformal coverage, {kind}", covered)
+    indeterminate = [each.answer == "indeterminate" for each in outcomes]
+    yield from _share("share indeterminate", indeterminate)
+    silent = [each.malignant_probability is None for each in outcomes]
+    yield from _share("share refused or without a probability", silent)
+
+
+def _of(kind: str, outcomes: Sequence[Outcome]) -> list[Outcome]:
+    return [each for each in outcomes if each.case.kind == kind]
+
+
+def _share(name: str, hits: Sequence[bool]) -> Iterator[Score]:
+    if hits:
+        found = wilson(sum(hits), len(hits))
+        yield Score(name=name, value=found.value, low=found.low, high=found.high, count=found.count)

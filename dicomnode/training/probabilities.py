@@ -1,0 +1,96 @@
+"""What probabilities of malignancy are worth: ROC curve, calibration and net benefit."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.metrics import roc_curve
+
+__all__ = ["BINS", "Reliability", "brier", "calibration_error", "net_benefit", "reliability", "roc"]
+
+Floats = NDArray[np.float64]
+Mask = NDArray[np.bool_]
+
+BINS = 10
+"""Equal-width bins of probability in which calibration is looked at."""
+
+
+def roc(scores: Floats, positive: Mask) -> tuple[Floats, Floats]:
+    """Corners of the ROC curve from (0, 0) to (1, 1).
+
+    Returns
+    -------
+    false_positive, true_positive : ndarray of float64, shape (K,)
+        Share of negatives and of positives at or above each threshold, thresholds falling.
+    """
+    false_positive, true_positive, _ = roc_curve(positive, scores)
+    return false_positive, true_positive
+
+
+def brier(probability: Floats, positive: Mask) -> float:
+    """Mean squared distance of the probabilities from 0 and 1 (Brier 1950).
+
+    Answering ½ to everything gives 0.25.
+    """
+    return float(np.mean((probability - positive) ** 2))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reliability:
+    """Probabilities in the bins that hold any, side by side with what came true.
+
+    Attributes
+    ----------
+    said : ndarray of float64, shape (K,)
+        Mean probability of the exams in the bin.
+    hits, count : ndarray of int64, shape (K,)
+        How many of them are positive, and how many there are.
+    """
+
+    said: Floats
+    hits: NDArray[np.int64]
+    count: NDArray[np.int64]
+
+
+def reliability(probability: Floats, positive: Mask) -> Reliability:
+    """Sort probabilities into ten bins of width 0.1, each with its lower edge; 1 is in the last."""
+    number = np.minimum((probability * BINS).astype(np.int64), BINS - 1)
+    count = np.bincount(number, minlength=BINS)
+    filled = count > 0
+    said = np.bincount(number, probability, minlength=BINS)[filled] / count[filled]
+    hits = np.bincount(number[positive], minlength=BINS)[filled]
+    return Reliability(said=said, hits=hits, count=count[filled])
+
+
+def calibration_error(probability: Floats, positive: Mask) -> float:
+    """Expected calibration error over ten bins of equal width.
+
+    Σ nᵦ/N · |share of positives in bin b − mean probability in bin b| (Naeini, Cooper and
+    Hauskrecht 2015, AAAI). With few exams it is well above 0 for perfect probabilities too.
+    """
+    bins = reliability(probability, positive)
+    distance = np.abs(bins.hits / bins.count - bins.said)
+    return float(distance @ bins.count / bins.count.sum())
+
+
+def net_benefit(probability: Floats, positive: Mask, thresholds: Floats) -> Floats:
+    """Net benefit of acting on every exam at or above a threshold of probability.
+
+    TP/N − FP/N · t/(1−t): whoever acts from probability t on holds a missed cancer for (1−t)/t
+    times as bad as a needless biopsy (Vickers and Elkin 2006, doi:10.1177/0272989X06295361).
+    Acting on all exams is a probability of 1 for each; acting on none is worth 0.
+
+    Parameters
+    ----------
+    thresholds : ndarray of float64, shape (K,)
+        Above 0 and below 1.
+
+    Returns
+    -------
+    ndarray of float64, shape (K,)
+    """
+    acted = probability >= thresholds[:, None]
+    hits = (acted & positive).sum(axis=1)
+    false_alarms = (acted & ~positive).sum(axis=1)
+    odds = thresholds / (1 - thresholds)
+    return np.asarray((hits - false_alarms * odds) / len(positive))
