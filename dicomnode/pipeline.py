@@ -15,8 +15,7 @@ from numpy.typing import NDArray
 from dicomnode.dicom.exam import Exam, load_loop
 from dicomnode.dicom.exam.dynamic_range import check_stated
 from dicomnode.errors import InputError, Reason, RefusedError
-from dicomnode.inference.models import Models
-from dicomnode.inference.segment import Segmenter
+from dicomnode.inference.models import Finder, Models
 from dicomnode.science import quality
 from dicomnode.science.describe import (
     describe_curves,
@@ -272,7 +271,7 @@ def _refuse_few(motion: Motion) -> None:
         )
 
 
-def _find_lesion(segmenter: Segmenter, images: Images, loop: Loop) -> Mask:
+def _find_lesion(segmenter: Finder, images: Images, loop: Loop) -> Mask:
     found = segmenter.segment(images, loop.spacing_mm)
     lesion: Mask = found.mask & ~loop.graphics
     if not lesion.any():

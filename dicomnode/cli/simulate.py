@@ -27,11 +27,11 @@ def _write_cohort(recipes: list[ExamRecipe], output: Path) -> None:
     output.mkdir(parents=True, exist_ok=True)
     with (output / "cases.csv").open("w", newline="") as file:
         cases = csv.writer(file)
-        cases.writerow(["folder", "label", "seed"])
+        cases.writerow(["case", "label"])
         for number, recipe in enumerate(track(recipes, "simulating", console=console()), start=1):
             folder = f"case-{number:04d}"
             write_exam(recipe, output / folder)
-            cases.writerow([folder, recipe.kind, recipe.seed])
+            cases.writerow([folder, recipe.kind])
 
 
 @click.command()
@@ -45,7 +45,8 @@ def _write_cohort(recipes: list[ExamRecipe], output: Path) -> None:
 def simulate(output: Path, kind: str, seed: int, count: int | None, preset: str) -> None:
     """Write a simulated CEUS exam as DICOM into OUTPUT, with its truth in OUTPUT/truth.
 
-    With --cohort N, N patients of both kinds, a folder each, and cases.csv that labels them.
+    With --cohort N, N patients of both kinds, a folder each, and cases.csv that labels them, as
+    `dicomnode train` reads it.
     Nothing simulated says anything about patients.
     """
     if count is not None:

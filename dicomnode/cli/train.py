@@ -1,14 +1,19 @@
 """``dicomnode train``: make the models anew. Needs the extra ``train``; the node does not."""
 
 import importlib
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import click
+from click.core import ParameterSource
+from rich.table import Table
 
 from dicomnode.cli.present import console
+from dicomnode.config import default_models_dir, load_settings
 from dicomnode.errors import SettingsError
+from dicomnode.pipeline import Recipe
 
 __all__ = ["train"]
 
@@ -42,6 +47,17 @@ def _folder(name: str, default: Path, text: str) -> Decorator:
 models_option = _folder("--models", OUTPUT, "Folder of bundles: the new one is written there.")
 work_option = _folder("--work", WORK, "Checkpoints and measured exams; a run goes on from there.")
 seed_option = click.option("--seed", type=click.IntRange(1, 100), default=1, show_default=True)
+cohort_option = click.option(
+    "--cohort",
+    type=click.Path(exists=True, path_type=Path, dir_okay=False),
+    help="Learn from a site's own cases: a cases.csv, see models/README.md.",
+)
+config_option = click.option(
+    "-c",
+    "--config",
+    type=click.Path(exists=True, path_type=Path, dir_okay=False),
+    help="The node's settings, whose recipe the cohort is measured with.",
+)
 version_option = click.option("--bundle-version", default="1", show_default=True)
 
 
@@ -105,33 +121,143 @@ def train_segmenter(
 
 @train.command("codebook")
 @_exams_option(100)
-@models_option
-@seed_option
-@version_option
-def train_codebook(exams: int, models: Path, seed: int, bundle_version: str) -> None:
-    """Train the codebook of perfusion sub-regions on simulated exams."""
-    module = _module("codebook")
-    settings = module.CodebookSettings(
-        bundle=models / "codebook", exams=exams, seed=seed, version=bundle_version
-    )
-    console().print(f"written: {module.train(settings)}", highlight=False)
-
-
-@train.command("classifier")
-@_exams_option(200)
+@cohort_option
+@config_option
+@click.option("--few", is_flag=True, help="Learn from fewer than 80 patients all the same.")
 @models_option
 @work_option
 @seed_option
 @version_option
-def train_classifier(exams: int, models: Path, work: Path, seed: int, bundle_version: str) -> None:
-    """Train the classifier on simulated exams, as segmenter and codebook measure them."""
-    module = _module("classifier")
-    settings = module.ClassifierSettings(
-        models=models,
-        bundle=models / "classifier",
-        work=work / "classifier",
-        exams=exams,
-        seed=seed,
-        version=bundle_version,
+def train_codebook(
+    exams: int,
+    cohort: Path | None,
+    config: Path | None,
+    models: Path,
+    work: Path,
+    seed: int,
+    bundle_version: str,
+    *,
+    few: bool,
+) -> None:
+    """Train the codebook of perfusion sub-regions on simulated exams, or on a site's own.
+
+    Train the classifier again afterwards: it learns from what the codebook divides.
+    """
+    bundle = models / "codebook"
+    if cohort is None:
+        _refuse_without_cohort(config=config is not None, few=few)
+        module = _module("codebook")
+        settings = module.CodebookSettings(
+            bundle=bundle, exams=exams, seed=seed, version=bundle_version
+        )
+        console().print(f"written: {module.train(settings)}", highlight=False)
+        return
+    _refuse_with_cohort()
+    module = _module("site_codebook")
+    _complete(models)
+    _show(
+        module.train(
+            module.SiteCodebookSettings(
+                models=models,
+                bundle=bundle,
+                work=work / "codebook",
+                cohort=cohort,
+                recipe=_recipe(config),
+                few=few,
+                seed=seed,
+                version=bundle_version,
+            )
+        )
     )
-    console().print(f"written: {module.train(settings)}", highlight=False)
+    console().print("next: `dicomnode train classifier`, which learns from what this one divides")
+
+
+@train.command("classifier")
+@_exams_option(200)
+@cohort_option
+@config_option
+@click.option(
+    "--repeats",
+    type=click.IntRange(min=2),
+    default=40,
+    show_default=True,
+    help="Exams that are measured four times more, to find the features that repeat.",
+)
+@models_option
+@work_option
+@seed_option
+@version_option
+def train_classifier(
+    exams: int,
+    cohort: Path | None,
+    config: Path | None,
+    repeats: int,
+    models: Path,
+    work: Path,
+    seed: int,
+    bundle_version: str,
+) -> None:
+    """Train the classifier on simulated exams, or on a site's own, as the node measures them."""
+    module = _module("classifier")
+    if cohort is None:
+        _refuse_without_cohort(config=config is not None)
+    else:
+        _refuse_with_cohort()
+        _complete(models)
+    _show(
+        module.train(
+            module.ClassifierSettings(
+                models=models,
+                bundle=models / "classifier",
+                work=work / "classifier",
+                cohort=cohort,
+                recipe=_recipe(config),
+                exams=exams,
+                repeats=repeats,
+                seed=seed,
+                version=bundle_version,
+            )
+        )
+    )
+
+
+def _refuse_with_cohort() -> None:
+    source = click.get_current_context().get_parameter_source("exams")
+    if source is ParameterSource.COMMANDLINE:
+        raise click.UsageError("--exams: expected without --cohort: it counts simulated exams")
+
+
+def _refuse_without_cohort(**given: bool) -> None:
+    for name in (name for name, is_given in given.items() if is_given):
+        raise click.UsageError(f"--{name}: expected --cohort cases.csv with it")
+
+
+def _recipe(config: Path | None) -> Recipe:
+    return Recipe() if config is None else load_settings(config).recipe
+
+
+def _complete(models: Path) -> None:
+    """Put the bundles that come with dicomnode where there are none yet."""
+    for name in ("segmenter", "codebook", "classifier"):
+        shipped = default_models_dir() / name
+        if not (models / name).exists() and shipped.exists():
+            shutil.copytree(shipped, models / name)
+
+
+def _show(trained: Any) -> None:
+    """Print figures, then every exam that was refused, then where the bundle is."""
+    out = console()
+    table = Table(title="figures", box=None, header_style="bold", title_justify="left")
+    for title in ("figure", "value"):
+        table.add_column(title)
+    for figure in trained.figures:
+        table.add_row(figure.name, f"{figure.value:g}")
+    out.print(table)
+    if trained.refused:
+        out.print(f"\nrefused, not learnt from: {len(trained.refused)}", highlight=False)
+    for refusal in trained.refused:
+        codes = ", ".join(refusal.reasons)
+        out.print(f"  {refusal.name}: {codes}", highlight=False, markup=False)
+    card = trained.bundle / "card.md"
+    out.print(f"\nconditions: {card}", highlight=False, soft_wrap=True)
+    out.print(f"written: {trained.bundle}", highlight=False, soft_wrap=True)

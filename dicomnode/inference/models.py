@@ -9,11 +9,22 @@ from typing import Protocol
 from dicomnode.errors import BundleError
 from dicomnode.inference.bundle import Bundle, Task, load
 from dicomnode.inference.classify import Classifier
-from dicomnode.inference.segment import Segmenter
+from dicomnode.inference.segment import Image, Segmentation, Segmenter
 from dicomnode.science.findings import Diagnosis, ModelUse
 from dicomnode.science.subregions.codebook import Codebook
 
-__all__ = ["Judge", "Models", "load_models", "read_codebook"]
+__all__ = ["Finder", "Judge", "Models", "load_models", "read_codebook"]
+
+
+class Finder(Protocol):
+    """Whatever finds the lesion; a :class:`Segmenter` in the node."""
+
+    @property
+    def use(self) -> ModelUse:
+        """What a result says about it."""
+
+    def segment(self, images: Mapping[str, Image], spacing_mm: tuple[float, float]) -> Segmentation:
+        """Find the lesion on summary images."""
 
 
 class Judge(Protocol):
@@ -31,7 +42,7 @@ class Judge(Protocol):
 class Models:
     """Segmenter, sub-region codebook and classifier."""
 
-    segmenter: Segmenter
+    segmenter: Finder
     codebook: Codebook
     codebook_use: ModelUse
     classifier: Judge

@@ -1,6 +1,6 @@
 """What every picture says about itself."""
 
-from dicomnode.science.findings import Findings
+from dicomnode.science.findings import Findings, from_simulation
 
 __all__ = ["NOTICE", "SHORT_NOTICE", "training_notice"]
 
@@ -9,7 +9,10 @@ SHORT_NOTICE = "AI · research use only · not for measurement"
 
 
 def training_notice(findings: Findings) -> str:
-    """Return a warning where a model was trained on simulated exams, else nothing."""
-    if any("simulat" in model.trained_on.lower() for model in findings.models):
+    """Return a warning where models were trained on simulated exams, else nothing."""
+    simulated = [model.name for model in findings.models if from_simulation(model.trained_on)]
+    if not simulated:
+        return ""
+    if len(simulated) == len(findings.models):
         return "simulated training data: not validated on patients"
-    return ""
+    return f"simulated training data: {', '.join(simulated)}; not validated"

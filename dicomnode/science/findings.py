@@ -28,6 +28,7 @@ __all__ = [
     "Spread",
     "Stability",
     "SubRegion",
+    "from_simulation",
 ]
 
 UNRELIABLE = 255
@@ -200,6 +201,11 @@ class Quality:
 
     grade: Literal["A", "B", "C", "D"]
     checks: tuple[Check, ...]
+
+
+def from_simulation(trained_on: str) -> bool:
+    """Tell whether words about training data name simulated exams."""
+    return "simulat" in trained_on.lower()
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -3,14 +3,18 @@
 import hashlib
 import os
 import tempfile
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import tomli_w
 
-from dicomnode.inference.bundle import Manifest
+from dicomnode.inference.bundle import Figure, Manifest
+from dicomnode.science.findings import from_simulation
+from dicomnode.training.measured import Refusal
 
-__all__ = ["SIMULATED", "UNSIGNED", "write_bundle"]
+__all__ = ["OWN_CASES", "SIMULATED", "UNSIGNED", "Trained", "refusals", "write_bundle"]
 
 UNSIGNED = "0" * 64
 """Digest of a manifest whose model is not written yet."""
@@ -18,6 +22,29 @@ UNSIGNED = "0" * 64
 SIMULATED = (
     "Figures from simulated exams are not clinical accuracy. Nothing here is clinically validated."
 )
+
+OWN_CASES = (
+    "Figures are from the population that was learnt from: of no other site, and of no later "
+    "patients. Nothing here is clinically validated."
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Trained:
+    """The bundle's folder, the figures on its card, and the exams that could not be measured."""
+
+    bundle: Path
+    figures: tuple[Figure, ...]
+    refused: tuple[Refusal, ...]
+
+
+def refusals(refused: Sequence[Refusal], exams: int) -> tuple[Figure, ...]:
+    """Count the refused among so many ``exams`` by reason, for a card."""
+    counts = Counter(code for each in refused for code in each.reasons)
+    return tuple(
+        Figure(name=f"refused: {code}", value=count, conditions=f"of {exams} exams")
+        for code, count in sorted(counts.items())
+    )
 
 
 def write_bundle(directory: Path, draft: Manifest, content: bytes) -> Path:
@@ -45,7 +72,7 @@ def _write(path: Path, content: bytes) -> None:
 def _card(manifest: Manifest) -> Iterator[str]:
     yield f"# {manifest.name} {manifest.version}"
     yield ""
-    yield f"**{SIMULATED}**"
+    yield f"**{SIMULATED if from_simulation(manifest.trained_on) else OWN_CASES}**"
     yield ""
     yield manifest.intended_use
     yield ""

@@ -1,8 +1,8 @@
 """Train the population codebook of perfusion sub-regions on simulated exams; write its bundle.
 
 The simulator says which kind every pixel is, so each sub-region is the Gaussian of the pixels of
-its kind: numbers and names are the simulator's. A cohort of real exams has no such truth; for it
-:func:`dicomnode.science.subregions.learning.train_codebook` learns without labels.
+its kind: numbers and names are the simulator's. A site's exams have no such truth: see
+:mod:`dicomnode.training.site_codebook`.
 """
 
 from collections.abc import Sequence
@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from rich.progress import track
 from scipy import ndimage
 
-from dicomnode.inference.bundle import Channel, Figure, Manifest
+from dicomnode.inference.bundle import Channel, Figure, Manifest, Source
 from dicomnode.pipeline import Recipe, measure_lesion
 from dicomnode.science.findings import UNRELIABLE
 from dicomnode.science.loop import summary_images
@@ -83,8 +83,15 @@ def train(settings: CodebookSettings) -> Path:
     unseen = [_patient(case.simulate()) for case in track(held_out, "held out")]
     stability = _split_half(lessons, unseen)
     codebook = replace(learnt(lessons), stability=((len(KINDS), stability),))
-    content = codebook.to_json().encode()
-    return write_bundle(settings.bundle, _manifest(codebook, unseen, settings), content)
+    described = manifest(
+        codebook,
+        trained_on="simulated exams",
+        licence="Apache-2.0",
+        source=SIMULATED_EXAMS,
+        figures=_figures(codebook, unseen),
+        version=settings.version,
+    )
+    return write_bundle(settings.bundle, described, codebook.to_json().encode())
 
 
 def _lesson(case: Case, number: int) -> Lesson:
@@ -192,17 +199,24 @@ def _figures(codebook: Codebook, unseen: Sequence[_Patient]) -> tuple[Figure, ..
     )
 
 
-def _manifest(
-    codebook: Codebook, unseen: Sequence[_Patient], settings: CodebookSettings
+def manifest(
+    codebook: Codebook,
+    *,
+    trained_on: str,
+    licence: str,
+    source: Source,
+    figures: tuple[Figure, ...],
+    version: str,
 ) -> Manifest:
+    """Describe a codebook and what it was learnt from."""
     return Manifest(
         name="codebook",
-        version=settings.version,
+        version=version,
         task="sub-regions",
         file="codebook.json",
         sha256=UNSIGNED,
-        trained_on="simulated exams",
-        licence="Apache-2.0",
+        trained_on=trained_on,
+        licence=licence,
         intended_use=(
             "Divides a breast lesion into perfusion sub-regions that mean the same in every "
             "patient, for a radiologist to look at. Research use."
@@ -212,8 +226,8 @@ def _manifest(
             for name, meaning in MEANINGS.items()
         ),
         output=f"sub-region numbers 1 to {len(codebook.names)}: {', '.join(codebook.names)}",
-        training_data=(SIMULATED_EXAMS,),
-        figures=_figures(codebook, unseen),
+        training_data=(source,),
+        figures=figures,
     )
 
 

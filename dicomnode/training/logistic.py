@@ -1,6 +1,5 @@
 """An elastic-net logistic regression with honest calibration, small enough to print."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,13 +8,13 @@ from skl2onnx import to_onnx
 from skl2onnx.common.data_types import FloatTensorType
 from sklearn.covariance import LedoitWolf
 from sklearn.linear_model import LogisticRegression, LogisticRegressionCV
-from sklearn.model_selection import StratifiedKFold
+from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import StandardScaler
 
 from dicomnode.inference.bundle import Calibration, Distribution, Linear
 
-__all__ = ["Fitted", "as_onnx", "fit"]
+__all__ = ["Fitted", "as_onnx", "divided", "fit"]
 
 Matrix = NDArray[np.float64]
 
@@ -38,7 +37,14 @@ class Fitted:
     """(N,) calibrated answers to exams that the answering fold had not seen."""
 
 
-def fit(x: Matrix, is_malignant: NDArray[np.bool_], *, coverage: float, seed: int) -> Fitted:
+def fit(
+    x: Matrix,
+    is_malignant: NDArray[np.bool_],
+    *,
+    coverage: float,
+    seed: int,
+    patients: NDArray[np.str_] | None = None,
+) -> Fitted:
     """Fit by nested cross-validation.
 
     The inner folds choose strength and l1 share, the outer folds give every exam an answer by a
@@ -55,18 +61,22 @@ def fit(x: Matrix, is_malignant: NDArray[np.bool_], *, coverage: float, seed: in
     is_malignant : ndarray of bool, shape (N,)
     coverage : float
         Share of exams whose true class the conformal set holds, class by class.
+    patients : ndarray of str, shape (N,), optional
+        Whose exam each is: those of one patient are never on both sides of a fold. By default each
+        is another patient's.
     """
+    owners = np.arange(len(x)) if patients is None else np.unique(patients, return_inverse=True)[1]
     raw = np.empty(len(x))
     far = np.empty(len(x))
-    for learn, held_out in _folds(x, is_malignant, seed):
-        model = _elastic_net(x[learn], is_malignant[learn], seed)
+    for learn, held_out in divided(is_malignant, owners, seed):
+        model = _elastic_net(x[learn], is_malignant[learn], owners[learn], seed)
         raw[held_out] = model.decision_function(x[held_out])
         scaler = model[0]
         precision = _precision(scaler.transform(x[learn]))
         far[held_out] = _distances(scaler.transform(x[held_out]), precision)
     slope, offset = _platt(raw, is_malignant)
     log_odds = slope * raw + offset
-    final = _elastic_net(x, is_malignant, seed)
+    final = _elastic_net(x, is_malignant, owners, seed)
     return Fitted(
         linear=_linear(final, slope, offset),
         calibration=_calibration(log_odds, is_malignant, coverage),
@@ -78,21 +88,36 @@ def fit(x: Matrix, is_malignant: NDArray[np.bool_], *, coverage: float, seed: in
     )
 
 
-def _folds(
-    x: Matrix, is_malignant: NDArray[np.bool_], seed: int
-) -> Iterator[tuple[NDArray[np.intp], NDArray[np.intp]]]:
-    folds = StratifiedKFold(FOLDS, shuffle=True, random_state=seed)
-    yield from folds.split(x, is_malignant)
+def divided(
+    is_malignant: NDArray[np.bool_], owners: NDArray[np.intp], seed: int
+) -> list[tuple[NDArray[np.intp], NDArray[np.intp]]]:
+    """Divide exams into folds: indices to learn from and to hold out, no patient among both.
+
+    Parameters
+    ----------
+    is_malignant : ndarray of bool, shape (N,)
+        Either kind is spread over the folds as evenly as the patients allow.
+    owners : ndarray of int, shape (N,)
+        Whose exam each is.
+    seed : int
+    """
+    if len(np.unique(owners)) == len(owners):
+        apart = StratifiedKFold(FOLDS, shuffle=True, random_state=seed)
+        return list(apart.split(owners, is_malignant))
+    grouped = StratifiedGroupKFold(FOLDS, shuffle=True, random_state=seed)
+    return list(grouped.split(owners, is_malignant, owners))
 
 
-def _elastic_net(x: Matrix, is_malignant: NDArray[np.bool_], seed: int) -> Pipeline:
+def _elastic_net(
+    x: Matrix, is_malignant: NDArray[np.bool_], owners: NDArray[np.intp], seed: int
+) -> Pipeline:
     search = LogisticRegressionCV(
         Cs=STRENGTHS,
         l1_ratios=L1_SHARES,
         solver="saga",
         max_iter=20_000,
         tol=1e-3,
-        cv=StratifiedKFold(FOLDS, shuffle=True, random_state=seed + 1),
+        cv=divided(is_malignant, owners, seed + 1),
         scoring="neg_log_loss",
         use_legacy_attributes=False,
         random_state=seed,

@@ -1,28 +1,67 @@
-"""Lesion features of simulated exams, measured by the node's own function and kept on disk."""
+"""Lesion features of exams, measured by the node's own function and kept on disk."""
 
 import json
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from hashlib import sha256
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 from rich.progress import track
+from scipy import ndimage
 
-from dicomnode.errors import RefusedError
+from dicomnode.errors import InputError, RefusedError
 from dicomnode.inference.bundle import load
-from dicomnode.inference.models import Models, read_codebook
-from dicomnode.inference.segment import Segmenter
+from dicomnode.inference.models import Finder, Models, read_codebook
+from dicomnode.inference.segment import Segmentation, Segmenter
 from dicomnode.pipeline import SCHEMA_VERSION, Recipe, measure
 from dicomnode.science.features import FEATURES
 from dicomnode.science.findings import Diagnosis, ModelUse
 from dicomnode.science.loop import Loop
-from dicomnode.training.exams import Case
 
-__all__ = ["FeatureTable", "Notebook", "half", "undecided_models"]
+__all__ = [
+    "PAIRS",
+    "FeatureTable",
+    "Notebook",
+    "Refusal",
+    "Subject",
+    "codes_of",
+    "half",
+    "name_of_recipe",
+    "redrawn",
+    "undecided_models",
+]
 
-Row = list[float] | None
-"""A lesion's features in the order of FEATURES; None where the exam was refused."""
+Mask = NDArray[np.bool_]
+Matrix = NDArray[np.float64]
+
+REDRAWN_MM = 0.5
+"""How far two readers' outlines of one lesion lie inside and outside of the segmenter's."""
+
+
+class Subject(Protocol):
+    """An exam to learn from, simulated or of a site."""
+
+    @property
+    def name(self) -> str:
+        """What people call it."""
+
+    @property
+    def key(self) -> str:
+        """Another one wherever another loop would be measured."""
+
+    @property
+    def patient(self) -> str:
+        """The same for all exams of one patient."""
+
+    @property
+    def is_malignant(self) -> bool:
+        """The label to learn."""
+
+    def loop(self) -> Loop:
+        """Make or decode the loop; ``RefusedError`` or ``InputError`` where there is none."""
 
 
 class _Undecided:
@@ -58,13 +97,86 @@ def half(loop: Loop, first: int) -> Loop:
     )
 
 
+def redrawn(mask: Mask, spacing_mm: tuple[float, float], by_mm: float) -> Mask:
+    """Move an outline outwards by so many millimetres, inwards where negative; a pixel at least."""
+    reach_mm = max(abs(by_mm), *spacing_mm)
+    if by_mm > 0:
+        return np.asarray(ndimage.distance_transform_edt(~mask, sampling=spacing_mm) <= reach_mm)
+    return np.asarray(ndimage.distance_transform_edt(mask, sampling=spacing_mm) > reach_mm)
+
+
+@dataclass(frozen=True)
+class _Redrawing:
+    """A segmenter whose outlines are moved."""
+
+    segmenter: Finder
+    by_mm: float
+
+    @property
+    def use(self) -> ModelUse:
+        return self.segmenter.use
+
+    def segment(
+        self, images: Mapping[str, NDArray[np.float32]], spacing_mm: tuple[float, float]
+    ) -> Segmentation:
+        found = self.segmenter.segment(images, spacing_mm)
+        if not found.mask.any():
+            return found
+        return replace(found, mask=redrawn(found.mask, spacing_mm, self.by_mm))
+
+
+def _with_outline(models: Models, by_mm: float) -> Models:
+    return replace(models, segmenter=_Redrawing(models.segmenter, by_mm))
+
+
+CHANGES: Mapping[str, Callable[[Loop, Models], tuple[Loop, Models]]] = {
+    "even": lambda loop, models: (half(loop, 0), models),
+    "odd": lambda loop, models: (half(loop, 1), models),
+    "tight": lambda loop, models: (loop, _with_outline(models, -REDRAWN_MM)),
+    "wide": lambda loop, models: (loop, _with_outline(models, REDRAWN_MM)),
+}
+"""The ways in which an exam is measured again."""
+
+PAIRS: Mapping[str, tuple[str, str]] = {
+    "even and odd frames": ("even", "odd"),
+    f"outlines {REDRAWN_MM:g} mm tighter and wider": ("tight", "wide"),
+}
+"""Two measurements each that a feature worth learning from does not tell apart."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Refusal:
+    """An exam that could not be measured, and the codes of the reasons."""
+
+    name: str
+    reasons: tuple[str, ...]
+
+
 @dataclass(frozen=True, kw_only=True)
 class FeatureTable:
-    """Features (N, len(FEATURES)) of the exams that were not refused, and their labels (N,)."""
+    """Features (N, len(FEATURES)) of the N exams that were measured, and the others."""
 
-    features: NDArray[np.float64]
-    is_malignant: NDArray[np.bool_]
-    refused: int
+    features: Matrix
+    measured: tuple[Subject, ...]
+    refused: tuple[Refusal, ...]
+
+    @property
+    def is_malignant(self) -> Mask:
+        """Labels (N,)."""
+        return np.array([subject.is_malignant for subject in self.measured], np.bool_)
+
+    @property
+    def patients(self) -> NDArray[np.str_]:
+        """Whose exam each is (N,)."""
+        return np.array([subject.patient for subject in self.measured], np.str_)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Note:
+    """A lesion's features in the order of FEATURES, or the codes of why there are none."""
+
+    features: tuple[float, ...] = ()
+    refused: tuple[str, ...] = ()
 
 
 class Notebook:
@@ -75,58 +187,113 @@ class Notebook:
     work : Path
         Folder of the file; an interrupted run goes on from it.
     models : Models
+    recipe : Recipe
+        As the node will use it.
     """
 
-    def __init__(self, work: Path, models: Models) -> None:
+    def __init__(self, work: Path, models: Models, recipe: Recipe | None = None) -> None:
+        self._models = models
+        self._recipe = recipe or Recipe()
         work.mkdir(parents=True, exist_ok=True)
         digests = "-".join(use.sha256[:8] for use in models.uses[:2])
-        self._path = work / f"features-{SCHEMA_VERSION}-{digests}.jsonl"
-        self._models = models
-        self._rows: dict[str, Row] = {}
-        if self._path.exists():
-            lines = self._path.read_text(encoding="utf-8").splitlines()
-            self._rows = dict(json.loads(line) for line in lines)
+        name = f"measured-{SCHEMA_VERSION}-{digests}{name_of_recipe(self._recipe)}.jsonl"
+        self._path = work / name
+        self._notes = _notes(self._path)
 
-    def table(self, cases: Sequence[Case]) -> FeatureTable:
+    def table(self, subjects: Sequence[Subject]) -> FeatureTable:
         """Measure whole exams."""
-        rows = [self._whole(case) for case in track(cases, "measuring")]
-        known = [(row, case) for row, case in zip(rows, cases, strict=True) if row is not None]
+        pairs = [(subject, self._whole(subject)) for subject in track(subjects, "measuring")]
+        known = [(subject, note) for subject, note in pairs if note.features]
         return FeatureTable(
-            features=np.array([row for row, _ in known]).reshape(len(known), len(FEATURES)),
-            is_malignant=np.array([case.is_malignant for _, case in known], np.bool_),
-            refused=len(rows) - len(known),
+            features=np.array([note.features for _, note in known]).reshape(-1, len(FEATURES)),
+            measured=tuple(subject for subject, _ in known),
+            refused=tuple(
+                Refusal(name=subject.name, reasons=note.refused)
+                for subject, note in pairs
+                if note.refused
+            ),
         )
 
-    def halves(self, cases: Sequence[Case]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Measure exams twice, on the even and on the odd frames; two (N, len(FEATURES))."""
-        pairs = [self._halves(case) for case in track(cases, "measuring twice")]
-        both = [(one, other) for one, other in pairs if one is not None and other is not None]
-        stacked = np.array(both).reshape(len(both), 2, len(FEATURES))
-        return stacked[:, 0], stacked[:, 1]
+    def pairs(self, subjects: Sequence[Subject]) -> dict[str, tuple[Matrix, Matrix]]:
+        """Measure exams in every way of :data:`PAIRS`.
 
-    def _whole(self, case: Case) -> Row:
-        key = f"{case.seed}"
-        return self._rows[key] if key in self._rows else self._note(key, case.simulate().loop)
+        Returns
+        -------
+        dict of name to two ndarrays, shape (N, len(FEATURES))
+            Of the N exams that were refused neither way.
+        """
+        notes = [self._changed(subject) for subject in track(subjects, "measuring again")]
+        return {
+            name: _stacked([(each[one], each[other]) for each in notes])
+            for name, (one, other) in PAIRS.items()
+        }
 
-    def _halves(self, case: Case) -> tuple[Row, Row]:
-        keys = f"{case.seed} even", f"{case.seed} odd"
-        if not all(key in self._rows for key in keys):
-            loop = case.simulate().loop
-            for first, key in enumerate(keys):
-                self._note(key, half(loop, first))
-        return self._rows[keys[0]], self._rows[keys[1]]
+    def _whole(self, subject: Subject) -> _Note:
+        if subject.key not in self._notes:
+            try:
+                loop = subject.loop()
+            except (RefusedError, InputError) as error:
+                self._keep(subject.key, _Note(refused=codes_of(error)))
+            else:
+                self._keep(subject.key, _measured(loop, self._models, self._recipe))
+        return self._notes[subject.key]
 
-    def _note(self, key: str, loop: Loop) -> Row:
-        row = _row(loop, self._models)
-        self._rows[key] = row
+    def _changed(self, subject: Subject) -> dict[str, _Note]:
+        keys = {name: f"{subject.key} {name}" for name in CHANGES}
+        missing = [name for name in CHANGES if keys[name] not in self._notes]
+        if missing:
+            loop = subject.loop()
+            for name in missing:
+                changed = CHANGES[name](loop, self._models)
+                self._keep(keys[name], _measured(*changed, self._recipe))
+        return {name: self._notes[key] for name, key in keys.items()}
+
+    def _keep(self, key: str, note: _Note) -> None:
+        self._notes[key] = note
         with self._path.open("a", encoding="utf-8") as file:
-            file.write(json.dumps([key, row]) + "\n")
-        return row
+            file.write(json.dumps([key, asdict(note)]) + "\n")
 
 
-def _row(loop: Loop, models: Models) -> Row:
+def name_of_recipe(recipe: Recipe) -> str:
+    """Tell recipes apart in file names; the default one adds nothing."""
+    if recipe == Recipe():
+        return ""
+    return "-" + sha256(json.dumps(asdict(recipe), sort_keys=True).encode()).hexdigest()[:8]
+
+
+def codes_of(error: RefusedError | InputError) -> tuple[str, ...]:
+    """Give the codes of why an exam cannot be measured."""
+    reasons = error.reasons if isinstance(error, RefusedError) else (error.reason,)
+    return tuple(reason.code for reason in reasons)
+
+
+def _notes(path: Path) -> dict[str, _Note]:
+    """Read what was kept; a last line that a power cut tore is dropped."""
+    if not path.exists():
+        return {}
+    whole, _, torn = path.read_text(encoding="utf-8").rpartition("\n")
+    if torn:
+        path.write_text(f"{whole}\n" if whole else "", encoding="utf-8")
+    kept = (json.loads(line) for line in whole.splitlines())
+    return {
+        key: _Note(features=tuple(note["features"]), refused=tuple(note["refused"]))
+        for key, note in kept
+    }
+
+
+def _measured(loop: Loop, models: Models, recipe: Recipe) -> _Note:
+    """Measure a loop; one whose features the node would not judge is refused."""
     try:
-        features = measure(loop, models, Recipe()).features
-    except RefusedError:
-        return None
-    return [features[feature.name] for feature in FEATURES]
+        findings = measure(loop, models, recipe)
+    except RefusedError as refused:
+        return _Note(refused=codes_of(refused))
+    if findings.diagnosis.reasons:
+        return _Note(refused=tuple(reason.code for reason in findings.diagnosis.reasons))
+    return _Note(features=tuple(findings.features[feature.name] for feature in FEATURES))
+
+
+def _stacked(pairs: Sequence[tuple[_Note, _Note]]) -> tuple[Matrix, Matrix]:
+    both = [(one.features, other.features) for one, other in pairs]
+    known = [pair for pair in both if all(pair)]
+    stacked = np.array(known).reshape(len(known), 2, len(FEATURES))
+    return stacked[:, 0], stacked[:, 1]
