@@ -164,7 +164,7 @@ def measure(loop: Loop, models: Models, recipe: Recipe, timing: Timing | None = 
         )
     with timing.step("diagnosis"):
         features = _features(measured, subregion_map, models.codebook, loop.spacing_mm)
-        unjudged = incomparable or _unreliable(subregion_map)
+        unjudged = incomparable or _unreliable(subregion_map) or _poor(grades)
         diagnosis = (
             Diagnosis.withheld(*unjudged) if unjudged else models.classifier.classify(features)
         )
@@ -297,6 +297,14 @@ def _without_tissue(regions: Regions) -> tuple[Reason, ...]:
             "found none in the pane: the lesion is neither divided nor judged",
         ),
     )
+
+
+def _poor(grades: Quality) -> tuple[Reason, ...]:
+    """Why an exam of the last grade is not judged, even where it can be measured."""
+    if grades.grade != "D":
+        return ()
+    failed = ", ".join(check.name for check in grades.checks if not check.passed)
+    return (Reason("poor-quality", f"the exam is of quality D, at least C expected: {failed}"),)
 
 
 def _unreliable(subregion_map: NDArray[np.uint8]) -> tuple[Reason, ...]:

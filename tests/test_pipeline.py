@@ -239,3 +239,19 @@ def test_without_reference_tissue_the_lesion_is_neither_divided_nor_judged(
     assert reason.text in found.warnings
     assert found.curves[0].arrival_s is not None
     assert all(np.isfinite(value) for value in found.features.values())
+
+
+def test_an_exam_of_the_last_grade_is_measured_but_not_judged(models: Models) -> None:
+    """Too few frames a second, no wash-out, and a dynamic range that the speckle contradicts."""
+    late = recipe_for(
+        "malignant", 3, preset="small", layout="mono-left", frames=130, frames_per_s=0.9,
+        arrival_s=122.0, clips=1, dynamic_range_db=45.0, looks=1,
+    )  # fmt: skip
+    found = measure(replace(simulate(late).loop, dynamic_range_db=90.0), models, Recipe())
+    assert found.quality.grade == "D"
+    assert found.subregions
+    assert found.diagnosis.decision == "indeterminate"
+    assert found.diagnosis.malignant_probability is None
+    (reason,) = found.diagnosis.reasons
+    assert reason.code == "poor-quality"
+    assert all(check.name in reason.text for check in found.quality.checks if not check.passed)

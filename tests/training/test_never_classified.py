@@ -71,6 +71,15 @@ def test_pure_noise(
     assert probability(loop_of(noise(rng), bmode), models) is None
 
 
+def test_noise_that_swells_like_a_bolus(models: Models) -> None:
+    """Noise in both panes, the contrast's as bright over time as an injection would make it."""
+    rng = np.random.default_rng(8)
+    since = np.maximum(np.arange(SHAPE[0]) / 1.5 - 10.0, 1e-3)
+    swell = 60 * np.exp(-0.5 * np.log(since / 12.0) ** 2 / 0.4)
+    contrast = np.clip(speckle(rng) - 60.0 + swell[:, None, None], 0, 255).astype(np.uint8)
+    assert probability(loop_of(contrast, speckle(rng)), models) is None
+
+
 @pytest.mark.parametrize("layout", ["mono-left", "stacked", "single"])
 def test_an_exam_without_a_bolus(layout: str, models: Models) -> None:
     assert probability(without_contrast(21, layout=layout).loop, models) is None
