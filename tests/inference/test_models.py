@@ -39,7 +39,7 @@ def test_the_shipped_segmenter_takes_any_channel_group() -> None:
 
 def test_the_shipped_bundles_are_small() -> None:
     sizes = {path: path.stat().st_size for path in MODELS.rglob("*") if path.is_file()}
-    assert max(sizes.values()) < 5_000_000
+    assert max(sizes.values()) < 8_000_000  # two million parameters in single precision
     assert not [path for path in sizes if path.suffix in {".png", ".jpg", ".dcm", ".npz"}]
 
 
