@@ -25,7 +25,7 @@ from dicomnode.science.describe import (
     describe_whole,
 )
 from dicomnode.science.features import lesion_features
-from dicomnode.science.findings import UNRELIABLE, Bolus, Diagnosis, Findings, Quality
+from dicomnode.science.findings import UNRELIABLE, Bolus, Diagnosis, Findings
 from dicomnode.science.fit.bolus import FEWEST_FRAMES
 from dicomnode.science.loop import Loop, static_bright, summary_images
 from dicomnode.science.motion import register
@@ -53,8 +53,6 @@ SCHEMA_VERSION = "3"
 Mask = NDArray[np.bool_]
 Images = dict[str, NDArray[np.float32]]
 
-_MOST_UNRELIABLE = 0.5
-"""Share of the lesion from which on its features describe too little of it to be judged."""
 _PEAK_FRAMES = 7
 """Frames of the picture at peak enhancement."""
 
@@ -142,7 +140,7 @@ def measure(loop: Loop, models: Models, recipe: Recipe, timing: Timing | None = 
     """
     timing = Timing() if timing is None else timing
     with timing.step("quality"):
-        _refuse(quality.early(loop))
+        _refuse(quality.refusals(quality.early(loop)))
     with timing.step("motion"):
         motion = register(loop)
         images = summary_images(loop, motion)
@@ -154,8 +152,8 @@ def measure(loop: Loop, models: Models, recipe: Recipe, timing: Timing | None = 
         lesion_curve = perfusion.mean_curve(lesion)
     with timing.step("quality"):
         grades = quality.assess(loop, measured.motion, lesion_curve, lesion)
-        _refuse(grades)
-    incomparable = _without_tissue(perfusion.regions)
+        _refuse(quality.refusals(grades))
+    incomparable = quality.incomparable(perfusion.regions.tissue)
     with timing.step("sub-regions"):
         subregion_map = (
             divide(perfusion, models.codebook, loop.spacing_mm)
@@ -164,7 +162,7 @@ def measure(loop: Loop, models: Models, recipe: Recipe, timing: Timing | None = 
         )
     with timing.step("diagnosis"):
         features = _features(measured, subregion_map, models.codebook, loop.spacing_mm)
-        unjudged = incomparable or _unreliable(subregion_map) or _poor(grades)
+        unjudged = incomparable or quality.unjudged(subregion_map, grades)
         diagnosis = (
             Diagnosis.withheld(*unjudged) if unjudged else models.classifier.classify(features)
         )
@@ -235,7 +233,7 @@ def measure_lesion(
     tissue = reference_tissue(images, lesion, excluded, loop.spacing_mm)
     around = ring(lesion, loop.spacing_mm, recipe.ring_mm) & ~loop.graphics & ~tissue
     motion = register(loop, lesion, reference=motion.reference)
-    _refuse_few(motion)
+    _refuse(quality.too_few_frames(motion.kept))
     perfusion = measure_perfusion(
         loop,
         motion,
@@ -251,24 +249,9 @@ def measure_lesion(
     )
 
 
-def _refuse(grades: Quality) -> None:
-    reasons = quality.refusals(grades)
+def _refuse(reasons: tuple[Reason, ...]) -> None:
     if reasons:
         raise RefusedError(*reasons)
-
-
-def _refuse_few(motion: Motion) -> None:
-    """Refuse before the fit does: it takes fewer frames for a mistake of the caller."""
-    usable = int(np.count_nonzero(motion.kept))
-    if usable < FEWEST_FRAMES:
-        raise RefusedError(
-            Reason(
-                "unusable-motion",
-                f"{usable} of {len(motion.kept)} frames are in plane, without flash and with the "
-                f"probe on the skin; at least {FEWEST_FRAMES} are needed for a time-intensity "
-                "curve",
-            )
-        )
 
 
 def _find_lesion(segmenter: Finder, images: Images, loop: Loop) -> Mask:
@@ -284,41 +267,6 @@ def _find_lesion(segmenter: Finder, images: Images, loop: Loop) -> Mask:
             )
         )
     return lesion
-
-
-def _without_tissue(regions: Regions) -> tuple[Reason, ...]:
-    """Say that there is nothing to compare the lesion with, where that is so."""
-    if regions.tissue.any():
-        return ()
-    return (
-        Reason(
-            "no-reference-tissue",
-            "expected tissue beyond the lesion and the ring around it to compare the lesion with, "
-            "found none in the pane: the lesion is neither divided nor judged",
-        ),
-    )
-
-
-def _poor(grades: Quality) -> tuple[Reason, ...]:
-    """Why an exam of the last grade is not judged, even where it can be measured."""
-    if grades.grade != "D":
-        return ()
-    failed = ", ".join(check.name for check in grades.checks if not check.passed)
-    return (Reason("poor-quality", f"the exam is of quality D, at least C expected: {failed}"),)
-
-
-def _unreliable(subregion_map: NDArray[np.uint8]) -> tuple[Reason, ...]:
-    """Say that too much of the lesion could not be measured for it to be judged, where so."""
-    unreliable_share = float(np.mean(subregion_map[subregion_map > 0] == UNRELIABLE))
-    if unreliable_share <= _MOST_UNRELIABLE:
-        return ()
-    return (
-        Reason(
-            "unreliable-perfusion",
-            f"{unreliable_share:.0%} of the lesion could not be measured reliably, at most "
-            f"{_MOST_UNRELIABLE:.0%} expected",
-        ),
-    )
 
 
 def _features(

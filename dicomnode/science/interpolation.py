@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from dicomnode.science.compiled import AVAILABLE, compiled, vectorised
+from dicomnode.science.compiled import AVAILABLE, compiled, inlined, vectorised
 from dicomnode.science.elementary import exp32
 
 __all__ = ["add_bright", "add_power", "mix", "split", "sums_by_label"]
@@ -99,10 +99,7 @@ def _add_compiled(  # type: ignore[no-untyped-def]  # compiled: numba infers the
     rows = np.empty((2, width + 1), np.float32)
     last = frames.shape[1] - 1
     for n in range(which.size):
-        if limit == 0 and parts[n, 0] == 0 and parts[n, 1] == 0:
-            _add_whole(frames, which[n], corners[n, 0], corners[n, 1], scale, brightest, n, out)
-            continue
-        before = 0
+        whole, before = parts[n, 0] == 0 and parts[n, 1] == 0, 0
         for r in range(height + 1):
             row, left, here = min(max(corners[n, 0] + r, 0), last), corners[n, 1], r % 2
             if limit == 0:
@@ -110,7 +107,10 @@ def _add_compiled(  # type: ignore[no-untyped-def]  # compiled: numba infers the
             level = int(brightest[n, r])
             if level >= limit:
                 _convert(frames, which[n], row, left, scale, limit, rows, here)
-            if r > 0 and max(level, before) >= limit:
+            if whole:  # nothing to mix
+                if r < height and level >= limit:
+                    _add_row(rows, here, out, r)
+            elif r > 0 and max(level, before) >= limit:
                 if level < limit:
                     rows[here] = 0
                 if before < limit:
@@ -119,31 +119,16 @@ def _add_compiled(  # type: ignore[no-untyped-def]  # compiled: numba infers the
             before = level
 
 
-@vectorised
-def _add_whole(frames, t, top, left, scale, brightest, n, out):  # type: ignore[no-untyped-def]
-    """Add the echo power of a frame that lies on whole pixels: there is nothing to mix."""
-    height, width = out.shape
-    first, end, begin = _within(frames.shape[2], left, width)
-    frame, start, from_ = np.uint64(t), np.uint64(first), np.uint64(begin)
-    for r in range(height + 1):
-        row, to = np.uint64(min(max(top + r, 0), frames.shape[1] - 1)), np.uint64(r)
-        brightest[n, r] = _brightest(frames, t, row, left, width)
-        if r == height:
-            break
-        for each in range(end - first):
-            k = np.uint64(each)
-            out[to, start + k] += exp32(np.float32(frames[frame, row, from_ + k]) * scale)
-        if first > 0:
-            edge = exp32(np.float32(frames[frame, row, from_]) * scale)
-            for c in range(first):
-                out[to, np.uint64(c)] += edge
-        if end < width:
-            edge = exp32(np.float32(frames[frame, row, from_ + np.uint64(end - first - 1)]) * scale)
-            for c in range(end, width):
-                out[to, np.uint64(c)] += edge
+@inlined
+def _add_row(rows, here, out, r):  # type: ignore[no-untyped-def]
+    """Add one row to row ``r``."""
+    here, r = np.uint64(here), np.uint64(r)
+    for k in range(out.shape[1]):
+        c = np.uint64(k)
+        out[r, c] += rows[here, c]
 
 
-@vectorised
+@inlined
 def _mix_rows(rows, above, below, down, along, out, r):  # type: ignore[no-untyped-def]
     """Add the bilinear mixture of two rows to row ``r``."""
     up, before = np.float32(1) - down, np.float32(1) - along
@@ -159,14 +144,14 @@ def _mix_rows(rows, above, below, down, along, out, r):  # type: ignore[no-untyp
         )
 
 
-@compiled
+@inlined
 def _within(size, left, width):  # type: ignore[no-untyped-def]
     """Which of ``width`` samples from ``left`` lie in a row, and where in it they begin."""
     first, end = min(max(-left, 0), width - 1), max(min(size - left, width), 1)
     return first, end, min(max(left, 0), size - 1)
 
 
-@vectorised
+@inlined
 def _brightest(frames, t, r, left, width):  # type: ignore[no-untyped-def]
     """Give the brightest grey level of the samples of a row."""
     first, end, begin = _within(frames.shape[2], left, width + 1)
@@ -178,7 +163,7 @@ def _brightest(frames, t, r, left, width):  # type: ignore[no-untyped-def]
     return brightest
 
 
-@vectorised
+@inlined
 def _convert(frames, t, r, left, scale, limit, out, n):  # type: ignore[no-untyped-def]
     """Write a row's echo power, or which of its samples reach ``limit``, to row ``n``."""
     width = out.shape[1]

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from dicomnode.science.compiled import aligned, in_parallel
+from dicomnode.science.compiled import in_parallel
 from dicomnode.science.curves import Binned, Bins, smooth_masked
 from dicomnode.science.interpolation import add_bright, add_power, mix, split, sums_by_label
 
@@ -144,12 +144,10 @@ def bin_frames(
     counts = bins.counts.astype(np.float32)[:, None]
     corners, parts = _places(motion, box)
     groups = np.split(bins.frames, bins.starts[1:])
-    total = aligned(len(groups), inside.size).reshape(-1, *inside.shape)
-    bright = np.zeros(total.shape, np.float32)
+    total, bright = (np.zeros((len(groups), *inside.shape), np.float32) for _ in range(2))
 
     def add(k: int) -> bool:
         of = frames, groups[k], corners[groups[k]], parts[groups[k]]
-        total[k] = 0
         brightest = add_power(*of, scale, total[k])
         if saturated := bool(brightest.max() >= SATURATED_GREY):
             add_bright(*of, SATURATED_GREY, brightest, bright[k])
@@ -160,7 +158,6 @@ def bin_frames(
     if not saturated:
         return Binned(times_s=bins.times_s, total=smooth(total), count=counts)
     count = smooth(bright)
-
     np.subtract(counts, count, out=count)
     np.maximum(count, 0, out=count)
     return Binned(times_s=bins.times_s, total=smooth(total), count=count)

@@ -16,7 +16,7 @@ from dicomnode.inference.segment import PRESENT, Segmenter
 from dicomnode.training.busi import BusiImage, busi_images
 from dicomnode.training.learning import CONSOLE, Schedule, learn
 from dicomnode.training.network import UNet
-from dicomnode.training.overlap import Overlap, overlap
+from dicomnode.training.overlap import Overlap, hausdorff_95, overlap
 from dicomnode.training.samples import split_by_group
 from dicomnode.training.scores import auc
 
@@ -53,7 +53,8 @@ def cross_validate(
     segmenter = Segmenter(load(bundle(network, work / f"fold-{fold}")))
     judged = [image for image, out in zip(images, held_out, strict=True) if out]
     rows = [_judged(image, segmenter) for image in judged]
-    _scores(work, fold).write_text(json.dumps(rows, indent=1), encoding="utf-8")
+    document = {"schedule": _told(schedule), "rows": rows}
+    _scores(work, fold).write_text(json.dumps(document, indent=1), encoding="utf-8")
     dice = np.mean([_overlap(row).dice for row in rows if row["label"] != "normal"])
     CONSOLE.print(f"fold {fold}: mean Dice {dice:.4f}")
     return _scores(work, fold)
@@ -70,6 +71,7 @@ def _judged(image: BusiImage, segmenter: Segmenter) -> Row:
         "label": image.label,
         "share": float(image.mask.mean()),
         "lesion_probability": found.lesion_probability,
+        "hausdorff_95": hausdorff_95(found.probability >= PRESENT, image.mask),
         "overlap": vars(overlap(found.probability >= PRESENT, image.mask)),
         "region_overlap": vars(overlap(found.mask, image.mask)),
     }
@@ -79,17 +81,33 @@ def _overlap(row: Row, which: str = "overlap") -> Overlap:
     return Overlap(**row[which])
 
 
+def _told(schedule: Schedule) -> str:
+    """What the folds have in common; they may have learnt longer or shorter than the bundle."""
+    return (
+        f"networks that learnt from the other folds alone, without simulated exams, "
+        f"{schedule.epochs} epochs, {schedule.size}x{schedule.size}, seed {schedule.seed}"
+    )
+
+
 def fold_figures(work: Path) -> tuple[Figure, ...]:
-    """All figures of the folds; none unless every fold has been judged."""
+    """All figures of the folds; none unless every fold has been judged by the same schedule."""
     paths = [_scores(work, fold) for fold in range(1, FOLDS + 1)]
     if not all(path.exists() for path in paths):
         return ()
-    rows = [row for path in paths for row in json.loads(path.read_text(encoding="utf-8"))]
-    return tuple(_figures(rows))
+    documents = [json.loads(path.read_text(encoding="utf-8")) for path in paths]
+    schedules = {document["schedule"] for document in documents}
+    if len(schedules) > 1:
+        CONSOLE.print(f"folds left out of the card, not of one schedule: {sorted(schedules)}")
+        return ()
+    rows = [row for document in documents for row in document["rows"]]
+    return tuple(_figures(rows, schedules.pop()))
 
 
-def _figures(rows: Sequence[Row]) -> Iterator[Figure]:
-    where = "BUSI, B-mode only, 5-fold over the development images grouped by near-duplicate"
+def _figures(rows: Sequence[Row], networks: str) -> Iterator[Figure]:
+    where = (
+        "BUSI, B-mode only, 5-fold over the development images grouped by near-duplicate; "
+        f"{networks}"
+    )
     lesions = [row for row in rows if row["label"] != "normal"]
     conditions = f"{len(lesions)} lesions, {where}"
 
@@ -100,10 +118,14 @@ def _figures(rows: Sequence[Row]) -> Iterator[Figure]:
         "dice": "mean Dice", "iou": "mean IoU of the lesion",
         "mean_iou": "mean IoU of lesion and background", "pixel_accuracy": "pixel accuracy",
         "precision": "precision, pixel by pixel", "recall": "recall, pixel by pixel",
-        "hausdorff_95": "Hausdorff distance, 95th percentile, px",
     }  # fmt: skip
     for name, word in words.items():
         yield Figure(name=word, value=mean(name), conditions=f"mean of {conditions}")
+    yield Figure(
+        name="Hausdorff distance, 95th percentile, px",
+        value=round(float(np.mean([row["hausdorff_95"] for row in lesions])), 4),
+        conditions=f"mean of {conditions}",
+    )
     dices = [_overlap(row).dice for row in lesions]
     yield Figure(name="median Dice", value=round(float(np.median(dices)), 4), conditions=conditions)
     regions = [_overlap(row, "region_overlap").dice for row in lesions]

@@ -14,7 +14,8 @@ from dicomnode.inference.models import Models, load_models
 from dicomnode.pipeline import Recipe, measure
 from dicomnode.simulate.exam import SimulatedExam
 from dicomnode.training.exams import Case, on_reference
-from dicomnode.training.scores import agreement, dice
+from dicomnode.training.overlap import overlap
+from dicomnode.training.scores import agreement
 
 __all__ = ["MEAN_CURVE", "Outcome", "analyse_all"]
 
@@ -119,7 +120,7 @@ def _outcome(models: Models, case: Case, exam: SimulatedExam) -> Outcome:
         case=case,
         answer=findings.diagnosis.decision,
         malignant_probability=findings.diagnosis.malignant_probability,
-        lesion_dice=dice(findings.lesion_mask, lesion),
+        lesion_dice=overlap(findings.lesion_mask, lesion).dice,
         subregion_rand=alike.rand,
         subregion_same=alike.same,
         mean_curve=tuple(findings.features[name] for name in MEAN_CURVE),

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-__all__ = ["Overlap", "overlap"]
+__all__ = ["Overlap", "hausdorff_95", "overlap"]
 
 Mask = NDArray[np.bool_]
 
@@ -19,16 +19,12 @@ class Overlap:
     ----------
     true_positive, false_positive, false_negative, true_negative : int
         Pixels: the confusion matrix.
-    hausdorff_95 : float
-        95th percentile of the distances between the two outlines, both ways, in the unit of the
-        spacing; the image's diagonal where only one of the masks is empty, 0 where both are.
     """
 
     true_positive: int
     false_positive: int
     false_negative: int
     true_negative: int
-    hausdorff_95: float
 
     @property
     def dice(self) -> float:
@@ -66,8 +62,8 @@ class Overlap:
         return self.false_positive + self.false_negative
 
 
-def overlap(found: Mask, truth: Mask, spacing: tuple[float, float] = (1.0, 1.0)) -> Overlap:
-    """Compare two masks (R, C) of one image; ``spacing`` is of rows and columns."""
+def overlap(found: Mask, truth: Mask) -> Overlap:
+    """Compare two masks (R, C) of one image."""
     if found.shape != truth.shape:
         raise ValueError(f"found: expected shape {truth.shape} as the truth, got {found.shape}")
     return Overlap(
@@ -75,7 +71,6 @@ def overlap(found: Mask, truth: Mask, spacing: tuple[float, float] = (1.0, 1.0))
         false_positive=int(np.count_nonzero(found & ~truth)),
         false_negative=int(np.count_nonzero(~found & truth)),
         true_negative=int(np.count_nonzero(~found & ~truth)),
-        hausdorff_95=_hausdorff_95(found, truth, spacing),
     )
 
 
@@ -83,7 +78,12 @@ def _share(right: int, wrong: int) -> float:
     return right / (right + wrong) if right + wrong else 1.0
 
 
-def _hausdorff_95(found: Mask, truth: Mask, spacing: tuple[float, float]) -> float:
+def hausdorff_95(found: Mask, truth: Mask, spacing: tuple[float, float] = (1.0, 1.0)) -> float:
+    """95th percentile of the distances between two outlines, both ways.
+
+    In the unit of the ``spacing`` of rows and columns; the image's diagonal where only one of the
+    masks is empty, 0 where both are.
+    """
     if not found.any() and not truth.any():
         return 0.0
     if not found.any() or not truth.any():

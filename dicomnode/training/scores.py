@@ -9,13 +9,7 @@ from sklearn.metrics import adjusted_rand_score
 
 from dicomnode.science.findings import UNRELIABLE
 
-__all__ = ["Agreement", "Auc", "agreement", "auc", "dice", "icc", "placements"]
-
-
-def dice(found: NDArray[np.bool_], truth: NDArray[np.bool_]) -> float:
-    """Dice overlap, 2|A∩B| / (|A|+|B|); 1 where both are empty."""
-    both = int(found.sum()) + int(truth.sum())
-    return 2 * int((found & truth).sum()) / both if both else 1.0
+__all__ = ["Agreement", "Auc", "agreement", "auc", "icc", "placements"]
 
 
 @dataclass(frozen=True, kw_only=True)

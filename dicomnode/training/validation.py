@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 from dicomnode.inference.bundle import Figure
 from dicomnode.training.augment import plain
 from dicomnode.training.network import UNet
+from dicomnode.training.overlap import overlap
 from dicomnode.training.samples import Sample
-from dicomnode.training.scores import dice
 
 __all__ = ["dices", "exam_figures"]
 
@@ -30,7 +30,7 @@ def dices(network: UNet, samples: Sequence[Sample], size: int) -> list[float]:
     with_lesion = [sample for sample in samples if sample.mask.any()]
     found = _probabilities(network, with_lesion, size) >= 0.5
     truth = plain(with_lesion, size).mask.numpy() > 0
-    return [dice(f, t) for f, t in zip(found, truth, strict=True)]
+    return [overlap(f, t).dice for f, t in zip(found, truth, strict=True)]
 
 
 def exam_figures(network: UNet, exams: Sequence[Sample], size: int) -> tuple[Figure, ...]:

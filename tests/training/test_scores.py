@@ -5,15 +5,33 @@ import pytest
 from sklearn.metrics import roc_auc_score
 
 from dicomnode.science.findings import UNRELIABLE
-from dicomnode.training.scores import agreement, auc, dice, icc
+from dicomnode.training.overlap import hausdorff_95, overlap
+from dicomnode.training.scores import agreement, auc, icc
 
 
 def test_dice_of_half_overlapping_masks() -> None:
-    one, other = np.zeros(8, bool), np.zeros(8, bool)
-    one[:4], other[2:6] = True, True
-    assert dice(one, other) == 0.5
-    assert dice(one, one) == 1.0
-    assert dice(~one & one, ~one & one) == 1.0
+    one, other = np.zeros((1, 8), bool), np.zeros((1, 8), bool)
+    one[0, :4], other[0, 2:6] = True, True
+    assert overlap(one, other).dice == 0.5
+    assert overlap(one, one).dice == 1.0
+    assert overlap(~one & one, ~one & one).dice == 1.0
+
+
+def test_overlap_counts_pixels_and_distances() -> None:
+    truth, found = np.zeros((40, 40), bool), np.zeros((40, 40), bool)
+    truth[10:20, 10:20], found[10:20, 15:25] = True, True
+    scores = overlap(found, truth)
+    assert (scores.true_positive, scores.false_positive, scores.false_negative) == (50, 50, 50)
+    assert scores.dice == scores.precision == scores.recall == 0.5
+    assert scores.iou == pytest.approx(1 / 3)
+    assert scores.mean_iou == pytest.approx((1 / 3 + 1450 / 1550) / 2)
+    assert scores.pixel_accuracy == 0.9375
+    assert hausdorff_95(found, truth, (1.0, 0.5)) == pytest.approx(2.5)
+    assert hausdorff_95(truth, truth) == 0
+    nothing = np.zeros_like(truth)
+    assert hausdorff_95(nothing, truth) == pytest.approx(np.hypot(40, 40))
+    assert hausdorff_95(nothing, nothing) == 0
+    assert overlap(nothing, nothing).dice == 1
 
 
 def test_auc_is_sklearns_with_ties() -> None:

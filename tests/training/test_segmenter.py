@@ -18,7 +18,6 @@ from dicomnode.training.contrast import paint
 from dicomnode.training.export import exported
 from dicomnode.training.folds import FOLDS
 from dicomnode.training.network import UNet, pretrained_weights
-from dicomnode.training.overlap import overlap
 from dicomnode.training.samples import CHANNELS, Sample, split_by_group
 from dicomnode.training.segmenter import SegmenterSettings, train, train_fold
 
@@ -138,22 +137,6 @@ def test_weights_that_are_not_those_published_are_refused(tmp_path: Path) -> Non
     torch.save({"_conv_stem.weight": torch.zeros(32, 3, 3, 3)}, path)
     with pytest.raises(ValueError, match="sha256"):
         UNet(5).begin_with(path)
-
-
-def test_overlap_counts_pixels_and_distances() -> None:
-    truth, found = np.zeros((40, 40), bool), np.zeros((40, 40), bool)
-    truth[10:20, 10:20], found[10:20, 15:25] = True, True
-    scores = overlap(found, truth, (1.0, 0.5))
-    assert (scores.true_positive, scores.false_positive, scores.false_negative) == (50, 50, 50)
-    assert scores.dice == scores.precision == scores.recall == 0.5
-    assert scores.iou == pytest.approx(1 / 3)
-    assert scores.mean_iou == pytest.approx((1 / 3 + 1450 / 1550) / 2)
-    assert scores.pixel_accuracy == 0.9375
-    assert scores.hausdorff_95 == pytest.approx(2.5)
-    assert overlap(truth, truth).hausdorff_95 == 0
-    nothing = np.zeros_like(truth)
-    assert overlap(nothing, truth).hausdorff_95 == pytest.approx(np.hypot(40, 40))
-    assert overlap(nothing, nothing).dice == 1
 
 
 def write_busi(directory: Path, count: int) -> Path:

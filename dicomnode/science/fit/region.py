@@ -91,9 +91,6 @@ class Region:
         times = np.pad(clock_s, (0, -self._bins % _LANES), mode="edge")
         total, count = (np.asarray(each[:, 0], np.float64) for each in (mean.total, mean.count))
         centre = region_curve(clock_s, total * looks / self.level, count * looks, TOLERATED)
-        self._brightness = np.concatenate(
-            in_parallel(lambda some: binned.total[:, some].sum(axis=0), blocks(self._pixels))
-        )
         self._dictionary = Dictionary(clock_s, centre)
         self._problem = Problem(
             times_s=times,
@@ -140,10 +137,11 @@ class Region:
 
     def _probe(self) -> NDArray[np.int64]:
         """Pixels at evenly spaced ranks of the brighter half; of many pixels, of a part of them."""
-        part = np.arange(0, self._pixels, max(self._pixels // (_RANKED * _PROBE), 1))
-        order = part[np.argsort(self._brightness[part])][part.size // 2 :]
-        chosen = np.linspace(0, order.size - 1, min(_PROBE, order.size)).astype(np.int64)
-        return np.asarray(order[chosen])
+        step = max(self._pixels // (_RANKED * _PROBE), 1)
+        order = step * np.argsort(self._binned.total[:, ::step].sum(axis=0))
+        brighter = order[order.size // 2 :]
+        chosen = np.linspace(0, brighter.size - 1, min(_PROBE, brighter.size)).astype(np.int64)
+        return np.asarray(brighter[chosen])
 
     def _begin(self, which: NDArray[np.int64] | slice) -> tuple[Samples, Floats]:
         """Samples of some pixels, padded, and where their fit begins."""

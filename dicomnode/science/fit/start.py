@@ -6,7 +6,7 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from dicomnode.science.compiled import AVAILABLE, aligned, vectorised
+from dicomnode.science.compiled import AVAILABLE, vectorised
 from dicomnode.science.fit.climb import Samples, climb
 from dicomnode.science.fit.model import SIZE, Problem, nothing_again
 from dicomnode.science.kinetics.shapes import LOGNORMAL
@@ -14,6 +14,7 @@ from dicomnode.science.kinetics.shapes import LOGNORMAL
 __all__ = ["Dictionary", "region_curve"]
 
 Floats = NDArray[np.float64]
+Singles = NDArray[np.float32]
 
 _REGION_SPREAD = np.array([10.0, 1.5, 1.0, 10.0, 3.0])
 """Standard deviations of the prior on the region's mean curve."""
@@ -122,7 +123,7 @@ class Dictionary:
         basis = np.linalg.eigh(root.T @ root)[1][:, : -_RANK - 1 : -1].T
         self._basis, self._codes = np.ascontiguousarray(basis.T), basis @ root.T
 
-    def start(self, total: NDArray[np.float32], count: NDArray[np.float32]) -> Floats:
+    def start(self, total: Singles, count: Singles) -> Floats:
         """First guess (N, 5) of pixels with power sums (N, K) and counts (N, K) or (1, K).
 
         Bins beyond the K of ``times`` are left out.
@@ -131,22 +132,18 @@ class Dictionary:
         best = np.argmax((root @ self._basis) @ self._codes, axis=1)
         start = np.empty((len(total), SIZE))
         least = _FAINTEST * np.exp(self._region[0])
-        start[:, 0] = np.log(np.maximum(_peaks(power, self._unit, self._norm, best), least))
+        peak = np.einsum("nk,nk->n", power, self._unit[best]) / self._norm[best]
+        start[:, 0] = np.log(np.maximum(peak, least))
         start[:, 1:4] = self._atoms[best]
         start[:, 4] = self._region[4]
         return start
 
 
-Samples32 = NDArray[np.float32]
-
-
-def _enhancement(
-    total: Samples32, count: Samples32, bins: int, base: float
-) -> tuple[Samples32, Samples32]:
+def _enhancement(total: Singles, count: Singles, bins: int, base: float) -> tuple[Singles, Singles]:
     """Mean power above the base in each of the first bins, and its root; both (N, bins)."""
     fewest = np.maximum(_FEWEST_COUNTED * count.max(axis=0), np.float32(1e-9))
     if AVAILABLE:
-        power, root = aligned(len(total), bins), aligned(len(total), bins)
+        power, root = (np.empty((len(total), bins), np.float32) for _ in range(2))
         _enhancement_compiled(total, count, fewest, np.float32(base), power, root)
         return power, root
     power = total[:, :bins] / np.maximum(count, fewest)[:, :bins] - np.float32(base)
@@ -163,21 +160,3 @@ def _enhancement_compiled(total, count, fewest, base, power, root):  # type: ign
             mean = total[row, k] / max(count[shared, k], fewest[k])
             above = max(mean - base, np.float32(0))
             power[row, k], root[row, k] = above, math.sqrt(above)
-
-
-def _peaks(power: Samples32, unit: Samples32, norm: Samples32, best: NDArray[np.intp]) -> Samples32:
-    """Least-squares height (N,) of the best unit curves in the pixels' power."""
-    if not AVAILABLE:
-        return np.asarray(np.einsum("nk,nk->n", power, unit[best]) / norm[best])
-    found = np.empty(len(power), np.float32)
-    _peaks_compiled(power, unit, norm, best, found)
-    return found
-
-
-@vectorised
-def _peaks_compiled(power, unit, norm, best, found):  # type: ignore[no-untyped-def]
-    for n in range(power.shape[0]):
-        row, atom, height = np.uint64(n), np.uint64(best[n]), np.float32(0)
-        for each in range(power.shape[1]):
-            height += power[row, np.uint64(each)] * unit[atom, np.uint64(each)]
-        found[row] = height / norm[atom]
