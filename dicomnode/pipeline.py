@@ -47,7 +47,7 @@ __all__ = [
     "measure_lesion",
 ]
 
-SCHEMA_VERSION = "3"
+SCHEMA_VERSION = "4"
 """Changes whenever the same input would give another result; part of every derived UID."""
 
 Mask = NDArray[np.bool_]
@@ -149,9 +149,8 @@ def measure(loop: Loop, models: Models, recipe: Recipe, timing: Timing | None = 
     with timing.step("perfusion"):
         measured = measure_lesion(loop, lesion, images, motion, recipe)
         perfusion = measured.perfusion
-        lesion_curve = perfusion.mean_curve(lesion)
     with timing.step("quality"):
-        grades = quality.assess(loop, measured.motion, lesion_curve, lesion)
+        grades = quality.assess(loop, measured.motion, perfusion.lesion_curve, lesion)
         _refuse(quality.refusals(grades))
     incomparable = quality.incomparable(perfusion.regions.tissue)
     with timing.step("sub-regions"):
@@ -182,7 +181,7 @@ def measure(loop: Loop, models: Models, recipe: Recipe, timing: Timing | None = 
             kept=measured.motion.kept,
             bmode_image=None if loop.bmode is None else loop.bmode[measured.motion.reference],
             contrast_image=loop.contrast[measured.motion.reference],
-            contrast_peak=_peak_picture(loop, measured.motion, lesion_curve),
+            contrast_peak=_peak_picture(loop, measured.motion, perfusion.lesion_curve),
             lesion_mask=lesion,
             ring_mask=perfusion.regions.ring,
             tissue_mask=perfusion.regions.tissue,

@@ -6,8 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dicomnode.science.findings import UNRELIABLE, Curve, Lesion, Region, Spread, SubRegion
-from dicomnode.science.fit import Fit, fit_curves, predict
-from dicomnode.science.kinetics import PARAMETERS, evaluate, relative
+from dicomnode.science.fit import predict
+from dicomnode.science.kinetics import PARAMETERS, arrivals, relative
 from dicomnode.science.perfusion import Perfusion
 from dicomnode.science.regions import area_mm2, axes_mm, outlines
 
@@ -22,8 +22,6 @@ __all__ = [
 Floats = NDArray[np.float64]
 
 _UNRELIABLE_NAME = "unreliable"
-_MEAN_LOOKS = 50.0
-"""Independent looks in a sample of a region's mean curve: many, and not worth counting."""
 _UNITS: Mapping[str, str] = {item.name: item.unit for item in PARAMETERS}
 _RELATIVE_UNITS: Mapping[str, str] = {
     item.name: "1" if item.relation == "ratio" else item.unit
@@ -141,13 +139,12 @@ def describe_curves(
     labels = perfusion.regions.tissue.astype(np.uint8)
     for n, region in enumerate(subregions, start=2):
         labels[subregion_map == region.number] = n
-    lesion = perfusion.mean_curve(perfusion.regions.lesion)
-    powers = np.full((len(lesion), len(regions)), np.nan)
-    powers[:, 0] = lesion
+    powers = np.full((len(perfusion.lesion_curve), len(regions)), np.nan)
+    powers[:, 0] = perfusion.lesion_curve
     if labels.any():
         powers[:, 1 : 1 + labels.max()] = perfusion.mean_curves(labels)
-    fit, models = _fitted(perfusion, powers)
-    arrivals_s = evaluate(fit)["arrival"]
+    fit = perfusion.fit_means(powers)
+    models, arrivals_s = predict(fit, perfusion.loop.times_s), arrivals(fit)
     return tuple(
         Curve(
             name=name,
@@ -159,15 +156,3 @@ def describe_curves(
         )
         for n, (name, number) in enumerate(regions)
     )
-
-
-def _fitted(perfusion: Perfusion, powers: Floats) -> tuple[Fit, Floats]:
-    """The model fitted to each column of ``powers`` (T, N), and its values at the same times.
-
-    Of the pixels' family and recirculation: a few mean curves cannot choose their own.
-    """
-    fit = fit_curves(
-        powers, perfusion.loop.times_s, kept=perfusion.motion.kept, looks=_MEAN_LOOKS,
-        like=perfusion.fit,
-    )  # fmt: skip
-    return fit, predict(fit, perfusion.loop.times_s)

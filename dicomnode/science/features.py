@@ -125,7 +125,7 @@ def lesion_features(
     names : tuple of str
         The codebook's sub-regions.
     maps : mapping of name to ndarray, shape (R, C)
-        PE, TTP, mTT, RT, WO50 and arrival at least; only finite pixels count.
+        PE, TTP, mTT, RT and WO50 at least; only finite pixels count.
     lesion, ring : ndarray of bool, shape (R, C)
         The lesion and what surrounds it.
     tissue : mapping of name to ndarray
@@ -151,7 +151,7 @@ def lesion_features(
         **_lesion_against_tissue(pixel, reliable, tissue),
         **_within_lesion(pixel, reliable),
         "ring_log_pe": _median(pixel["log_pe"], ring) - _median(pixel["log_pe"], reliable),
-        "ring_ttp": _median(pixel["peak_s"], ring) - _median(pixel["peak_s"], reliable),
+        "ring_ttp": _median(pixel["ttp"], ring) - _median(pixel["ttp"], reliable),
     }
     return {
         feature.name: float(found[feature.name])
@@ -166,7 +166,6 @@ def _pixel_maps(maps: Mapping[str, NDArray[np.floating]]) -> dict[str, Floats]:
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         return {
             "log_pe": np.log(values["PE"]),
-            "peak_s": values["arrival"] + values["RT"],
             "log_mtt": np.log(values["mTT"]),
             "ttp": values["TTP"],
             "rise": values["RT"],
@@ -225,7 +224,7 @@ def _rim_against_core(
     core = reliable & ~rim
     return {
         "rim_core_log_pe": _median(pixel["log_pe"], rim) - _median(pixel["log_pe"], core),
-        "rim_core_ttp": _median(pixel["peak_s"], rim) - _median(pixel["peak_s"], core),
+        "rim_core_ttp": _median(pixel["ttp"], rim) - _median(pixel["ttp"], core),
     }
 
 
@@ -236,11 +235,11 @@ def _lesion_against_tissue(
     everywhere = np.ones(reference["log_pe"].shape, bool)
     against = {
         name: _median(pixel[name], reliable) - _median(reference[name], everywhere)
-        for name in ("log_pe", "peak_s", "log_mtt")
+        for name in ("log_pe", "ttp", "log_mtt")
     }
     return {
         "relative_log_pe": against["log_pe"],
-        "relative_ttp": against["peak_s"],
+        "relative_ttp": against["ttp"],
         "relative_log_mtt": against["log_mtt"],
     }
 
@@ -255,5 +254,5 @@ def _within_lesion(pixel: Mapping[str, Floats], reliable: Mask) -> dict[str, flo
         "mtt": float(np.exp(_median(pixel["log_mtt"], reliable))),
         "rise_time": _median(pixel["rise"], reliable),
         "heterogeneity_pe": _spread(pixel["log_pe"], reliable),
-        "heterogeneity_ttp": _spread(pixel["peak_s"], reliable),
+        "heterogeneity_ttp": _spread(pixel["ttp"], reliable),
     }

@@ -7,8 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dicomnode.science.curves import Binned, Bins, bin_times, wash_in
-from dicomnode.science.fit import Fit, fit_binned
-from dicomnode.science.kinetics import evaluate
+from dicomnode.science.fit import Fit, fit_binned, fit_means
+from dicomnode.science.kinetics import arrivals, evaluate
 from dicomnode.science.loop import Loop
 from dicomnode.science.sampling import Motion, bin_frames, mean_power
 
@@ -53,6 +53,10 @@ class Perfusion:
         Their samples, motion-compensated and smoothed, in row-major order.
     fit : Fit
         Of those M pixels.
+    lesion_curve : ndarray of float64, shape (T,)
+        Mean echo power of the lesion; NaN where a frame is left out.
+    arrival_s : float
+        When the bolus arrives in the lesion as a whole: times to peak count from here.
     parameters : mapping of name to ndarray of float64, shape (M,)
         By the names of :data:`dicomnode.science.kinetics.PARAMETERS`.
     """
@@ -64,6 +68,8 @@ class Perfusion:
     bins: Bins
     binned: Binned
     fit: Fit
+    lesion_curve: Floats
+    arrival_s: float
     parameters: Mapping[str, Floats]
 
     def within(self, mask: Mask) -> dict[str, Floats]:
@@ -83,15 +89,13 @@ class Perfusion:
         loop = self.loop
         return bin_frames(loop.contrast, self.motion, mask, self.bins, loop.dynamic_range_db)
 
-    def mean_curve(self, mask: Mask) -> Floats:
-        """Mean echo power (T,) of the pixels in ``mask``; NaN where a frame is left out."""
-        if not mask.any():
-            return np.full(self.loop.times_s.shape, np.nan)
-        return _mean_curves(self.loop, self.motion, mask.astype(np.uint8))[:, 0]
-
     def mean_curves(self, labels: NDArray[np.uint8]) -> Floats:
         """Mean echo power (T, L) of the regions labelled 1..L; NaN where there is none."""
         return _mean_curves(self.loop, self.motion, labels)
+
+    def fit_means(self, powers: Floats) -> Fit:
+        """Fit regions' mean curves (T, L)."""
+        return fit_means(powers, self.loop.times_s, kept=self.motion.kept, like=self.fit)
 
 
 def measure_perfusion(
@@ -120,6 +124,8 @@ def measure_perfusion(
     fitted = regions.lesion | regions.ring | _part_of(regions.tissue)
     binned = binned.of(fitted[regions.measured])
     fit = fit_binned(binned)
+    whole = fit_means(curve[:, np.newaxis], loop.times_s, kept=motion.kept, like=fit)
+    arrival_s = float(arrivals(whole)[0])
     return Perfusion(
         loop=loop,
         motion=motion,
@@ -128,7 +134,9 @@ def measure_perfusion(
         bins=groups,
         binned=binned,
         fit=fit,
-        parameters=evaluate(fit),
+        lesion_curve=curve,
+        arrival_s=arrival_s,
+        parameters=evaluate(fit, arrival_s),
     )
 
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.interpolate import CubicSpline
 
 from dicomnode.science.fit.model import Problem, curves, nothing_again
 from dicomnode.science.kinetics import FAMILIES, fpt, gamma_variate, ldrw, lognormal
@@ -32,6 +33,8 @@ BASE = 0.02
 WHITE = 14.0
 """Echo power of grey 255 over the median peak: one sample in a million is above it at the peak."""
 RETURN_S, RETURN_SLOWNESS = 15.0, 2.0
+FINE = 20_000
+"""Instants among which the steepest rise is looked for."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,7 +42,8 @@ class Cube:
     """True mean power (T, N) of N pixels at T times, and the parameters of their first pass.
 
     ``truth`` holds PE (median 1), TTP, mTT and AUC by name, "peak" (the instant of the peak on the
-    clock, s) and "t0"; ``curvature`` is s of :mod:`dicomnode.science.kinetics.shapes`.
+    clock, s), "t0" and "tp"; ``curvature`` is s of :mod:`dicomnode.science.kinetics.shapes`. TTP
+    counts from where the steepest rising tangent of the mean curve of all pixels leaves the base.
     """
 
     family: str
@@ -83,9 +87,17 @@ def _cube(
             slow, late = RETURN_SLOWNESS * tp, t0 + RETURN_S
             line += share * first_pass(family, t, area, slow, s, late)
     truth = {
-        "PE": peak, "TTP": tp, "mTT": tp * shape.mean(s), "AUC": area, "peak": t0 + tp, "t0": t0,
+        "PE": peak, "TTP": t0 + tp - _arrival(times_s, mean.mean(axis=1, dtype=np.float64)),
+        "mTT": tp * shape.mean(s), "AUC": area, "peak": t0 + tp, "t0": t0, "tp": tp,
     }  # fmt: skip
     return Cube(family=family, times_s=times_s, mean=mean, truth=truth, curvature=s)
+
+
+def _arrival(times_s: Floats, mean: Floats) -> float:
+    """Where the steepest rising tangent of a curve (T,) leaves the base."""
+    curve, clock_s = CubicSpline(times_s, mean), np.linspace(times_s[0], times_s[-1], FINE)
+    steepest = clock_s[np.argmax(curve(clock_s, 1))]
+    return float(steepest - (curve(steepest) - BASE) / curve(steepest, 1))
 
 
 def first_pass(family: str, t_s: float, area: Floats, tp: Floats, s: Floats, t0: Floats) -> Floats:
@@ -102,12 +114,13 @@ def first_pass(family: str, t_s: float, area: Floats, tp: Floats, s: Floats, t0:
 def cramer_rao(known: Cube) -> dict[str, Floats]:
     """Least standard deviation (N,) of an unbiased estimate of ln of each parameter.
 
-    From all single-look samples; "peak" in seconds. Nothing is known beforehand.
+    From all single-look samples; of TTP and "peak" in seconds. Nothing is known beforehand, but for
+    the arrival of the region, which has the samples of all its pixels.
     """
     family, s = FAMILIES[known.family], known.curvature
     truth = known.truth
     theta = np.stack(
-        [np.log(truth["PE"]), np.log(truth["TTP"]), np.log(s), truth["t0"],
+        [np.log(truth["PE"]), np.log(truth["tp"]), np.log(s), truth["t0"],
          np.full_like(s, np.log(BASE))], axis=1,
     )  # fmt: skip
     problem = Problem(
@@ -124,10 +137,10 @@ def cramer_rao(known: Cube) -> dict[str, Floats]:
     )
     gradients = {
         "PE": (one, none, none, none, none),
-        "TTP": (none, one, none, none, none),
+        "TTP": (none, truth["tp"], none, one, none),
         "mTT": (none, one, mean, none, none),
         "AUC": (one, one, area, none, none),
-        "peak": (none, truth["TTP"], none, one, none),
+        "peak": (none, truth["tp"], none, one, none),
     }
     return {
         name: np.sqrt(np.einsum("in,nij,jn->n", np.stack(g), covariance, np.stack(g)))

@@ -198,7 +198,7 @@ def _noise_free(patient: Phantom, codebook: Codebook) -> Labels:
     power = patient.noise_free[:, regions.measured]
     curve = power.mean(axis=1, dtype=np.float64)
     fit = fit_binned(bin_power(power, bin_times(times_s, BINS, wash_in_s=wash_in(curve, times_s))))
-    parameters, inside = evaluate(fit), regions.lesion[regions.measured]
+    parameters, inside = evaluate(fit, 0.0), regions.lesion[regions.measured]
     features = pixel_features(
         {name: values[inside] for name, values in parameters.items()},
         {name: values[~inside] for name, values in parameters.items()},

@@ -56,6 +56,8 @@ KINDS = {  # number: name, ln AUC, mu, sigma, arrival
     4: ("fast, strong", 4.4, 2.9, 0.8, 6.5),
     5: ("very fast, early wash-out", 4.3, 2.4, 0.7, 6.0),
 }
+
+LESION_ARRIVAL_S = 6.5
 TISSUE = ("reference tissue", 2.9, 3.3, 0.85, 8.0)
 
 
@@ -99,7 +101,11 @@ def pixels(kind: NDArray[np.float64], rng: np.random.Generator) -> dict[str, NDA
     sigma = np.clip(sigma, 0.4, 1.5)
     log_pe = log_auc + sigma**2 / 2 - mu - np.log(np.sqrt(2 * np.pi) * sigma)
     values = curve_parameters(FAMILIES["lognormal"], log_pe, mu - sigma**2, -2 * np.log(sigma))
-    return values | {"QOF": np.where(np.isfinite(arrival), 0.8, np.nan), "arrival": arrival}
+    return values | {
+        "TTP": arrival + values["RT"] - LESION_ARRIVAL_S,
+        "QOF": np.where(np.isfinite(arrival), 0.8, np.nan),
+        "arrival": arrival,
+    }
 
 
 def maps(label: NDArray[np.uint8], rng: np.random.Generator) -> dict[str, NDArray[np.float32]]:
@@ -116,7 +122,7 @@ def reference_pixels(rng: np.random.Generator) -> dict[str, NDArray[np.float64]]
 
 def curves(times_s: NDArray[np.float64], rng: np.random.Generator) -> tuple[Curve, ...]:
     rows = [(name, number, *kind) for number, (name, *kind) in KINDS.items()]
-    rows += [("lesion", None, 3.9, 2.95, 0.85, 6.5), (TISSUE[0], None, *TISSUE[1:])]
+    rows += [("lesion", None, 3.9, 2.95, 0.85, LESION_ARRIVAL_S), (TISSUE[0], None, *TISSUE[1:])]
     result = []
     for name, number, log_auc, mu, sigma, arrival in rows:
         fitted = lognormal(times_s, np.exp(log_auc), mu, sigma, arrival) + BASELINE

@@ -74,7 +74,7 @@ def assert_finite(fit):
         value = getattr(fit, field.name)
         if isinstance(value, np.ndarray):
             assert np.isfinite(value).all(), field.name
-    for name, values in evaluate(fit).items():
+    for name, values in evaluate(fit, 6.0).items():
         assert np.isfinite(values).all(), name
 
 
@@ -219,8 +219,8 @@ def test_a_place_without_a_cache_still_compiles():
 
 def test_gain_scales_amplitudes_and_nothing_else():
     power = speckle(lesion(150).mean, looks=4)
-    one = evaluate(fit_curves(power.astype(float), TIMES_S, looks=4))
-    other = evaluate(fit_curves(power * 37.5, TIMES_S, looks=4))
+    one = evaluate(fit_curves(power.astype(float), TIMES_S, looks=4), 6.0)
+    other = evaluate(fit_curves(power * 37.5, TIMES_S, looks=4), 6.0)
     for name in ("PE", "WiAUC", "WoAUC", "WiWoAUC", "WiR", "WoR", "WiPI"):
         np.testing.assert_allclose(other[name], 37.5 * one[name], rtol=1e-3, err_msg=name)
     for name in ("TTP", "mTT", "RT", "FT", "QOF", "arrival"):
@@ -230,8 +230,8 @@ def test_gain_scales_amplitudes_and_nothing_else():
 @pytest.mark.parametrize("later_s", [100.0, 1e6])
 def test_a_later_start_of_the_clock_moves_arrival_only(later_s):
     power = speckle(lesion(150).mean, looks=4)
-    one = evaluate(fit_curves(power, TIMES_S, looks=4))
-    later = evaluate(fit_curves(power, TIMES_S + later_s, looks=4))
+    one = evaluate(fit_curves(power, TIMES_S, looks=4), 6.0)
+    later = evaluate(fit_curves(power, TIMES_S + later_s, looks=4), 6.0 + later_s)
     np.testing.assert_allclose(later.pop("arrival") - one.pop("arrival"), later_s, atol=1e-3)
     for name, values in one.items():
         np.testing.assert_allclose(later[name], values, rtol=1e-3, atol=1e-3, err_msg=name)
@@ -261,7 +261,8 @@ def test_censoring_undoes_saturation():
     clipped, saturated = np.minimum(power, top), power >= top
 
     def bias(**how):
-        return np.median(np.log(evaluate(fit_curves(clipped, TIMES_S, **how))["PE"] / truth.pe))
+        found = evaluate(fit_curves(clipped, TIMES_S, **how), 6.0)["PE"]
+        return np.median(np.log(found / truth.pe))
 
     assert bias() < -0.15
     assert abs(bias(saturated=saturated)) < 0.05
@@ -334,7 +335,7 @@ def test_a_pixel_without_enhancement_is_faint_and_of_good_quality():
     mean = lesion(200).mean
     mean[:, :30] = 1.5
     fit = fit_curves(speckle(mean, looks=4), TIMES_S, looks=4)
-    pe = evaluate(fit)["PE"]
+    pe = evaluate(fit, 6.0)["PE"]
     assert pe[:30].max() < 0.05 * np.median(pe[30:])
     assert np.median(fit.qof[:30]) > 0.5
     assert not fit.failed.any()

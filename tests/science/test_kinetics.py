@@ -71,7 +71,7 @@ def test_closed_forms_agree_with_the_curve_itself(family, curvature):
     whole = {"limit": 500, "points": [tp / 2, tp, 3 * tp, 10 * tp]}
     area = quad(f, 1e-9, 1000 * tp, **whole)[0]
     expected = {
-        "PE": f(tp), "TTP": tp, "WiR": slope(rise), "WoR": -slope(fall),
+        "PE": f(tp), "WiR": slope(rise), "WoR": -slope(fall),
         "RT": tp - onset, "FT": end - tp,
         "WiAUC": quad(f, max(onset, 1e-9), tp)[0], "WoAUC": quad(f, tp, end)[0],
         "WiPI": quad(f, max(onset, 1e-9), tp)[0] / (tp - onset),

@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dicomnode.science.kinetics import PARAMETERS, lognormal
+from dicomnode.science.kinetics import LOGNORMAL, PARAMETERS, curve_parameters, lognormal
 from dicomnode.science.loop import Loop
 from dicomnode.science.perfusion import Regions, measure_perfusion
 from dicomnode.science.sampling import Motion
@@ -63,12 +63,15 @@ def test_a_lesion_is_measured_against_its_tissue():
     found = measure(bolus())
     lesion, tissue = (found.within(mask) for mask in (found.regions.lesion, found.regions.tissue))
     assert np.median(lesion["PE"]) / np.median(tissue["PE"]) == pytest.approx(4, rel=0.15)
-    assert np.median(lesion["TTP"]) == pytest.approx(np.exp(2.9 - 0.36), rel=0.15)
-    curve = found.mean_curve(found.regions.lesion)
+    truth = curve_parameters(LOGNORMAL, *np.array([0.0, 2.9 - 0.36, -2 * np.log(0.6)]))
+    assert np.median(lesion["TTP"]) == pytest.approx(truth["RT"], rel=0.15)
+    assert np.median(lesion["arrival"]) == pytest.approx(found.arrival_s, abs=0.3)
+    peak_s = lesion["arrival"] + lesion["RT"]
+    np.testing.assert_allclose(lesion["TTP"] + found.arrival_s, peak_s)
+    curve = found.lesion_curve
     both = found.mean_curves(np.where(found.regions.lesion, 2, 0).astype(np.uint8))
     np.testing.assert_allclose(both[:, 1], curve, rtol=1e-6)
     assert np.isnan(both[:, 0]).all()
-    assert np.isnan(found.mean_curve(np.zeros((ROWS, COLUMNS), bool))).all()
     shown = found.maps()["PE"]
     assert np.isfinite(shown[found.regions.lesion]).all()
     assert np.isnan(shown[found.regions.tissue]).all()
@@ -82,7 +85,7 @@ def test_frames_left_out_say_nothing():
     spoilt[~kept] = 255
     one, other = measure(grey, kept=kept), measure(spoilt, kept=kept)
     np.testing.assert_allclose(other.parameters["PE"], one.parameters["PE"], rtol=1e-6)
-    assert np.isnan(one.mean_curve(one.regions.lesion)[~kept]).all()
+    assert np.isnan(one.lesion_curve[~kept]).all()
 
 
 @settings(max_examples=15, deadline=None)

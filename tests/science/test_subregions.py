@@ -209,7 +209,7 @@ def test_gain_and_the_start_of_the_recording_do_not_change_features_or_labels():
     first, second = measured(), measured(gain=20.0, later_s=30.0)
     features = []
     for fit in (first, second):
-        parameters = evaluate(fit)
+        parameters = evaluate(fit, 0.0)
         tissue = {name: values[30:60] for name, values in parameters.items()}
         features.append(pixel_features(parameters, tissue))
     np.testing.assert_allclose(*features, atol=5e-3)
@@ -235,8 +235,8 @@ def test_feature_covariance_agrees_with_sampling_the_fit():
         )  # fmt: skip
 
     middle, cloud = fit_of(np.zeros((1, 5))), fit_of(drawn)
-    tissue = evaluate(middle)
-    sampled = np.cov(pixel_features(evaluate(cloud), tissue).T)
+    tissue = evaluate(middle, 0.0)
+    sampled = np.cov(pixel_features(evaluate(cloud, 0.0), tissue).T)
     carried = feature_covariance(middle, pixel_features(tissue, tissue), tissue)[0]
     np.testing.assert_allclose(carried, sampled, rtol=0.1, atol=0.05 * np.abs(sampled).max())
     assert not unreliable(book(), middle).any()
@@ -245,14 +245,14 @@ def test_feature_covariance_agrees_with_sampling_the_fit():
 @settings(max_examples=40, deadline=None)
 @given(values=arrays(np.float64, (4, 6), elements=st.floats(0, 1e300) | st.just(np.nan)))
 def test_features_are_always_finite(values):
-    names = ("PE", "FT", "RT", "arrival")
+    names = ("PE", "TTP", "FT", "RT")
     tissue = dict.fromkeys(names, np.ones(1))
     features = pixel_features(dict(zip(names, values, strict=True)), tissue)
     assert np.isfinite(features).all()
 
 
 def test_what_cannot_be_placed_is_refused_by_name():
-    parameters = dict.fromkeys(("PE", "FT", "RT", "arrival"), np.ones(3))
+    parameters = dict.fromkeys(("PE", "TTP", "FT", "RT"), np.ones(3))
     with pytest.raises(ValueError, match="tissue: expected finite times"):
         pixel_features(parameters, {**parameters, "PE": np.zeros(3)})
     mask = np.ones((2, 2), bool)

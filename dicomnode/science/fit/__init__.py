@@ -1,6 +1,13 @@
 """The curve of every pixel: a bolus fitted under the likelihood that speckle calls for."""
 
-from dicomnode.science.fit.bolus import Fit, fit_binned, fit_curves, predict, sensitivities
+from dicomnode.science.fit.bolus import (
+    Fit,
+    fit_binned,
+    fit_curves,
+    fit_means,
+    predict,
+    sensitivities,
+)
 from dicomnode.science.fit.climb import LONGEST
 from dicomnode.science.fit.recirculation import Recirculation
 from dicomnode.science.fit.region import TOLERATED
@@ -12,6 +19,7 @@ __all__ = [
     "Recirculation",
     "fit_binned",
     "fit_curves",
+    "fit_means",
     "predict",
     "sensitivities",
 ]

@@ -15,12 +15,14 @@ from dicomnode.science.fit.recirculation import Recirculation, no_recirculation
 from dicomnode.science.fit.region import Fitted, Region, blocks
 from dicomnode.science.kinetics.shapes import LOGNORMAL, Family
 
-__all__ = ["Fit", "fit_binned", "fit_curves", "predict", "sensitivities"]
+__all__ = ["Fit", "fit_binned", "fit_curves", "fit_means", "predict", "sensitivities"]
 
 Floats = NDArray[np.float64]
 
 FEWEST_FRAMES = 8
 """Fewer usable frames are refused."""
+_MEAN_LOOKS = 50.0
+"""Independent looks in a sample of a region's mean curve: many, and not worth counting."""
 _LEAST_POWER, _FEWEST_COUNTED = 1e-30, 1e-6
 """Mean power and number of samples per pixel that count as none."""
 
@@ -140,6 +142,19 @@ def _mean(power: NDArray[np.floating], kept: NDArray[np.bool_] | None) -> Floats
     if kept is not None:
         mean[~kept] = np.nan
     return np.asarray(mean)
+
+
+def fit_means(
+    powers: NDArray[np.floating], times_s: Floats, *, kept: NDArray[np.bool_] | None = None,
+    like: Fit,
+) -> Fit:  # fmt: skip
+    """Fit a lognormal to each of a few regions' mean curves (T, N), as :func:`fit_curves` does.
+
+    The mean of many curves is wider than any of them and no longer of their family; whatever that
+    is, a lognormal follows it best. What comes round again is taken from the pixels, ``like``.
+    """
+    wide = replace(like, family=LOGNORMAL)
+    return fit_curves(powers, times_s, kept=kept, looks=_MEAN_LOOKS, like=wide)
 
 
 def fit_binned(binned: Binned, *, looks: float = 1.0, like: Fit | None = None) -> Fit:

@@ -2,6 +2,7 @@
 
 from dicomnode.science.kinetics.evaluation import (
     FittedCurves,
+    arrivals,
     curve_parameters,
     evaluate,
     relative,
@@ -17,6 +18,7 @@ __all__ = [
     "Family",
     "FittedCurves",
     "Parameter",
+    "arrivals",
     "curve_parameters",
     "evaluate",
     "fpt",

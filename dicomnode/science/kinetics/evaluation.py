@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from dicomnode.science.kinetics.parameters import PARAMETERS
 from dicomnode.science.kinetics.shapes import Family
 
-__all__ = ["FittedCurves", "curve_parameters", "evaluate", "relative"]
+__all__ = ["FittedCurves", "arrivals", "curve_parameters", "evaluate", "relative"]
 
 Floats = NDArray[np.float64]
 
@@ -35,17 +35,30 @@ class FittedCurves(Protocol):
     def qof(self) -> Floats: ...  # noqa: D102
 
 
-def evaluate(fit: FittedCurves) -> dict[str, Floats]:
-    """All of :data:`PARAMETERS` of every fitted curve, each an ndarray of float64, shape (N,)."""
+def evaluate(fit: FittedCurves, arrival_s: float) -> dict[str, Floats]:
+    """All of :data:`PARAMETERS` of every fitted curve, each an ndarray of float64, shape (N,).
+
+    Parameters
+    ----------
+    fit : FittedCurves
+    arrival_s : float
+        Of the region as a whole, on the clock of the fit: time to peak counts from here. A single
+        pixel's own onset is known too poorly for that.
+    """
     curve = curve_parameters(fit.family, fit.log_pe, fit.log_tp, fit.log_curvature)
-    arrival_s = fit.t0_s + curve["TTP"] - curve["RT"]
-    return {**curve, "QOF": fit.qof, "arrival": arrival_s}
+    peak_s = fit.t0_s + np.exp(fit.log_tp)
+    return {**curve, "TTP": peak_s - arrival_s, "QOF": fit.qof, "arrival": peak_s - curve["RT"]}
+
+
+def arrivals(fit: FittedCurves) -> Floats:
+    """When each fitted curve's steepest rising tangent leaves the baseline: s, shape (N,)."""
+    return evaluate(fit, 0.0)["arrival"]
 
 
 def curve_parameters(
     family: Family, log_pe: Floats, log_tp: Floats, log_curvature: Floats
 ) -> dict[str, Floats]:
-    """Give all parameters of curves of one family, by the names of :data:`PARAMETERS`.
+    """Give what the form of a curve alone says, by the names of :data:`PARAMETERS`.
 
     Parameters
     ----------
@@ -67,7 +80,6 @@ def curve_parameters(
     rise, wash_in, wash_out = tp - times[0], share_peak - shares[0], shares[1] - share_peak
     return {
         "PE": peak,
-        "TTP": tp,
         "mTT": tp * family.mean(curvature),
         "WiAUC": auc * wash_in,
         "RT": rise,

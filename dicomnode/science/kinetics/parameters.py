@@ -40,9 +40,10 @@ PARAMETERS: tuple[Parameter, ...] = (
     Parameter(
         name="TTP",
         unit="s",
-        definition="Time to peak: from the onset of the fitted curve to peak enhancement",
-        equation="tp; lognormal: exp(μ − σ²)",
-        source=_TEXTBOOK,
+        definition="Time to peak: from the arrival of the bolus in the lesion as a whole (of its "
+        "mean curve, as below) to the curve's own peak enhancement",
+        equation="t0 + tp − arrival of the lesion's mean curve; lognormal: tp = exp(μ − σ²)",
+        source=_VUEBOX,
         code=("113069", "DCM", "Time To Peak"),
         relation="difference",
     ),

@@ -36,7 +36,7 @@ _OWN_SHARE = 0.25
 spread give it some of its neighbours' samples, which the Potts model would count once more."""
 _LEAST_LOG_POSTERIOR = -20.0
 """No pixel is so sure of itself that all its neighbours cannot overrule it."""
-_USED = ("PE", "FT", "RT", "arrival")
+_USED = ("PE", "TTP", "FT", "RT")
 
 
 def divide(perfusion: Perfusion, codebook: Codebook, spacing_mm: tuple[float, float]) -> Labels:
@@ -87,18 +87,18 @@ def pixel_features(parameters: Mapping[str, Floats], tissue: Mapping[str, Floats
     Parameters
     ----------
     parameters : mapping of name to ndarray, shape (N,)
-        PE, FT, RT and arrival, from :func:`dicomnode.science.kinetics.evaluate`.
+        PE, TTP, FT and RT, from :func:`dicomnode.science.kinetics.evaluate`.
     tissue : mapping of name to ndarray
         The same of the reference tissue on the same clock; medians are taken.
 
     Returns
     -------
     ndarray of float64, shape (N, 4)
-        ln(PE / PE of tissue); the instant of the peak (arrival + RT) minus that of tissue, over
-        tissue's RT; ln(FT / FT of tissue); ln(RT / RT of tissue). Held within wide limits, hence
-        always finite. The gain of the scanner, the moment the recording was started and how fast
-        this patient's blood goes round cancel. The timing of a pixel that hardly enhances is noise
-        and is replaced by that of tissue.
+        ln(PE / PE of tissue); TTP minus that of tissue, over tissue's RT; ln(FT / FT of tissue);
+        ln(RT / RT of tissue). Held within wide limits, hence always finite. The gain of the
+        scanner, the moment the recording was started and how fast this patient's blood goes round
+        cancel. The timing of a pixel that hardly enhances is noise and is replaced by that of
+        tissue.
     """
     reference = {name: float(np.median(tissue[name])) for name in _USED}
     positive = all(reference[name] > 0 for name in ("PE", "FT", "RT"))
@@ -118,8 +118,7 @@ def _place(parameters: Mapping[str, Floats], reference: Mapping[str, float]) -> 
         name: np.log(np.maximum(values[name], 1e-300) / reference[name])
         for name in ("PE", "FT", "RT")
     }
-    peak_s = reference["arrival"] + reference["RT"]
-    later = (values["arrival"] + values["RT"] - peak_s) / reference["RT"]
+    later = (values["TTP"] - reference["TTP"]) / reference["RT"]
     return np.stack([logs["PE"], later, logs["FT"], logs["RT"]], axis=1)
 
 

@@ -110,7 +110,7 @@ def _maps(
     inside = lesion[_around(lesion)]
 
     def again(number: int) -> Labels:
-        parameters = evaluate(_moved(fit, steps[number]))
+        parameters = evaluate(_moved(fit, steps[number]), perfusion.arrival_s)
         features = pixel_features(
             {name: values[:size] for name, values in parameters.items()},
             {name: values[size:] for name, values in parameters.items()},
