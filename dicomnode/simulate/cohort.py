@@ -110,10 +110,11 @@ LAYOUT_SHARE: Mapping[str, float] = {
     "single": 0.1,
 }
 MODEL_SHARE: Mapping[Model, float] = {
-    "lognormal": 0.31,
-    "ldrw": 0.23,
-    "fpt": 0.23,
-    "gamma_variate": 0.23,
+    "lognormal": 0.24,
+    "ldrw": 0.19,
+    "fpt": 0.19,
+    "gamma_variate": 0.19,
+    "lagged_normal": 0.19,
 }
 
 SHIFTED: Mapping[str, Any] = {

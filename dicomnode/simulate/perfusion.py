@@ -2,9 +2,11 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.optimize import root
 
 from dicomnode.science import kinetics
 from dicomnode.simulate.habitats import HABITATS, TISSUES, Supply
@@ -14,6 +16,9 @@ __all__ = ["STEP_S", "Perfusion", "perfuse", "shape"]
 
 STEP_S = 0.05
 """Time step of the curve table."""
+
+_NEAR = 1e-4
+"""Of the differences that stand for a derivative."""
 
 Curve = NDArray[np.float64]
 
@@ -34,13 +39,36 @@ def _fpt(t_s: Curve, sigma: float) -> Curve:
     return np.asarray(kinetics.fpt(t_s, 1.0, 1.0, np.sqrt(max(sigma**-4 - 2.25, 0.09)), 0.0))
 
 
+def _lagged_normal(t_s: Curve, sigma: float) -> Curve:
+    return np.asarray(kinetics.lagged_normal(t_s, 1.0, *_lag(sigma)))
+
+
+@cache
+def _lag(sigma: float) -> tuple[float, float, float]:
+    """Mean, standard deviation and lag; peak at 1, half of it where a lognormal has it."""
+    half = float(np.exp(np.sqrt(2 * np.log(2)) * sigma))
+    at = np.array([1 - _NEAR, 1.0, 1 + _NEAR, 1 / half, half])
+
+    def off(guess: Curve) -> Curve:
+        before, peak, after, *halves = kinetics.lagged_normal(at, 1.0, guess[0], *np.exp(guess[1:]))
+        return np.array([(after - before) / (_NEAR * peak), *(np.array(halves) / peak - 0.5)])
+
+    found = root(off, [0.5, np.log(0.33), np.log(1.8)])
+    if not found.success:
+        raise ValueError(f"sigma: no lagged normal is like a lognormal of sigma {sigma}")
+    mean, (spread, lag) = float(found.x[0]), np.exp(found.x[1:])
+    return mean, float(spread), float(lag)
+
+
 MODELS: Mapping[str, Callable[[Curve, float], Curve]] = {
     "lognormal": _lognormal,
     "gamma_variate": _gamma_variate,
     "ldrw": _ldrw,
     "fpt": _fpt,
+    "lagged_normal": _lagged_normal,
 }
-"""Each with the curvature in log time that a lognormal of that sigma has at its peak."""
+"""Each with the curvature in log time that a lognormal of that sigma has at its peak; the lagged
+normal with its peak and half of it at the same instants."""
 
 
 def shape(t_s: Curve, model: str, *, ttp_s: float, sigma: float) -> Curve:
@@ -49,10 +77,7 @@ def shape(t_s: Curve, model: str, *, ttp_s: float, sigma: float) -> Curve:
     scan = np.geomspace(0.05, 4.0, 20000)
     values = curve(scan, sigma)
     peak = int(np.argmax(values))
-    out = np.zeros_like(t_s)
-    after = t_s > 0
-    out[after] = curve(t_s[after] * (scan[peak] / ttp_s), sigma) / values[peak]
-    return out
+    return np.asarray(curve(t_s * (scan[peak] / ttp_s), sigma) / values[peak])
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -20,7 +20,7 @@ __all__ = [
 ]
 
 Kind = Literal["malignant", "benign"]
-Model = Literal["lognormal", "ldrw", "fpt", "gamma_variate"]
+Model = Literal["lognormal", "ldrw", "fpt", "gamma_variate", "lagged_normal"]
 
 
 @dataclass(frozen=True, kw_only=True)

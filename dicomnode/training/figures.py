@@ -8,7 +8,12 @@ from numpy.typing import NDArray
 
 from dicomnode.training import baselines
 from dicomnode.training.outcomes import Outcome
-from dicomnode.training.probabilities import brier, calibration_error
+from dicomnode.training.probabilities import (
+    brier,
+    calibration_error,
+    errors_if_perfect,
+    specificity_at,
+)
 from dicomnode.training.scores import Auc, auc
 from dicomnode.training.statistics import delong, mcnemar, wilson
 
@@ -16,6 +21,9 @@ __all__ = ["OPERATING_POINT", "Answers", "Score", "answers_of", "compared", "fig
 
 OPERATING_POINT = 0.5
 """Probability from which on an exam counts as called malignant."""
+
+SENSITIVITY = 0.92
+"""At which specificities are compared; a missed cancer is worse than a needless biopsy."""
 
 LAYOUTS = {
     "dual pane": {"mono-left", "contrast-left", "wide-header"},
@@ -144,14 +152,20 @@ def _areas(answers: Answers) -> Iterator[Score]:
     truth, ours = answers.is_malignant, answers.probability
     if answers.oracle is None or answers.mean_curve is None:
         return
-    names = (
-        "AUC",
-        "AUC of the oracle (true habitats)",
-        "AUC of the mean curve (cross-validated)",
-    )
-    areas = [auc(scores, truth) for scores in (ours, answers.oracle, answers.mean_curve)]
-    for name, area in zip(names, areas, strict=True):
-        yield _area(name, area, len(truth))
+    sides = {
+        "": ours,
+        " of the oracle (true habitats)": answers.oracle,
+        " of the mean curve (cross-validated)": answers.mean_curve,
+    }
+    areas = [auc(scores, truth) for scores in sides.values()]
+    for whose, area in zip(sides, areas, strict=True):
+        yield _area(f"AUC{whose}", area, len(truth))
+    for whose, scores in sides.items():
+        yield Score(
+            name=f"specificity{whose}, sensitivity {SENSITIVITY:.0%}",
+            value=specificity_at(SENSITIVITY, scores, truth),
+            count=len(truth),
+        )
     if areas[1].value > 0:
         yield Score(
             name="AUC, share of the oracle's",
@@ -173,6 +187,12 @@ def _probabilities(answers: Answers) -> Iterator[Score]:
         yield Score(name="Brier score", value=brier(ours, truth), count=len(truth))
         error = calibration_error(ours, truth)
         yield Score(name="expected calibration error, 10 bins", value=error, count=len(truth))
+        chance = errors_if_perfect(ours)
+        low, high = np.quantile(chance, (0.025, 0.975))
+        yield Score(
+            name="the same if every probability were true", value=float(chance.mean()),
+            low=float(low), high=float(high), count=len(truth),
+        )  # fmt: skip
     at = f"at probability {OPERATING_POINT:g}"
     yield from _share(f"sensitivity {at}", answers.called[truth].tolist())
     yield from _share(f"specificity {at}", (~answers.called)[~truth].tolist())

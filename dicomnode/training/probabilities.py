@@ -6,13 +6,24 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.metrics import roc_curve
 
-__all__ = ["BINS", "Reliability", "brier", "calibration_error", "net_benefit", "reliability", "roc"]
+__all__ = [
+    "BINS",
+    "Reliability",
+    "brier",
+    "calibration_error",
+    "errors_if_perfect",
+    "net_benefit",
+    "reliability",
+    "roc",
+    "specificity_at",
+]
 
 Floats = NDArray[np.float64]
 Mask = NDArray[np.bool_]
 
 BINS = 10
 """Equal-width bins of probability in which calibration is looked at."""
+_DRAWS = 2000
 
 
 def roc(scores: Floats, positive: Mask) -> tuple[Floats, Floats]:
@@ -25,6 +36,12 @@ def roc(scores: Floats, positive: Mask) -> tuple[Floats, Floats]:
     """
     false_positive, true_positive, _ = roc_curve(positive, scores)
     return false_positive, true_positive
+
+
+def specificity_at(sensitivity: float, scores: Floats, positive: Mask) -> float:
+    """Highest specificity among the thresholds that find at least so many of the positives."""
+    false_positive, true_positive = roc(scores, positive)
+    return float(1 - false_positive[true_positive >= sensitivity].min())
 
 
 def brier(probability: Floats, positive: Mask) -> float:
@@ -71,6 +88,15 @@ def calibration_error(probability: Floats, positive: Mask) -> float:
     bins = reliability(probability, positive)
     distance = np.abs(bins.hits / bins.count - bins.said)
     return float(distance @ bins.count / bins.count.sum())
+
+
+def errors_if_perfect(probability: Floats, seed: int = 1) -> Floats:
+    """Calibration errors (2000,) that these probabilities would show if each were true.
+
+    What comes true is drawn from them: nothing but chance is left in :func:`calibration_error`.
+    """
+    drawn = np.random.default_rng(seed).random((_DRAWS, len(probability))) < probability
+    return np.array([calibration_error(probability, positive) for positive in drawn])
 
 
 def net_benefit(probability: Floats, positive: Mask, thresholds: Floats) -> Floats:

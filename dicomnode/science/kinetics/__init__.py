@@ -9,7 +9,7 @@ from dicomnode.science.kinetics.evaluation import (
 )
 from dicomnode.science.kinetics.parameters import PARAMETERS, Parameter
 from dicomnode.science.kinetics.shapes import FAMILIES, LOGNORMAL, Family
-from dicomnode.science.kinetics.textbook import fpt, gamma_variate, ldrw, lognormal
+from dicomnode.science.kinetics.textbook import fpt, gamma_variate, lagged_normal, ldrw, lognormal
 
 __all__ = [
     "FAMILIES",
@@ -23,6 +23,7 @@ __all__ = [
     "evaluate",
     "fpt",
     "gamma_variate",
+    "lagged_normal",
     "ldrw",
     "lognormal",
     "relative",
