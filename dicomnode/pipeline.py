@@ -31,7 +31,7 @@ from dicomnode.science.loop import Loop, static_bright, summary_images
 from dicomnode.science.motion import register
 from dicomnode.science.perfusion import Perfusion, Regions, measure_perfusion
 from dicomnode.science.regions import enhanced_region, enlargement_ratio, reference_tissue, ring
-from dicomnode.science.sampling import Motion, align_whole
+from dicomnode.science.sampling import Motion, align_whole, swept
 from dicomnode.science.subregions import divide
 from dicomnode.science.subregions.codebook import Codebook
 from dicomnode.science.subregions.stability import stability
@@ -228,11 +228,12 @@ def measure_lesion(
     RefusedError
         Fewer usable frames than a fit needs.
     """
-    excluded = loop.graphics | static_bright(loop.contrast)
-    tissue = reference_tissue(images, lesion, excluded, loop.spacing_mm)
-    around = ring(lesion, loop.spacing_mm, recipe.ring_mm) & ~loop.graphics & ~tissue
     motion = register(loop, lesion, reference=motion.reference)
     _refuse(quality.too_few_frames(motion.kept))
+    graphics = swept(loop.graphics, motion)
+    excluded = graphics | swept(static_bright(loop.contrast), motion)
+    tissue = reference_tissue(images, lesion, excluded, loop.spacing_mm)
+    around = ring(lesion, loop.spacing_mm, recipe.ring_mm) & ~graphics & ~tissue
     perfusion = measure_perfusion(
         loop,
         motion,

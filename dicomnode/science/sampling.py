@@ -20,6 +20,7 @@ __all__ = [
     "bin_frames",
     "mean_power",
     "nepers_per_grey",
+    "swept",
 ]
 
 SATURATED_GREY = 254
@@ -100,6 +101,17 @@ def align_whole(frame: NDArray[np.uint8], shift_px: NDArray[np.float64]) -> NDAr
     row, column = np.rint(shift_px).astype(int)
     moved = np.take(frame, _clipped(frame.shape[0], row), axis=0)
     return np.take(moved, _clipped(frame.shape[1], column), axis=1)
+
+
+def swept(fixed: NDArray[np.bool_], motion: Motion) -> NDArray[np.bool_]:
+    """Where on the reference frame (R, C) what stays on the screen lies in any frame that is kept.
+
+    Captions and the skin line move over the tissue once its motion is compensated.
+    """
+    found = fixed.copy()
+    for shift_px in np.unique(np.rint(motion.shift_px[motion.kept]), axis=0):
+        found |= align_whole(fixed.view(np.uint8), shift_px) > 0
+    return np.asarray(ndimage.binary_dilation(found))  # a sample is mixed from four pixels
 
 
 def bin_frames(

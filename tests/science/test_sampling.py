@@ -7,7 +7,7 @@ from scipy.ndimage import gaussian_filter, map_coordinates
 
 from dicomnode.science import interpolation
 from dicomnode.science.curves import bin_times
-from dicomnode.science.sampling import SATURATED_GREY, Motion, bin_frames, mean_power
+from dicomnode.science.sampling import SATURATED_GREY, Motion, bin_frames, mean_power, swept
 
 RANGE_DB = 60.0
 
@@ -140,3 +140,20 @@ def test_what_cannot_be_sampled_is_refused_by_name(frames, mask, range_db, words
     motion = moved(np.zeros((3, 2)))
     with pytest.raises(ValueError, match=words):
         bin_frames(frames, motion, mask, one_frame_each(3), range_db)
+
+
+def test_what_stays_on_the_screen_is_found_wherever_tissue_moved_below_it():
+    fixed = np.zeros((20, 24), bool)
+    fixed[9:11, 12] = True
+    shift_px = np.array([[0.0, 0.0], [3.2, -2.0], [-6.0, 9.0]])
+    motion = Motion(
+        shift_px=shift_px, ncc=np.ones(3), kept=np.array([True, True, False]), reference=0,
+        source="contrast",
+    )  # fmt: skip
+    found = swept(fixed, motion)
+    seen = np.zeros_like(fixed)
+    for down, along in ((0, 0), (3, -2)):  # a pixel shows what lies at its place plus the shift
+        seen[9 - down : 11 - down, 12 - along] = True
+    assert found[seen].all()
+    assert not found[9:11, 3].any()
+    assert found.sum() < 30
