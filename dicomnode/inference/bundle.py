@@ -98,11 +98,13 @@ class Tensors(_Part):
 class Answer(_Part):
     """How a segmenter's output becomes a probability of lesion, pixel by pixel.
 
-    ``channel`` is the output channel of the lesion; "softmax" is over all of them.
+    ``channel`` is the output channel of the lesion; "softmax" is over all of them. No lesion is
+    reported where the mean of the most likely pixels is below ``present``.
     """
 
     activation: Literal["sigmoid", "softmax", "none"] = "sigmoid"
     channel: int = Field(default=0, ge=0)
+    present: float = Field(default=0.5, ge=0, le=1)
 
 
 class Source(_Part):

@@ -18,7 +18,7 @@ __all__ = ["NORMALISATIONS", "PRESENT", "SMALLEST_PX", "Segmentation", "Segmente
 Image = NDArray[np.float32]
 
 PRESENT = 0.5
-"""Lesion probability from which a mask is given at all."""
+"""Probability from which a pixel may belong to the lesion."""
 
 SPUR = 0.12
 """Spurs thinner than twice this share of the lesion's mean radius are not trusted."""
@@ -152,7 +152,7 @@ class Segmenter:
         mirrored = np.concatenate([boxed, boxed[..., ::-1]])
         plain, flipped = np.split(self._probabilities(mirrored), 2)
         inner = ((plain + flipped[..., ::-1]) / 2).mean(axis=0)[box.rows, box.columns]
-        return _answer(_resize(inner, shape), _lesion_probability(inner))
+        return _answer(_resize(inner, shape), _lesion_probability(inner), self._answer.present)
 
     def _box(self, height_mm: float, width_mm: float) -> _Box:
         if self._fit == "stretch":
@@ -224,10 +224,10 @@ def _lesion_probability(boxed: Image) -> float:
     return float(np.sort(boxed, axis=None)[-SMALLEST_PX:].mean())
 
 
-def _answer(probability: Image, lesion_probability: float) -> Segmentation:
+def _answer(probability: Image, lesion_probability: float, present: float) -> Segmentation:
     mask = (
         _main_region(probability)
-        if lesion_probability >= PRESENT
+        if lesion_probability >= present
         else np.zeros(probability.shape, np.bool_)
     )
     return Segmentation(

@@ -194,6 +194,22 @@ def test_a_manifest_is_enough_to_bring_another_network(tmp_path: Path, fit: str)
     assert 0 <= found.probability.min() <= found.probability.max() <= 1
 
 
+def test_the_manifest_says_from_which_probability_a_lesion_is_reported(
+    segmenter_bundle: Path,
+) -> None:
+    rng = np.random.default_rng(4)
+    faint = 0.6 - 0.03 * disc(40, 100, 9) + rng.normal(0, 0.02, (ROWS, COLUMNS))
+    shown = {"bmode": faint.astype(np.float32)}
+    usual = Segmenter(load(segmenter_bundle)).segment(shown, (0.1, 0.1))
+    assert usual.mask.any()
+    manifest = segmenter_bundle / "manifest.toml"
+    above = usual.lesion_probability + 1e-3
+    manifest.write_text(manifest.read_text().replace("present = 0.5", f"present = {above}"))
+    strict = Segmenter(load(segmenter_bundle)).segment(shown, (0.1, 0.1))
+    assert not strict.mask.any()
+    np.testing.assert_array_equal(strict.probability, usual.probability)
+
+
 def test_a_lesion_channel_that_is_not_there_is_refused(segmenter_bundle: Path) -> None:
     manifest = segmenter_bundle / "manifest.toml"
     manifest.write_text(manifest.read_text().replace("channel = 0", "channel = 3"))

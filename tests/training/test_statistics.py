@@ -8,9 +8,11 @@ from sklearn.metrics import brier_score_loss, roc_auc_score
 from dicomnode.training.probabilities import (
     brier,
     calibration_error,
+    errors_if_perfect,
     net_benefit,
     reliability,
     roc,
+    specificity_at,
 )
 from dicomnode.training.statistics import delong, mcnemar, wilson
 
@@ -111,6 +113,24 @@ def test_probabilities_that_come_true_have_hardly_any_calibration_error() -> Non
     positive = rng.random(40_000) < probability
     assert calibration_error(probability, positive) < 0.01
     assert calibration_error(probability**3, positive) > 0.1
+
+
+def test_what_chance_alone_makes_of_perfect_probabilities() -> None:
+    rng = np.random.default_rng(6)
+    few, many = rng.random(100), rng.random(10_000)
+    assert errors_if_perfect(few).mean() > 0.05
+    assert errors_if_perfect(many).mean() < 0.015
+    came_true = [calibration_error(few, rng.random(100) < few) for _ in range(300)]
+    assert errors_if_perfect(few).mean() == pytest.approx(np.mean(came_true), rel=0.05)
+    assert not errors_if_perfect(np.repeat([0.0, 1.0], 50)).any()
+
+
+def test_specificity_at_a_sensitivity_by_hand() -> None:
+    scores = np.array([0.1, 0.2, 0.3, 0.4, 0.5, 0.6])
+    positive = np.array([False, True, False, False, True, True])
+    assert specificity_at(0.6, scores, positive) == pytest.approx(1.0)
+    assert specificity_at(2 / 3, scores, positive) == pytest.approx(1.0)
+    assert specificity_at(0.7, scores, positive) == pytest.approx(1 / 3)
 
 
 def test_the_area_below_the_roc_curve_is_the_auc() -> None:
