@@ -9,6 +9,7 @@ from scipy import ndimage
 
 from dicomnode.science.findings import UNRELIABLE
 from dicomnode.science.subregions.codebook import KINDS, kind
+from dicomnode.science.texture import texture
 
 __all__ = ["FEATURES", "Feature", "lesion_features"]
 
@@ -101,6 +102,15 @@ FEATURES: tuple[Feature, ...] = (
         words="surroundings brighter than lesion",
     ),
     Feature(name="ring_ttp", unit="s", words="surroundings peak later than lesion"),
+    Feature(name="texture_contrast", unit="1", words="peak enhancement uneven from spot to spot"),
+    Feature(
+        name="texture_correlation",
+        unit="1",
+        words="peak enhancement alike at near spots",
+        neutral=1.0,
+    ),
+    Feature(name="texture_entropy", unit="bit", words="irregular pattern of peak enhancement"),
+    Feature(name="ring_texture_entropy", unit="bit", words="irregular pattern of surroundings"),
 )
 """Every feature :func:`lesion_features` returns, in this order. None depends on the gain."""
 
@@ -152,12 +162,25 @@ def lesion_features(
         **_within_lesion(pixel, reliable),
         "ring_log_pe": _median(pixel["log_pe"], ring) - _median(pixel["log_pe"], reliable),
         "ring_ttp": _median(pixel["ttp"], ring) - _median(pixel["ttp"], reliable),
+        **_texture(pixel["log_pe"], reliable, ring, spacing_mm),
     }
     return {
         feature.name: float(found[feature.name])
         if np.isfinite(found[feature.name])
         else feature.neutral
         for feature in FEATURES
+    }
+
+
+def _texture(
+    log_pe: Floats, reliable: Mask, ring: Mask, spacing_mm: tuple[float, float]
+) -> dict[str, float]:
+    lesion, around = (texture(log_pe, where, spacing_mm) for where in (reliable, ring))
+    return {
+        "texture_contrast": lesion.contrast if lesion else np.nan,
+        "texture_correlation": lesion.correlation if lesion else np.nan,
+        "texture_entropy": lesion.entropy if lesion else np.nan,
+        "ring_texture_entropy": around.entropy if around else np.nan,
     }
 
 
