@@ -21,6 +21,8 @@ Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 
 WORK = Path("training-work")
 OUTPUT = Path("models")
+FEWEST_EXAMS = 4
+"""Simulated exams to learn from where there are no others."""
 
 
 def _module(name: str) -> Any:
@@ -61,14 +63,19 @@ config_option = click.option(
 version_option = click.option("--bundle-version", default="1", show_default=True)
 
 
-def _exams_option(default: int) -> Decorator:
+def _exams_option(default: int, least: int = FEWEST_EXAMS) -> Decorator:
     return click.option(
         "--exams",
-        type=click.IntRange(min=4),
+        type=click.IntRange(min=least),
         default=default,
         show_default=True,
         help="Simulated exams to learn from.",
     )
+
+
+def _few_option(patients: int) -> Decorator:
+    text = f"Learn from fewer than {patients} patients all the same."
+    return click.option("--few", is_flag=True, help=text)
 
 
 @click.group()
@@ -85,7 +92,10 @@ def train() -> None:
     help="Train on BUSI without this fold of five, and judge that: figures on real images.",
 )
 @click.option("--threads", type=click.IntRange(min=1), default=1, show_default=True)
-@_exams_option(200)
+@_exams_option(200, least=0)
+@cohort_option
+@config_option
+@_few_option(20)
 @models_option
 @work_option
 @seed_option
@@ -96,12 +106,28 @@ def train_segmenter(
     fold: int | None,
     threads: int,
     exams: int,
+    cohort: Path | None,
+    config: Path | None,
     models: Path,
     work: Path,
     seed: int,
     bundle_version: str,
+    *,
+    few: bool,
 ) -> None:
-    """Train the lesion segmenter on BUSI images (--busi) and simulated exams."""
+    """Train the lesion segmenter on BUSI images (--busi) and simulated exams.
+
+    With --cohort, a site's own exams are learnt from as well, those whose lesion is outlined, and
+    every fifth patient is held out to judge by. Train the classifier again afterwards: it learns
+    from what the segmenter outlines.
+    """
+    if cohort is None:
+        _refuse_without_cohort(config=config is not None, few=few)
+        _refuse_too_few(exams)
+    elif fold is not None:
+        raise click.UsageError("--fold: expected without --cohort: the folds are of BUSI's images")
+    if fold is not None and busi is None:
+        raise click.UsageError("--fold: expected --busi DIR with it: the folds are of its images")
     module = _module("segmenter")
     settings = module.SegmenterSettings(
         work=work / "segmenter",
@@ -113,17 +139,31 @@ def train_segmenter(
         threads=threads,
         version=bundle_version,
     )
-    if fold is not None and busi is None:
-        raise click.UsageError("--fold: expected --busi DIR with it: the folds are of its images")
+    if cohort is not None:
+        _train_site_segmenter(settings, cohort, models, _recipe(config), few=few)
+        return
     written = module.train(settings) if fold is None else module.train_fold(settings, fold)
     console().print(f"written: {written}", highlight=False)
+
+
+def _train_site_segmenter(
+    settings: Any, cohort: Path, models: Path, recipe: Recipe, *, few: bool
+) -> None:
+    module = _module("site_segmenter")
+    _complete(models)
+    _show(
+        module.train(
+            module.SiteSegmenterSettings(segmenter=settings, cohort=cohort, recipe=recipe, few=few)
+        )
+    )
+    console().print("next: `dicomnode train classifier`, which learns from what this one outlines")
 
 
 @train.command("codebook")
 @_exams_option(100)
 @cohort_option
 @config_option
-@click.option("--few", is_flag=True, help="Learn from fewer than 80 patients all the same.")
+@_few_option(80)
 @models_option
 @work_option
 @seed_option
@@ -230,6 +270,13 @@ def _refuse_with_cohort() -> None:
 def _refuse_without_cohort(**given: bool) -> None:
     for name in (name for name, is_given in given.items() if is_given):
         raise click.UsageError(f"--{name}: expected --cohort cases.csv with it")
+
+
+def _refuse_too_few(exams: int) -> None:
+    if exams < FEWEST_EXAMS:
+        raise click.UsageError(
+            f"--exams: expected {FEWEST_EXAMS} or more without --cohort, got {exams}"
+        )
 
 
 def _recipe(config: Path | None) -> Recipe:

@@ -14,7 +14,15 @@ from dicomnode.inference.bundle import Figure, Manifest
 from dicomnode.science.findings import from_simulation
 from dicomnode.training.measured import Refusal
 
-__all__ = ["OWN_CASES", "SIMULATED", "UNSIGNED", "Trained", "refusals", "write_bundle"]
+__all__ = [
+    "OWN_CASES",
+    "SIMULATED",
+    "UNSIGNED",
+    "Trained",
+    "notice",
+    "refusals",
+    "write_bundle",
+]
 
 UNSIGNED = "0" * 64
 """Digest of a manifest whose model is not written yet."""
@@ -38,6 +46,11 @@ class Trained:
     refused: tuple[Refusal, ...]
 
 
+def notice(trained_on: str) -> str:
+    """Say what figures are worth that were obtained on what a model was trained on."""
+    return SIMULATED if from_simulation(trained_on) else OWN_CASES
+
+
 def refusals(refused: Sequence[Refusal], exams: int) -> tuple[Figure, ...]:
     """Count the refused among so many ``exams`` by reason, for a card."""
     counts = Counter(code for each in refused for code in each.reasons)
@@ -47,14 +60,21 @@ def refusals(refused: Sequence[Refusal], exams: int) -> tuple[Figure, ...]:
     )
 
 
-def write_bundle(directory: Path, draft: Manifest, content: bytes) -> Path:
-    """Write ``content``, the manifest signed with its digest, and the card; return the folder."""
+def write_bundle(
+    directory: Path, draft: Manifest, content: bytes, *, report: bytes | None = None
+) -> Path:
+    """Write ``content``, the manifest signed with its digest, and the card; return the folder.
+
+    ``report`` is the PNG of a page on the training, for ``report.png``.
+    """
     manifest = draft.model_copy(update={"sha256": hashlib.sha256(content).hexdigest()})
     directory.mkdir(parents=True, exist_ok=True)
     _write(directory / manifest.file, content)
     table = manifest.model_dump(mode="json", exclude_none=True)
     _write(directory / "manifest.toml", tomli_w.dumps(table, multiline_strings=False).encode())
     _write(directory / "card.md", ("\n".join(_card(manifest)) + "\n").encode())
+    if report is not None:
+        _write(directory / "report.png", report)
     return directory
 
 
@@ -72,7 +92,7 @@ def _write(path: Path, content: bytes) -> None:
 def _card(manifest: Manifest) -> Iterator[str]:
     yield f"# {manifest.name} {manifest.version}"
     yield ""
-    yield f"**{SIMULATED if from_simulation(manifest.trained_on) else OWN_CASES}**"
+    yield f"**{notice(manifest.trained_on)}**"
     yield ""
     yield manifest.intended_use
     yield ""

@@ -1,19 +1,31 @@
 """Train the benign-or-malignant classifier on simulated exams or a site's own; write its bundle."""
 
-from collections.abc import Iterator, Sequence
+import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from dicomnode import __version__
 from dicomnode.errors import BundleError
 from dicomnode.inference.bundle import Channel, Figure, Manifest, Source, Tensor, Tensors
 from dicomnode.pipeline import Recipe
+from dicomnode.report.accuracy import Caption
 from dicomnode.science.features import FEATURES
-from dicomnode.training.card import UNSIGNED, Trained, refusals, write_bundle
+from dicomnode.training.card import UNSIGNED, Trained, notice, refusals, write_bundle
 from dicomnode.training.exams import SIMULATED_EXAMS, cases
-from dicomnode.training.logistic import Fitted, as_onnx, fit
+from dicomnode.training.learning_curve import learning_curve
+from dicomnode.training.learnt import (
+    Learnt,
+    Reader,
+    figures,
+    learning_figures,
+    reader_figures,
+    readers_of,
+)
+from dicomnode.training.logistic import as_onnx, fit
 from dicomnode.training.measured import (
     PAIRS,
     FeatureTable,
@@ -21,8 +33,9 @@ from dicomnode.training.measured import (
     Subject,
     undecided_models,
 )
-from dicomnode.training.scores import auc, icc
+from dicomnode.training.scores import icc
 from dicomnode.training.site import SiteCohort, read_cohort, reading_of, too_few
+from dicomnode.training.training_report import training_report
 
 __all__ = ["ClassifierSettings", "train"]
 
@@ -81,20 +94,6 @@ class _Words:
     source: Source
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Learnt:
-    """A fit, the exams it is from and which of FEATURES it reads."""
-
-    table: FeatureTable
-    kept: NDArray[np.intp]
-    fitted: Fitted
-
-    @property
-    def probability(self) -> NDArray[np.float64]:
-        """Answers (N,) to exams that the answering fold had not seen."""
-        return np.asarray(1 / (1 + np.exp(-self.fitted.log_odds)))
-
-
 def train(settings: ClassifierSettings) -> Trained:
     """Measure the cohort, fit by nested cross-validation, and write the bundle.
 
@@ -115,11 +114,10 @@ def train(settings: ClassifierSettings) -> Trained:
         refused = "; ".join(f"{each.name}: {', '.join(each.reasons)}" for each in table.refused)
         raise BundleError(f"classifier: after refusals: {few}", hint=f"refused: {refused}")
     learnt = _learn(table, notebook, settings)
-    readers = tuple(_reader_figures(learnt, cohort))
-    return _written(learnt, _of_site(table, cohort), settings, readers)
+    return _written(learnt, _of_site(table, cohort), settings, readers_of(cohort, table))
 
 
-def _learn(table: FeatureTable, notebook: Notebook, settings: ClassifierSettings) -> _Learnt:
+def _learn(table: FeatureTable, notebook: Notebook, settings: ClassifierSettings) -> Learnt:
     again = table.measured[: settings.repeats]
     varies = table.features.std(axis=0) > 1e-9
     kept = np.flatnonzero((_repeatability(notebook, again) >= REPEATABLE) & varies)
@@ -128,14 +126,12 @@ def _learn(table: FeatureTable, notebook: Notebook, settings: ClassifierSettings
             f"classifier: expected features that repeat (ICC of at least {REPEATABLE}), found none",
             hint="are the cohort's loops long enough to be measured on every other frame?",
         )
+    x, seed = table.features[:, kept], settings.seed
     fitted = fit(
-        table.features[:, kept],
-        table.is_malignant,
-        coverage=settings.coverage,
-        seed=settings.seed,
-        patients=table.patients,
+        x, table.is_malignant, coverage=settings.coverage, seed=seed, patients=table.patients
     )
-    return _Learnt(table=table, kept=kept, fitted=fitted)
+    growth = learning_curve(x, table.is_malignant, table.patients, fitted.folds, seed)
+    return Learnt(table=table, kept=kept, fitted=fitted, growth=growth)
 
 
 def _repeatability(notebook: Notebook, subjects: Sequence[Subject]) -> NDArray[np.float64]:
@@ -181,21 +177,45 @@ def _of_site(table: FeatureTable, cohort: SiteCohort) -> _Words:
 
 
 def _written(
-    learnt: _Learnt,
+    learnt: Learnt,
     words: _Words,
     settings: ClassifierSettings,
-    more: tuple[Figure, ...] = (),
+    readers: tuple[Reader, ...] = (),
 ) -> Trained:
     table = learnt.table
-    refused = refusals(table.refused, len(table.measured) + len(table.refused))
-    figures = (*_figures(learnt, words), *more, *refused)
-    manifest = _manifest(learnt, words, figures, settings)
-    bundle = write_bundle(settings.bundle, manifest, as_onnx(learnt.fitted.linear))
-    return Trained(bundle=bundle, figures=figures, refused=table.refused)
+    found = (
+        *figures(learnt, _conditions(learnt, words)),
+        *learning_figures(learnt, words.conditions),
+        *reader_figures(learnt, readers),
+        *refusals(table.refused, len(table.measured) + len(table.refused)),
+    )
+    content = as_onnx(learnt.fitted.linear)
+    manifest = _manifest(learnt, words, found, settings)
+    report = training_report(learnt, readers, _caption(words, settings, content))
+    bundle = write_bundle(settings.bundle, manifest, content, report=report)
+    return Trained(bundle=bundle, figures=found, refused=table.refused)
+
+
+def _conditions(learnt: Learnt, words: _Words) -> str:
+    return (
+        f"{words.conditions}; answers of outer folds of nested cross-validation; "
+        f"{len(learnt.kept)} of {len(FEATURES)} features repeat (ICC >= {REPEATABLE}) between "
+        f"{' and between '.join(PAIRS)}"
+    )
+
+
+def _caption(words: _Words, settings: ClassifierSettings, content: bytes) -> Caption:
+    digest = hashlib.sha256(content).hexdigest()
+    return Caption(
+        title="How well the classifier learnt",
+        notice=notice(words.trained_on),
+        conditions=f"{words.conditions}; answers of outer folds of nested cross-validation",
+        software=f"dicomnode {__version__} · classifier {settings.version} {digest[:8]}",
+    )
 
 
 def _manifest(
-    learnt: _Learnt, words: _Words, figures: tuple[Figure, ...], settings: ClassifierSettings
+    learnt: Learnt, words: _Words, found: tuple[Figure, ...], settings: ClassifierSettings
 ) -> Manifest:
     features, fitted = [FEATURES[index] for index in learnt.kept], learnt.fitted
     return Manifest(
@@ -220,71 +240,8 @@ def _manifest(
             output=Tensor(name="probabilities", shape=(-1, 2)),
         ),
         training_data=(words.source,),
-        figures=figures,
+        figures=found,
         linear=fitted.linear,
         calibration=fitted.calibration,
         distribution=fitted.distribution,
     )
-
-
-def _figures(learnt: _Learnt, words: _Words) -> tuple[Figure, ...]:
-    probability, is_malignant = learnt.probability, learnt.table.is_malignant
-    calibration = learnt.fitted.calibration
-    benign = probability <= calibration.benign
-    malignant = 1 - probability <= calibration.malignant
-    decided = benign != malignant
-    right = np.where(is_malignant, malignant, benign)
-    conditions = (
-        f"{words.conditions}; answers of outer folds of nested cross-validation; "
-        f"{len(learnt.kept)} of {len(FEATURES)} features repeat (ICC >= {REPEATABLE}) between "
-        f"{' and between '.join(PAIRS)}"
-    )
-    rows = (
-        *_areas("", probability, is_malignant),
-        ("Brier score", float(np.mean((probability - is_malignant) ** 2))),
-        ("share decided", float(decided.mean())),
-        *_share("sensitivity of the decided", right[decided & is_malignant]),
-        *_share("specificity of the decided", right[decided & ~is_malignant]),
-    )
-    return tuple(
-        Figure(name=name, value=round(value, 4), conditions=conditions) for name, value in rows
-    )
-
-
-def _areas(
-    whose: str, scores: NDArray[np.float64], is_malignant: NDArray[np.bool_]
-) -> list[tuple[str, float]]:
-    area = auc(scores, is_malignant)
-    return [
-        (f"AUC{whose}", area.value),
-        (f"AUC{whose}, lower end of DeLong's 95 % interval", area.low),
-        (f"AUC{whose}, upper end of DeLong's 95 % interval", area.high),
-    ]
-
-
-def _share(name: str, right: NDArray[np.bool_]) -> list[tuple[str, float]]:
-    """Share of right answers; nothing where none was given."""
-    return [(name, float(right.mean()))] if right.size else []
-
-
-def _reader_figures(learnt: _Learnt, cohort: SiteCohort) -> Iterator[Figure]:
-    """Each reader beside the model on the cases that both judged; none with fewer than two each."""
-    readings = {case.key: case.readings for case in cohort.cases}
-    for reader in cohort.readers:
-        scores = np.array(
-            [readings[case.key].get(reader, np.nan) for case in learnt.table.measured]
-        )
-        read = np.isfinite(scores)
-        is_malignant = learnt.table.is_malignant[read]
-        if min(is_malignant.sum(), (~is_malignant).sum()) < 2:
-            continue
-        conditions = (
-            f"{len(is_malignant)} cases of this site that {reader} scored, {is_malignant.sum()} "
-            "malignant; the model's answers are those of outer folds"
-        )
-        rows = (
-            *_areas(f" of {reader}", scores[read], is_malignant),
-            *_areas(f" of the model on {reader}'s", learnt.probability[read], is_malignant),
-        )
-        for name, value in rows:
-            yield Figure(name=name, value=round(value, 4), conditions=conditions)

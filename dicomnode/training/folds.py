@@ -7,7 +7,6 @@ are grouped by near-duplicate. Each is trained by itself, so that they may be tr
 import json
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -16,7 +15,7 @@ from dicomnode.inference.segment import PRESENT, Segmenter
 from dicomnode.training.busi import BusiImage, busi_images
 from dicomnode.training.learning import CONSOLE, Schedule, learn
 from dicomnode.training.network import UNet
-from dicomnode.training.overlap import Overlap, hausdorff_95, overlap
+from dicomnode.training.overlap_figures import Row, judged, mean_overlap, overlap_figures
 from dicomnode.training.samples import split_by_group
 from dicomnode.training.scores import auc
 
@@ -27,8 +26,6 @@ _SMALL, _LARGE = 0.03, 0.12
 """Shares of the image below which a lesion counts as small, and from which on as large."""
 
 _LABELS = ("benign", "malignant")
-
-Row = dict[str, Any]
 
 
 def cross_validate(
@@ -51,11 +48,10 @@ def cross_validate(
     given = [image.sample for image, out in zip(images, held_out, strict=True) if not out]
     network = learn(given, schedule, work / f"fold-{fold}.pt")
     segmenter = Segmenter(load(bundle(network, work / f"fold-{fold}")))
-    judged = [image for image, out in zip(images, held_out, strict=True) if out]
-    rows = [_judged(image, segmenter) for image in judged]
+    rows = [_judged(image, segmenter) for image, out in zip(images, held_out, strict=True) if out]
     document = {"schedule": _told(schedule), "rows": rows}
     _scores(work, fold).write_text(json.dumps(document, indent=1), encoding="utf-8")
-    dice = np.mean([_overlap(row).dice for row in rows if row["label"] != "normal"])
+    dice = mean_overlap([row for row in rows if row["label"] != "normal"], "dice")
     CONSOLE.print(f"fold {fold}: mean Dice {dice:.4f}")
     return _scores(work, fold)
 
@@ -70,15 +66,8 @@ def _judged(image: BusiImage, segmenter: Segmenter) -> Row:
         "image": image.name,
         "label": image.label,
         "share": float(image.mask.mean()),
-        "lesion_probability": found.lesion_probability,
-        "hausdorff_95": hausdorff_95(found.probability >= PRESENT, image.mask),
-        "overlap": vars(overlap(found.probability >= PRESENT, image.mask)),
-        "region_overlap": vars(overlap(found.mask, image.mask)),
+        **judged(found, image.mask),
     }
-
-
-def _overlap(row: Row, which: str = "overlap") -> Overlap:
-    return Overlap(**row[which])
 
 
 def _told(schedule: Schedule) -> str:
@@ -110,33 +99,11 @@ def _figures(rows: Sequence[Row], networks: str) -> Iterator[Figure]:
     )
     lesions = [row for row in rows if row["label"] != "normal"]
     conditions = f"{len(lesions)} lesions, {where}"
-
-    def mean(name: str, chosen: Sequence[Row] = lesions) -> float:
-        return round(float(np.mean([getattr(_overlap(row), name) for row in chosen])), 4)
-
-    words = {
-        "dice": "mean Dice", "iou": "mean IoU of the lesion",
-        "mean_iou": "mean IoU of lesion and background", "pixel_accuracy": "pixel accuracy",
-        "precision": "precision, pixel by pixel", "recall": "recall, pixel by pixel",
-    }  # fmt: skip
-    for name, word in words.items():
-        yield Figure(name=word, value=mean(name), conditions=f"mean of {conditions}")
-    yield Figure(
-        name="Hausdorff distance, 95th percentile, px",
-        value=round(float(np.mean([row["hausdorff_95"] for row in lesions])), 4),
-        conditions=f"mean of {conditions}",
-    )
-    dices = [_overlap(row).dice for row in lesions]
-    yield Figure(name="median Dice", value=round(float(np.median(dices)), 4), conditions=conditions)
-    regions = [_overlap(row, "region_overlap").dice for row in lesions]
-    yield Figure(
-        name="mean Dice of the one region that is reported",
-        value=round(float(np.mean(regions)), 4), conditions=conditions,
-    )  # fmt: skip
+    yield from overlap_figures(lesions, conditions, "px")
     for word, chosen in _parts(lesions).items():
         if chosen:
             yield Figure(
-                name=f"mean Dice, {word}", value=mean("dice", chosen),
+                name=f"mean Dice, {word}", value=mean_overlap(chosen, "dice"),
                 conditions=f"{len(chosen)} lesions, {where}",
             )  # fmt: skip
     yield from _confusion(lesions, conditions)

@@ -14,7 +14,7 @@ from sklearn.preprocessing import StandardScaler
 
 from dicomnode.inference.bundle import Calibration, Distribution, Linear
 
-__all__ = ["Fitted", "as_onnx", "divided", "fit"]
+__all__ = ["Fitted", "Fold", "as_onnx", "divided", "fit", "platt", "refit"]
 
 Matrix = NDArray[np.float64]
 
@@ -24,6 +24,19 @@ FOLDS = 5
 FAR = 0.99
 """Share of left-out training exams that still lie within the distribution's limit."""
 OPSET = 18
+STEPS, TOLERANCE = 20_000, 1e-3
+"""How long and how closely the coefficients are sought."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Fold:
+    """An outer fold: indices of the exams learnt from and held out, and the strength of its fit."""
+
+    learn: NDArray[np.intp]
+    held_out: NDArray[np.intp]
+    strength: float
+    """Inverse of the penalty, scikit-learn's C, that the inner folds chose."""
+    l1_share: float
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,6 +48,8 @@ class Fitted:
     distribution: Distribution
     log_odds: NDArray[np.float64]
     """(N,) calibrated answers to exams that the answering fold had not seen."""
+    folds: tuple[Fold, ...]
+    """The outer ones."""
 
 
 def fit(
@@ -68,13 +83,16 @@ def fit(
     owners = np.arange(len(x)) if patients is None else np.unique(patients, return_inverse=True)[1]
     raw = np.empty(len(x))
     far = np.empty(len(x))
+    folds = []
     for learn, held_out in divided(is_malignant, owners, seed):
         model = _elastic_net(x[learn], is_malignant[learn], owners[learn], seed)
         raw[held_out] = model.decision_function(x[held_out])
         scaler = model[0]
         precision = _precision(scaler.transform(x[learn]))
         far[held_out] = _distances(scaler.transform(x[held_out]), precision)
-    slope, offset = _platt(raw, is_malignant)
+        strength, l1_share = float(model[1].C_), float(model[1].l1_ratio_)
+        folds.append(Fold(learn=learn, held_out=held_out, strength=strength, l1_share=l1_share))
+    slope, offset = platt(raw, is_malignant)
     log_odds = slope * raw + offset
     final = _elastic_net(x, is_malignant, owners, seed)
     return Fitted(
@@ -85,7 +103,28 @@ def fit(
             limit=_rounded(float(np.quantile(far, FAR))),
         ),
         log_odds=log_odds,
+        folds=tuple(folds),
     )
+
+
+def refit(x: Matrix, is_malignant: NDArray[np.bool_], fold: Fold, seed: int) -> Pipeline:
+    """Fit to other exams with the strength and l1 share of a fold; nothing is searched.
+
+    Parameters
+    ----------
+    x : ndarray of float64, shape (N, features)
+    is_malignant : ndarray of bool, shape (N,)
+        Some of either kind.
+    """
+    logistic = LogisticRegression(
+        C=fold.strength,
+        l1_ratio=fold.l1_share,
+        solver="saga",
+        max_iter=STEPS,
+        tol=TOLERANCE,
+        random_state=seed,
+    )
+    return Pipeline([("scale", StandardScaler()), ("logistic", logistic)]).fit(x, is_malignant)
 
 
 def divided(
@@ -115,8 +154,8 @@ def _elastic_net(
         Cs=STRENGTHS,
         l1_ratios=L1_SHARES,
         solver="saga",
-        max_iter=20_000,
-        tol=1e-3,
+        max_iter=STEPS,
+        tol=TOLERANCE,
         cv=divided(is_malignant, owners, seed + 1),
         scoring="neg_log_loss",
         use_legacy_attributes=False,
@@ -125,8 +164,8 @@ def _elastic_net(
     return Pipeline([("scale", StandardScaler()), ("logistic", search)]).fit(x, is_malignant)
 
 
-def _platt(raw: NDArray[np.float64], is_malignant: NDArray[np.bool_]) -> tuple[float, float]:
-    """Slope and offset that calibrate log-odds (Platt 1999), without his label smoothing."""
+def platt(raw: NDArray[np.float64], is_malignant: NDArray[np.bool_]) -> tuple[float, float]:
+    """Slope and offset that calibrate log-odds (N,) (Platt 1999), without his label smoothing."""
     model = LogisticRegression(C=1e4).fit(raw[:, None], is_malignant)
     return float(model.coef_[0, 0]), float(model.intercept_[0])
 

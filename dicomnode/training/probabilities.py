@@ -12,6 +12,7 @@ __all__ = [
     "brier",
     "calibration_error",
     "errors_if_perfect",
+    "log_loss",
     "net_benefit",
     "reliability",
     "roc",
@@ -50,6 +51,15 @@ def brier(probability: Floats, positive: Mask) -> float:
     Answering ½ to everything gives 0.25.
     """
     return float(np.mean((probability - positive) ** 2))
+
+
+def log_loss(log_odds: Floats, positive: Mask) -> float:
+    """Mean negative logarithm, in nats, of the probability that was given to what came true.
+
+    Taken from log-odds, it stays finite where the probability would round to 0. Answering ½ to
+    everything gives ln 2.
+    """
+    return float(np.mean(np.logaddexp(0, np.where(positive, -log_odds, log_odds))))
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -8,13 +8,15 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-__all__ = ["CHANNELS", "STORED", "Sample", "split_by_group"]
+__all__ = ["CHANNELS", "STORED", "Origin", "Sample", "split_by_group"]
 
 CHANNELS = ("bmode", "contrast_max", "contrast_mean", "arrival", "contrast_start")
 """The network's input channels, in order; names are those of ``science.loop.summary_images``."""
 
 STORED = 192
 """Rows and columns at which samples are kept; the pane is stretched to a square."""
+
+Origin = Literal["busi", "simulated", "site"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,7 +41,7 @@ class Sample:
     present: tuple[bool, ...]
     aspect: float
     group: str
-    origin: Literal["busi", "simulated"]
+    origin: Origin
 
     @classmethod
     def of(
@@ -48,9 +50,13 @@ class Sample:
         mask: NDArray[np.bool_],
         *,
         group: str,
-        origin: Literal["busi", "simulated"],
+        origin: Origin,
+        spacing_mm: tuple[float, float] = (1.0, 1.0),
     ) -> Self:
-        """Stretch the known channels and the mask to the stored size."""
+        """Stretch the known channels and the mask to the stored size.
+
+        The spacing of rows and columns tells the aspect; pixels are taken as square without it.
+        """
         stored = np.zeros((len(CHANNELS), STORED, STORED), np.float16)
         for index, channel in enumerate(CHANNELS):
             if channel in images:
@@ -59,7 +65,7 @@ class Sample:
             images=stored,
             mask=_stretch(mask.astype(np.float32)) >= 0.5,
             present=tuple(channel in images for channel in CHANNELS),
-            aspect=mask.shape[0] / mask.shape[1],
+            aspect=mask.shape[0] * spacing_mm[0] / (mask.shape[1] * spacing_mm[1]),
             group=group,
             origin=origin,
         )

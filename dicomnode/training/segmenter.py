@@ -14,10 +14,19 @@ from dicomnode.training.export import exported
 from dicomnode.training.folds import cross_validate, fold_figures
 from dicomnode.training.learning import learn
 from dicomnode.training.network import IMAGENET, UNet, pretrained_weights
-from dicomnode.training.samples import CHANNELS
+from dicomnode.training.samples import CHANNELS, Sample
 from dicomnode.training.validation import exam_figures
 
-__all__ = ["SegmenterSettings", "train", "train_fold"]
+__all__ = [
+    "Lessons",
+    "SegmenterSettings",
+    "prepare",
+    "public_samples",
+    "public_sources",
+    "train",
+    "train_fold",
+    "write_segmenter",
+]
 
 VIEWS = (("bmode",), ("bmode", "contrast_mean"))
 """Test-time channel dropout, as in training: contrast that looks unlike the simulator's may lead
@@ -57,48 +66,80 @@ class SegmenterSettings:
     version: str = "1"
 
 
+@dataclass(frozen=True, kw_only=True)
+class Lessons:
+    """What manifest and card say of the images that were learnt from."""
+
+    trained_on: str
+    licence: str
+    sources: tuple[Source, ...]
+
+
 def train(settings: SegmenterSettings) -> Path:
     """Train on everything, validate on exams never seen, export, and return the bundle's folder.
 
     On real images the card has the figures of the folds that lie in the work folder, if all do.
     """
-    _prepare(settings)
-    images = busi_images(settings.busi) if settings.busi else []
-    exams = exam_samples(
-        settings.work, "segmenter", settings.exams, settings.seed, lesion_pictures(images)
-    )
-    network = learn(
-        [image.sample for image in images] + exams, settings, settings.work / "segmenter.pt"
-    )
+    prepare(settings)
+    network = learn(public_samples(settings), settings, settings.work / "segmenter.pt")
     unseen = exam_samples(
         settings.work, "segmenter-held-out", settings.held_out_exams, settings.seed
     )
     folds = fold_figures(settings.work) if settings.busi else ()
     figures = (*folds, *exam_figures(network, unseen, settings.size))
-    return _bundle(network, settings, settings.bundle, figures)
+    return write_segmenter(network, settings, settings.bundle, _lessons(settings), figures)
 
 
 def train_fold(settings: SegmenterSettings, fold: int) -> Path:
     """Train on BUSI without one fold of five and judge it; return the file with the scores."""
     if settings.busi is None:
         raise ValueError("busi: expected the folder of the images to cross-validate on, got none")
-    _prepare(settings)
+    prepare(settings)
     return cross_validate(
         settings.busi, settings.work, settings, fold,
-        lambda network, folder: _bundle(network, settings, folder, ()),
+        lambda network, folder: write_segmenter(network, settings, folder, _lessons(settings), ()),
     )  # fmt: skip
 
 
-def _prepare(settings: SegmenterSettings) -> None:
+def prepare(settings: SegmenterSettings) -> None:
+    """Set torch's threads and make the work folder."""
     torch.set_num_threads(settings.threads)
     settings.work.mkdir(parents=True, exist_ok=True)
 
 
-def _bundle(
-    network: UNet, settings: SegmenterSettings, folder: Path, figures: tuple[Figure, ...]
+def public_samples(settings: SegmenterSettings) -> list[Sample]:
+    """Images that need no site: BUSI's, and exams simulated on its lesions."""
+    images = busi_images(settings.busi) if settings.busi else []
+    pictures = lesion_pictures(images) if images else None
+    exams = exam_samples(settings.work, "segmenter", settings.exams, settings.seed, pictures)
+    return [image.sample for image in images] + exams
+
+
+def public_sources(settings: SegmenterSettings) -> tuple[Source, ...]:
+    """Name where :func:`public_samples` come from."""
+    busi = (BUSI,) if settings.busi else ()
+    return (*busi, SIMULATED_EXAMS) if settings.exams else busi
+
+
+def write_segmenter(
+    network: UNet,
+    settings: SegmenterSettings,
+    folder: Path,
+    lessons: Lessons,
+    figures: tuple[Figure, ...],
 ) -> Path:
+    """Export a network and write its bundle; return the folder."""
     content = exported(network, len(CHANNELS), settings.size)
-    return write_bundle(folder, _manifest(settings, figures), content)
+    return write_bundle(folder, _manifest(settings, lessons, figures), content)
+
+
+def _lessons(settings: SegmenterSettings) -> Lessons:
+    real = "BUSI B-mode images and " if settings.busi else ""
+    return Lessons(
+        trained_on=f"{real}simulated exams",
+        licence="Apache-2.0",
+        sources=public_sources(settings),
+    )
 
 
 MEANINGS = {
@@ -116,18 +157,19 @@ BUSI = Source(
 )
 
 
-def _manifest(settings: SegmenterSettings, figures: tuple[Figure, ...]) -> Manifest:
+def _manifest(
+    settings: SegmenterSettings, lessons: Lessons, figures: tuple[Figure, ...]
+) -> Manifest:
     size, channels = settings.size, len(CHANNELS)
-    real = "BUSI B-mode images and " if settings.busi else ""
-    sources = ((IMAGENET,) if pretrained_weights() else ()) + ((BUSI,) if settings.busi else ())
+    begun = (IMAGENET,) if pretrained_weights() else ()
     return Manifest(
         name="segmenter",
         version=settings.version,
         task="segmentation",
         file="model.onnx",
         sha256=UNSIGNED,
-        trained_on=f"{real}simulated exams",
-        licence="Apache-2.0",
+        trained_on=lessons.trained_on,
+        licence=lessons.licence,
         intended_use=(
             "Finds one breast lesion on the summary images of a CEUS loop, for a radiologist to "
             "check. Research use; any channel group may be missing."
@@ -141,6 +183,6 @@ def _manifest(settings: SegmenterSettings, figures: tuple[Figure, ...]) -> Manif
             input=TensorShape(name="images", shape=(-1, channels, size, size)),
             output=TensorShape(name="logits", shape=(-1, 1, size, size)),
         ),
-        training_data=(*sources, SIMULATED_EXAMS),
+        training_data=(*begun, *lessons.sources),
         figures=figures,
     )

@@ -1,12 +1,12 @@
 """A site's own cases to learn from: the folders of DICOM files that its ``cases.csv`` names."""
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from dicomnode.dicom.exam import ReadSettings, load_loop, read_study
+from dicomnode.dicom.exam import Exam, ReadSettings, load_loop, read_study
 from dicomnode.errors import Reason, RefusedError, SettingsError
 from dicomnode.inference.bundle import Source
 from dicomnode.pipeline import Recipe
@@ -14,7 +14,15 @@ from dicomnode.science.loop import Loop
 from dicomnode.training.measured import Subject
 from dicomnode.training.site_table import Row, files_of, read_table
 
-__all__ = ["LEAST_OF_EACH", "SiteCase", "SiteCohort", "read_cohort", "reading_of", "too_few"]
+__all__ = [
+    "LEAST_OF_EACH",
+    "Enough",
+    "SiteCase",
+    "SiteCohort",
+    "read_cohort",
+    "reading_of",
+    "too_few",
+]
 
 LEAST_OF_EACH = 10
 """Fewest patients of either kind: five folds, and in each of them two to judge and eight to learn
@@ -37,6 +45,10 @@ class SiteCase:
         Cases of one patient share it.
     readings : mapping of str to float
         Malignancy score by reader, of those who gave one.
+    line : int
+        Where it stands in the table.
+    lesion : Path or None
+        File with the outline of its lesion, see :mod:`dicomnode.training.outline`.
     """
 
     name: str
@@ -45,32 +57,34 @@ class SiteCase:
     patient: str
     readings: Mapping[str, float]
     settings: ReadSettings
+    line: int
+    lesion: Path | None
 
     @property
     def is_malignant(self) -> bool:
         """The label to learn."""
         return self.label == "malignant"
 
+    @property
+    def files(self) -> list[Path]:
+        """All that lies in the folder but the outline, which is no part of the exam."""
+        return files_of(self.folder, self.lesion)
+
     @cached_property
     def key(self) -> str:
         """SHA-256 of the files: it changes whenever one of them does."""
         digest = hashlib.sha256()
-        for path in files_of(self.folder):
+        for path in self.files:
             with path.open("rb") as file:
                 digest.update(hashlib.file_digest(file, "sha256").digest())
         return digest.hexdigest()
 
-    def loop(self) -> Loop:
-        """Decode the one contrast exam in the folder.
+    def exam(self) -> Exam:
+        """Find the one contrast exam in the folder; ``RefusedError`` where there is none or more.
 
-        Raises
-        ------
-        RefusedError
-            There is none, or more than one.
-        InputError
-            A frame cannot be decoded.
+        A few frames are looked at.
         """
-        study = read_study(files_of(self.folder), self.settings)
+        study = read_study(self.files, self.settings)
         if not study.exams:
             by_code = {left.reason.code: left.reason for left in study.left_out}
             raise RefusedError(*by_code.values())
@@ -90,13 +104,18 @@ class SiteCase:
                     f"expected the files of one study in the folder, found {len(studies)}",
                 )
             )
-        return load_loop(study.exams[0])
+        return study.exams[0]
+
+    def loop(self) -> Loop:
+        """Decode the exam; as :meth:`exam`, and ``InputError`` where a frame cannot be decoded."""
+        return load_loop(self.exam())
 
 
 @dataclass(frozen=True, kw_only=True)
 class SiteCohort:
-    """The cases of a table, who read them, and the table's digest."""
+    """The cases of a table, who read them, and the table with its digest."""
 
+    path: Path
     cases: tuple[SiteCase, ...]
     readers: tuple[str, ...]
     sha256: str
@@ -105,6 +124,10 @@ class SiteCohort:
         """Cases by their digests: an order that tells nothing and does not change."""
         return tuple(sorted(self.cases, key=lambda case: case.key))
 
+    def outlined(self) -> tuple[SiteCase, ...]:
+        """Cases whose lesion is outlined, in the same order."""
+        return tuple(case for case in self.shuffled() if case.lesion is not None)
+
     def source(self, count: int) -> Source:
         """Name the ``count`` cases that were learnt from, for a manifest."""
         return Source(
@@ -112,6 +135,34 @@ class SiteCohort:
             licence="the site's own",
             citation=f"Table with sha256 {self.sha256}.",
         )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Enough:
+    """How many patients a model takes: so many, or a few where the site asks for it all the same.
+
+    Attributes
+    ----------
+    purpose : str
+        What so many are for, such as "a codebook that holds".
+    """
+
+    patients: int
+    few: int
+    purpose: str
+
+    def shortage(self, patients: Iterable[str], *, few: bool) -> str:
+        """Say that there are too few patients; nothing where there are enough."""
+        count, least = len(set(patients)), self.few if few else self.patients
+        if count >= least:
+            return ""
+        way_out = "" if few else "; --few learns from fewer, and the card says so"
+        return f"expected at least {least} patients for {self.purpose}, got {count}{way_out}"
+
+    def remark(self, patients: int) -> str:
+        """Words for the card where there were only a few; nothing where there were enough."""
+        few = patients < self.patients
+        return f", fewer than the {self.patients} for {self.purpose}" if few else ""
 
 
 def read_cohort(path: Path, *, labelled: bool, settings: ReadSettings) -> SiteCohort:
@@ -138,7 +189,10 @@ def read_cohort(path: Path, *, labelled: bool, settings: ReadSettings) -> SiteCo
         raise SettingsError(f"{path}: {few}")
     _refuse_copies(path, rows, cases)
     return SiteCohort(
-        cases=cases, readers=readers, sha256=hashlib.sha256(path.read_bytes()).hexdigest()
+        path=path,
+        cases=cases,
+        readers=readers,
+        sha256=hashlib.sha256(path.read_bytes()).hexdigest(),
     )
 
 
@@ -170,6 +224,8 @@ def _case(row: Row, readers: Sequence[str], settings: ReadSettings) -> SiteCase:
         patient=row.cells.get("patient") or row.cells["case"],
         readings={name: float(row.cells[name]) for name in readers if row.cells[name]},
         settings=settings,
+        line=row.line,
+        lesion=row.lesion,
     )
 
 

@@ -27,14 +27,13 @@ from dicomnode.science.subregions.learning import train_codebook
 from dicomnode.training.card import Trained, refusals, write_bundle
 from dicomnode.training.codebook import LEARN_FROM_QOF, manifest
 from dicomnode.training.measured import Refusal, codes_of, name_of_recipe, undecided_models
-from dicomnode.training.site import SiteCase, read_cohort, reading_of
+from dicomnode.training.site import Enough, SiteCase, read_cohort, reading_of
 
 __all__ = ["ENOUGH", "SiteCodebookSettings", "check_names", "train"]
 
 Floats = NDArray[np.float64]
 
-ENOUGH = 80
-"""Fewest patients whose codebook holds."""
+ENOUGH = Enough(patients=80, few=4, purpose="a codebook that holds")
 FEWEST_PIXELS = 50
 """A lesion with fewer well-fitted pixels teaches nothing."""
 DARK_LOG_PE = -1.2
@@ -85,11 +84,11 @@ def train(settings: SiteCodebookSettings) -> Trained:
         Too few exams could be measured, or the clusters do not bear the names of sub-regions.
     """
     cohort = read_cohort(settings.cohort, labelled=False, settings=reading_of(settings.recipe))
-    if shortage := _too_few([case.patient for case in cohort.cases], settings):
+    if shortage := ENOUGH.shortage((case.patient for case in cohort.cases), few=settings.few):
         raise SettingsError(f"{settings.cohort}: {shortage}")
     models = undecided_models(settings.models)
     measured, refused = _measure(cohort.shuffled(), models, settings)
-    if shortage := _too_few([case.patient for case, _ in measured], settings):
+    if shortage := ENOUGH.shortage((case.patient for case, _ in measured), few=settings.few):
         raise BundleError(f"codebook: after {len(refused)} refusals: {shortage}", hint="")
     pixels = _by_patient(measured)
     codebook = train_codebook(pixels, seed=settings.seed)
@@ -156,15 +155,6 @@ def check_names(codebook: Codebook) -> None:
         )
 
 
-def _too_few(patients: Sequence[str], settings: SiteCodebookSettings) -> str:
-    """Say that there are too few patients; nothing where there are enough."""
-    count, least = len(set(patients)), 4 if settings.few else ENOUGH
-    if count >= least:
-        return ""
-    way_out = "" if settings.few else "; --few learns from fewer, and the card says so"
-    return f"expected at least {least} patients for a codebook that holds, got {count}{way_out}"
-
-
 def _measure(
     cases: Sequence[SiteCase], models: Models, settings: SiteCodebookSettings
 ) -> tuple[list[tuple[SiteCase, Floats]], tuple[Refusal, ...]]:
@@ -220,8 +210,7 @@ def _by_patient(measured: Sequence[tuple[SiteCase, Floats]]) -> list[Floats]:
 
 
 def _figures(codebook: Codebook, pixels: Sequence[Floats], models: Models) -> tuple[Figure, ...]:
-    few = f", fewer than the {ENOUGH} that make a codebook hold" if len(pixels) < ENOUGH else ""
-    cohort = f"{len(pixels)} patients of this site{few}"
+    cohort = f"{len(pixels)} patients of this site{ENOUGH.remark(len(pixels))}"
     everyone = np.concatenate(pixels)
     before = models.codebook_use
     alike = np.mean(_kinds(codebook, everyone) == _kinds(models.codebook, everyone))

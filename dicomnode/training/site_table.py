@@ -2,24 +2,24 @@
 
 ::
 
-    case,label,patient,reader_1
-    exams/0001,malignant,p17,4
-    exams/0002,benign,p18,
+    case,label,patient,lesion,reader_1
+    exams/0001,malignant,p17,outlines/0001.png,4
+    exams/0002,benign,p18,,
 """
 
 import csv
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from math import isfinite
 from pathlib import Path
 
 from dicomnode.errors import SettingsError
 
-__all__ = ["Row", "files_of", "read_table"]
+__all__ = ["Row", "files_of", "read_table", "refuse_lines"]
 
 LABELS = ("benign", "malignant")
-COLUMNS = ("case", "label", "patient")
+COLUMNS = ("case", "label", "patient", "lesion")
 READER = "reader_"
 
 
@@ -32,6 +32,8 @@ class Row:
     surplus: int
     """Cells beyond the header's, or short of it where negative."""
     folder: Path
+    lesion: Path | None
+    """Where the lesion is outlined; None where it is not."""
 
 
 def read_table(path: Path, *, labelled: bool) -> tuple[tuple[str, ...], list[Row]]:
@@ -41,8 +43,9 @@ def read_table(path: Path, *, labelled: bool) -> tuple[tuple[str, ...], list[Row
     ----------
     path : Path
         CSV in UTF-8 with a header: ``case`` (a folder, relative to the table), ``label`` (benign or
-        malignant), and where there are any ``patient`` (the case itself by default) and columns
-        that begin with ``reader_`` (a number or nothing).
+        malignant), and where there are any ``patient`` (the case itself by default), ``lesion`` (a
+        file, relative to the table, or nothing) and columns that begin with ``reader_`` (a number
+        or nothing).
     labelled : bool
         Whether every case needs a label.
 
@@ -52,18 +55,26 @@ def read_table(path: Path, *, labelled: bool) -> tuple[tuple[str, ...], list[Row
         With every line that cannot be used.
     """
     readers, rows = _rows(path)
-    faults = sorted([*_faults(rows, readers, labelled=labelled), *_repeated(rows), *_nested(rows)])
-    if faults:
-        raise SettingsError(
-            f"{path}: expected lines that can be used, found {len(faults)} faults:"
-            + "".join(f"\n  line {line}: {fault}" for line, fault in faults)
-        )
+    faults = [*_faults(rows, readers, labelled=labelled), *_repeated(rows), *_nested(rows)]
+    refuse_lines(path, faults)
     return readers, rows
 
 
-def files_of(folder: Path) -> list[Path]:
-    """Every file in a folder, at any depth, in a stable order."""
-    return sorted(path for path in folder.rglob("*") if path.is_file())
+def refuse_lines(path: Path, faults: Iterable[tuple[int, str]]) -> None:
+    """Raise ``SettingsError`` with all that is wrong, by line; do nothing where nothing is."""
+    found = sorted(faults)
+    if found:
+        raise SettingsError(
+            f"{path}: expected lines that can be used, found {len(found)} faults:"
+            + "".join(f"\n  line {line}: {fault}" for line, fault in found)
+        )
+
+
+def files_of(folder: Path, lesion: Path | None = None) -> list[Path]:
+    """Every file in a folder but the outline of its lesion, at any depth, in a stable order."""
+    outline = None if lesion is None else lesion.resolve()
+    found = (path for path in folder.rglob("*") if path.is_file())
+    return sorted(path for path in found if path.resolve() != outline)
 
 
 def _rows(path: Path) -> tuple[tuple[str, ...], list[Row]]:
@@ -91,8 +102,8 @@ def _readers(path: Path, header: Sequence[str]) -> tuple[str, ...]:
     twice = sorted(name for name, count in Counter(header).items() if count > 1)
     if unknown or twice or not {"case", "label"} <= set(header):
         raise SettingsError(
-            f"{path}: expected a header with the columns case and label, and perhaps patient and "
-            f"columns that begin with {READER}, each once and parted by commas, got "
+            f"{path}: expected a header with the columns case and label, and perhaps patient, "
+            f"lesion and columns that begin with {READER}, each once and parted by commas, got "
             f"{', '.join(header) or 'nothing'}"
         )
     return readers
@@ -105,6 +116,7 @@ def _row(line: int, header: Sequence[str], cells: Sequence[str], root: Path) -> 
         cells={name: named.get(name, "") for name in header},
         surplus=len(cells) - len(header),
         folder=root / named.get("case", ""),
+        lesion=root / named["lesion"] if named.get("lesion") else None,
     )
 
 
@@ -117,6 +129,9 @@ def _faults(
             yield row.line, f"expected {cells} cells as in the header, got {cells + row.surplus}"
         if fault := _fault_of_folder(row):
             yield row.line, fault
+        if row.lesion is not None and not row.lesion.is_file():
+            told = row.cells["lesion"]
+            yield row.line, f"lesion: expected a file beside the table, got {told!r}, which is none"
         label = row.cells["label"]
         if label.lower() not in LABELS and (labelled or label):
             found = repr(label) if label else "nothing"
@@ -132,7 +147,9 @@ def _fault_of_folder(row: Row) -> str:
         return "case: expected a folder, got nothing"
     if not row.folder.is_dir():
         return f"case: expected a folder beside the table, got {name!r}, which is none"
-    return "" if files_of(row.folder) else f"case: expected DICOM files in {name!r}, it is empty"
+    if not files_of(row.folder, row.lesion):
+        return f"case: expected DICOM files in {name!r}, it is empty"
+    return ""
 
 
 def _is_score(cell: str) -> bool:
@@ -143,11 +160,15 @@ def _is_score(cell: str) -> bool:
 
 
 def _repeated(rows: Sequence[Row]) -> Iterator[tuple[int, str]]:
-    first: dict[Path, int] = {}
+    first: dict[tuple[str, Path], int] = {}
     for row in rows:
-        line = first.setdefault(row.folder.resolve(), row.line)
-        if row.cells["case"] and line != row.line:
-            yield row.line, f"case: expected each once, got {row.cells['case']!r} as in line {line}"
+        for column, path in (("case", row.folder), ("lesion", row.lesion)):
+            if path is None or not row.cells[column]:
+                continue
+            line = first.setdefault((column, path.resolve()), row.line)
+            if line != row.line:
+                told = row.cells[column]
+                yield row.line, f"{column}: expected each once, got {told!r} as in line {line}"
 
 
 def _nested(rows: Sequence[Row]) -> Iterator[tuple[int, str]]:

@@ -7,11 +7,17 @@ import numpy as np
 import onnx
 import pytest
 import torch
+from click.testing import CliRunner, Result
 from PIL import Image
 from torch.nn import functional
 
+from dicomnode.cli import cli
+from dicomnode.dicom.exam import ReadSettings
+from dicomnode.errors import SettingsError
 from dicomnode.inference.bundle import load
+from dicomnode.inference.models import load_models
 from dicomnode.inference.segment import Segmenter
+from dicomnode.training import site_segmenter
 from dicomnode.training.augment import augmented, plain
 from dicomnode.training.busi import busi_images
 from dicomnode.training.contrast import paint
@@ -20,6 +26,10 @@ from dicomnode.training.folds import FOLDS
 from dicomnode.training.network import UNet, pretrained_weights
 from dicomnode.training.samples import CHANNELS, Sample, split_by_group
 from dicomnode.training.segmenter import SegmenterSettings, train, train_fold
+from dicomnode.training.site import read_cohort
+from dicomnode.training.site_exams import held_out
+from dicomnode.training.site_segmenter import SiteSegmenterSettings
+from parts.outlined import draw, table, written
 
 
 def disc(rows: int, columns: int) -> np.ndarray:
@@ -42,10 +52,10 @@ def test_groups_are_never_split() -> None:
     groups = [bmode_sample(n).group for n in range(20)]
     folds = [split_by_group(groups, folds=5, fold=n, seed=4) for n in range(5)]
     assert np.array_equal(np.sum(folds, axis=0), np.ones(20))
-    for held_out in folds:
-        assert held_out.sum() == 4
-        out = {group for group, is_out in zip(groups, held_out, strict=True) if is_out}
-        assert not out & {g for g, is_out in zip(groups, held_out, strict=True) if not is_out}
+    for fold in folds:
+        assert fold.sum() == 4
+        out = {group for group, is_out in zip(groups, fold, strict=True) if is_out}
+        assert not out & {g for g, is_out in zip(groups, fold, strict=True) if not is_out}
 
 
 def test_a_plain_view_is_what_the_segmenter_sees() -> None:
@@ -185,3 +195,124 @@ def test_a_small_network_learns_resumes_and_becomes_a_bundle(tmp_path: Path) -> 
     assert 0 <= figures["pixel accuracy"].value <= 1
     answer = Segmenter(bundle).segment({"bmode": np.zeros((80, 90), np.float32)}, (0.1, 0.1))
     assert answer.probability.shape == (80, 90)
+
+
+@pytest.fixture(scope="module")
+def outlined(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """8 tiny exams of 7 patients, the last without an outline, and a folder without any exam."""
+    root = tmp_path_factory.mktemp("outlined")
+    rows = {}
+    for number in range(8):
+        exam = written(root / f"e{number}", 9_730_000 + number)
+        name = "" if number == 7 else f"e{number}.{'dcm' if number % 2 else 'png'}"
+        rows[f"e{number}"] = name
+        if name.endswith("dcm"):
+            exam.write_seg(root / name)
+        elif name:
+            draw(root / name, exam.in_frame())
+    (root / "notes").mkdir()
+    (root / "notes" / "readme.txt").write_text("no exam")
+    draw(root / "notes.png", exam.in_frame())
+    return table(root / "cases.csv", rows | {"notes": "notes.png"}, {"e1": "e0"})
+
+
+def patients_held_out(table: Path) -> frozenset[str]:
+    """Of those whose exams can be decoded."""
+    cases = read_cohort(table, labelled=False, settings=ReadSettings()).outlined()
+    return held_out((case.patient for case in cases if case.name != "notes"), 1)
+
+
+def trained(table: Path, root: Path, *words: object) -> Result:
+    command = [
+        "train", "segmenter", "--cohort", table, "--models", root / "models", "--work",
+        table.parent / "work", "--exams", 0, "--epochs", 1, *words,
+    ]  # fmt: skip
+    return CliRunner().invoke(cli, [str(word) for word in command], terminal_width=200)
+
+
+@pytest.mark.training
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_a_sites_own_cases_become_a_bundle_that_the_node_loads(
+    outlined: Path, tmp_path: Path
+) -> None:
+    result = trained(outlined, tmp_path, "--few")
+    assert result.exit_code == 0, (result.output, result.exception)
+    assert "notes: not-dicom" in result.output
+    assert "next: `dicomnode train classifier`" in result.output
+    out = patients_held_out(outlined)
+    unseen = sum({"e1": "e0"}.get(f"e{n}", f"e{n}") in out for n in range(7))
+    manifest = load(tmp_path / "models" / "segmenter").manifest
+    assert manifest.trained_on == f"{7 - unseen} cases of this site"
+    assert manifest.licence == "the site's own"
+    named = [source.name for source in manifest.training_data]
+    assert named[-1] == f"{7 - unseen} of the 9 cases in the site's table"
+    assert "simulat" not in manifest.model_dump_json().lower()
+    figures = {figure.name: figure for figure in manifest.figures}
+    told = (
+        f"{unseen} cases of this site of 1 patients that were not learnt from; learnt from 5 "
+        "others, fewer than the 20"
+    )
+    for name in ("mean Dice", "Hausdorff distance, 95th percentile, mm"):
+        assert figures[name].conditions.startswith(f"mean of {told}")
+    assert 0 <= figures["mean IoU of the lesion"].value <= figures["mean Dice"].value <= 1
+    assert figures["cases without an outline"].value == 1
+    assert figures["refused: not-dicom"].conditions == "of 8 exams"
+    card = (tmp_path / "models" / "segmenter" / "card.md").read_text()
+    assert told in card
+    assert [use.trained_on for use in load_models(tmp_path / "models").uses] == [
+        f"{7 - unseen} cases of this site", "simulated exams", "simulated exams"
+    ]  # fmt: skip
+
+
+@pytest.mark.training
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_nothing_is_learnt_of_the_patients_it_is_judged_by(
+    outlined: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given: list[Sample] = []
+    checkpoints: list[Path] = []
+
+    def untaught(samples: list[Sample], _: object, checkpoint: Path) -> UNet:
+        given[:] = samples
+        checkpoints.append(checkpoint)
+        return UNet(len(CHANNELS))
+
+    monkeypatch.setattr(site_segmenter, "learn", untaught)
+    schedule = SegmenterSettings(
+        work=outlined.parent / "work" / "segmenter",
+        bundle=tmp_path / "segmenter",
+        busi=write_busi(tmp_path / "busi", 5),
+        exams=2,
+        size=64,
+    )
+    settings = SiteSegmenterSettings(segmenter=schedule, cohort=outlined, few=True)
+    bundle = load(site_segmenter.train(settings).bundle)
+    groups = {sample.group for sample in given if sample.origin == "site"}
+    out = patients_held_out(outlined)
+    everyone = {f"site-e{n}" for n in range(7) if n != 1}
+    assert len(out) == 1
+    assert groups == everyone - {f"site-{patient}" for patient in out}
+    assert [sum(s.origin == origin for s in given) for origin in ("busi", "simulated")] == [3, 2]
+    assert bundle.use.trained_on.endswith(
+        " cases of this site, BUSI B-mode images and simulated exams"
+    )
+    lines = outlined.read_text().splitlines()
+    fewer = outlined.with_name("fewer.csv")
+    fewer.write_text("\n".join([lines[0], *lines[3:]]) + "\n", encoding="utf-8")
+    site_segmenter.train(SiteSegmenterSettings(segmenter=schedule, cohort=fewer, few=True))
+    assert len(set(checkpoints)) == 2
+
+
+def test_a_sites_segmenter_needs_patients_or_a_word(outlined: Path, tmp_path: Path) -> None:
+    result = trained(outlined, tmp_path)
+    assert isinstance(result.exception, SettingsError)
+    assert "lesion: expected at least 20 patients" in str(result.exception)
+    assert "got 7; --few learns from fewer" in str(result.exception)
+
+
+def test_real_exams_of_any_pixel_shape_keep_their_aspect() -> None:
+    images = {name: np.zeros((60, 90), np.float32) for name in CHANNELS}
+    sample = Sample.of(
+        images, np.ones((60, 90), np.bool_), group="p", origin="site", spacing_mm=(0.3, 0.1)
+    )
+    assert sample.aspect == pytest.approx(2.0)

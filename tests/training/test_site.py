@@ -9,6 +9,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 from click.testing import CliRunner, Result
+from PIL import Image
 from sklearn.model_selection import StratifiedKFold
 
 from dicomnode.cli import cli
@@ -111,6 +112,12 @@ def test_readers_stand_beside_the_model_on_the_cases_they_read(manifest: Manifes
     low = figures["AUC of reader_a, lower end of DeLong's 95 % interval"]
     assert low.value <= figures["AUC of reader_a"].value
     assert not any("reader_b" in name for name in figures)  # scored one case
+
+
+def test_the_bundle_comes_with_a_page_on_its_training(trained: tuple[Path, str]) -> None:
+    with Image.open(trained[0] / "models" / "classifier" / "report.png") as page:
+        assert page.size == (1400, 1800)
+        assert len(page.getcolors(1 << 22) or []) > 100
 
 
 def test_refused_exams_are_listed_with_their_reasons(
@@ -316,7 +323,7 @@ def test_a_sites_codebook_needs_patients_or_a_word(cohort: Path, tmp_path: Path)
 def test_a_sites_codebook_names_its_kinds_and_goes_on(
     cohort: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    rows = [[f"exams/{i:02d}", ""] for i in range(6)]
+    rows = [[f"exams/{i:02d}", ""] for i in range(10)]
     table = write_table(cohort.parent / "few.csv", [["case", "label"], *rows])
     words = "codebook", "--cohort", table, "--few", "--models", tmp_path, "--work", tmp_path / "w"
     result = command(*words)
@@ -324,8 +331,8 @@ def test_a_sites_codebook_names_its_kinds_and_goes_on(
     bundle = load(tmp_path / "codebook")
     codebook = read_codebook(bundle)
     assert set(codebook.kinds) == set(KINDS)
-    assert codebook.patients == 6
-    assert bundle.manifest.trained_on == "6 cases of this site, 6 patients, unlabelled"
+    assert codebook.patients == 10
+    assert bundle.manifest.trained_on == "10 cases of this site, 10 patients, unlabelled"
     figures = {figure.name: figure for figure in bundle.manifest.figures}
     assert "fewer than the 80" in figures["share of pixels of the same kind as before"].conditions
     assert figures["share of pixels of the same kind as before"].value > 0.7

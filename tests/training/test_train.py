@@ -4,6 +4,7 @@ import shutil
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from dicomnode.inference.models import Models, load_models
 from dicomnode.training import classifier, codebook
@@ -61,10 +62,22 @@ def test_every_card_says_what_it_must(directory: Path) -> None:
         assert "Nothing here is clinically validated" in card
 
 
+def test_a_classifier_comes_with_a_page_on_its_training(directory: Path) -> None:
+    with Image.open(directory / "classifier" / "report.png") as page:
+        assert page.size == (1400, 1800)
+        assert len(page.getcolors(1 << 22) or []) > 100
+    assert not (directory / "codebook" / "report.png").exists()
+
+
+def test_fourteen_exams_are_too_few_for_a_learning_curve(directory: Path) -> None:
+    assert "having learnt from" not in (directory / "classifier" / "card.md").read_text()
+
+
 def test_an_interrupted_run_measures_nothing_twice(directory: Path) -> None:
     (notes,) = (directory / "work").glob("measured-*.jsonl")
     assert len(notes.read_text().splitlines()) == 14 + 2 * 4
-    before = (directory / "classifier" / "manifest.toml").read_bytes()
+    names = "manifest.toml", "report.png"
+    before = [(directory / "classifier" / name).read_bytes() for name in names]
     classifier.train(
         ClassifierSettings(
             models=directory,
@@ -75,7 +88,7 @@ def test_an_interrupted_run_measures_nothing_twice(directory: Path) -> None:
         )
     )
     assert len(notes.read_text().splitlines()) == 14 + 2 * 4
-    assert (directory / "classifier" / "manifest.toml").read_bytes() == before
+    assert [(directory / "classifier" / name).read_bytes() for name in names] == before
 
 
 def test_evaluation_accounts_for_every_exam(evaluation: Evaluation) -> None:

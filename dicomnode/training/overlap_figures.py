@@ -1,0 +1,71 @@
+"""How well a segmenter's answers cover the lesions of many images, as figures for its card."""
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dicomnode.inference.bundle import Figure
+from dicomnode.inference.segment import PRESENT, Segmentation
+from dicomnode.training.overlap import Overlap, hausdorff_95, overlap
+
+__all__ = ["Row", "judged", "mean_overlap", "overlap_figures"]
+
+Row = dict[str, Any]
+"""What is kept of one image, in values that JSON knows."""
+
+WORDS = {
+    "dice": "mean Dice",
+    "iou": "mean IoU of the lesion",
+    "mean_iou": "mean IoU of lesion and background",
+    "pixel_accuracy": "pixel accuracy",
+    "precision": "precision, pixel by pixel",
+    "recall": "recall, pixel by pixel",
+}
+
+
+def judged(
+    found: Segmentation, truth: NDArray[np.bool_], spacing: tuple[float, float] = (1.0, 1.0)
+) -> Row:
+    """Compare an answer with the true lesion (R, C); distances are in the unit of ``spacing``."""
+    likely = found.probability >= PRESENT
+    return {
+        "lesion_probability": found.lesion_probability,
+        "hausdorff_95": hausdorff_95(likely, truth, spacing),
+        "overlap": vars(overlap(likely, truth)),
+        "region_overlap": vars(overlap(found.mask, truth)),
+    }
+
+
+def mean_overlap(rows: Sequence[Row], name: str) -> float:
+    """Mean of one of :data:`WORDS` over the images."""
+    return _rounded(np.mean([getattr(_overlap(row), name) for row in rows]))
+
+
+def overlap_figures(rows: Sequence[Row], conditions: str, unit: str) -> Iterator[Figure]:
+    """Figures on images that have a lesion; ``unit`` is that of the distances."""
+    for name, word in WORDS.items():
+        mean = mean_overlap(rows, name)
+        yield Figure(name=word, value=mean, conditions=f"mean of {conditions}")
+    yield Figure(
+        name=f"Hausdorff distance, 95th percentile, {unit}",
+        value=_rounded(np.mean([row["hausdorff_95"] for row in rows])),
+        conditions=f"mean of {conditions}",
+    )
+    dices = [_overlap(row).dice for row in rows]
+    yield Figure(name="median Dice", value=_rounded(np.median(dices)), conditions=conditions)
+    regions = [_overlap(row, "region_overlap").dice for row in rows]
+    yield Figure(
+        name="mean Dice of the one region that is reported",
+        value=_rounded(np.mean(regions)),
+        conditions=conditions,
+    )
+
+
+def _overlap(row: Row, which: str = "overlap") -> Overlap:
+    return Overlap(**row[which])
+
+
+def _rounded(value: np.floating[Any]) -> float:
+    return round(float(value), 4)
