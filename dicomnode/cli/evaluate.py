@@ -9,15 +9,15 @@ from rich.table import Table
 
 from dicomnode.cli.present import console
 from dicomnode.config import default_models_dir
-from dicomnode.training.evaluation import (
+from dicomnode.training.evaluation.bundles import (
     NOTICE,
     Cohort,
     Evaluation,
     EvaluationSettings,
     evaluate_bundles,
 )
-from dicomnode.training.figures import Score
-from dicomnode.training.record import write_evaluation
+from dicomnode.training.evaluation.figures import Score
+from dicomnode.training.evaluation.record import write_evaluation
 
 __all__ = ["evaluate"]
 

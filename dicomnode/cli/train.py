@@ -128,7 +128,7 @@ def train_segmenter(
         raise click.UsageError("--fold: expected without --cohort: the folds are of BUSI's images")
     if fold is not None and busi is None:
         raise click.UsageError("--fold: expected --busi DIR with it: the folds are of its images")
-    module = _module("segmenter")
+    module = _module("segmentation.segmenter")
     settings = module.SegmenterSettings(
         work=work / "segmenter",
         bundle=models / "segmenter",
@@ -149,7 +149,7 @@ def train_segmenter(
 def _train_site_segmenter(
     settings: Any, cohort: Path, models: Path, recipe: Recipe, *, few: bool
 ) -> None:
-    module = _module("site_segmenter")
+    module = _module("site.segmenter")
     _complete(models)
     _show(
         module.train(
@@ -193,7 +193,7 @@ def train_codebook(
         console().print(f"written: {module.train(settings)}", highlight=False)
         return
     _refuse_with_cohort()
-    module = _module("site_codebook")
+    module = _module("site.codebook")
     _complete(models)
     _show(
         module.train(
@@ -238,7 +238,7 @@ def train_classifier(
     bundle_version: str,
 ) -> None:
     """Train the classifier on simulated exams, or on a site's own, as the node measures them."""
-    module = _module("classifier")
+    module = _module("diagnosis.classifier")
     if cohort is None:
         _refuse_without_cohort(config=config is not None)
     else:

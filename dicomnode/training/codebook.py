@@ -2,7 +2,7 @@
 
 The simulator says which kind every pixel is, so each sub-region is the Gaussian of the pixels of
 its kind: numbers and names are the simulator's. A site's exams have no such truth: see
-:mod:`dicomnode.training.site_codebook`.
+:mod:`dicomnode.training.site.codebook`.
 """
 
 from collections.abc import Sequence
@@ -25,7 +25,7 @@ from dicomnode.science.subregions.codebook import FEATURE_NAMES, KINDS, Codebook
 from dicomnode.simulate.exam import SimulatedExam
 from dicomnode.training.card import UNSIGNED, write_bundle
 from dicomnode.training.exams import SIMULATED_EXAMS, Case, cases, on_reference
-from dicomnode.training.scores import agreement
+from dicomnode.training.scoring.scores import agreement
 
 __all__ = ["WRONG_RANGE_DB", "CodebookSettings", "Lesson", "learnt", "lesson", "together", "train"]
 

@@ -16,7 +16,7 @@ from dicomnode.science.motion import register
 from dicomnode.simulate.cohort import recipe_for, shifted
 from dicomnode.simulate.exam import SimulatedExam, simulate
 from dicomnode.simulate.recipe import ExamRecipe, Geometry, Kind
-from dicomnode.training.samples import Sample
+from dicomnode.training.segmentation.samples import Sample
 
 __all__ = [
     "SEEDS",

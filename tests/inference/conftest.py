@@ -9,7 +9,7 @@ from onnx import TensorProto, helper
 
 from dicomnode.inference.bundle import Channel, Manifest, Tensor, Tensors
 from dicomnode.training.card import UNSIGNED, write_bundle
-from dicomnode.training.logistic import as_onnx, fit
+from dicomnode.training.diagnosis.logistic import as_onnx, fit
 
 CHANNELS = ("bmode", "contrast_max", "contrast_mean", "arrival", "contrast_start")
 SIZE = 64

@@ -12,17 +12,17 @@ from PIL import Image
 from dicomnode.cli import evaluate as command
 from dicomnode.config import default_models_dir
 from dicomnode.science.findings import ModelUse
-from dicomnode.training.evaluation import (
+from dicomnode.training.evaluation.bundles import (
     NOTICE,
     Evaluation,
     EvaluationSettings,
     assembled,
     evaluate_bundles,
 )
+from dicomnode.training.evaluation.figures import Score, compared
+from dicomnode.training.evaluation.outcomes import Outcome
+from dicomnode.training.evaluation.record import write_evaluation
 from dicomnode.training.exams import Case, cases
-from dicomnode.training.figures import Score, compared
-from dicomnode.training.outcomes import Outcome
-from dicomnode.training.record import write_evaluation
 
 USE = ModelUse(
     name="classifier", version="1", task="classification", sha256="0" * 64, trained_on="nothing"

@@ -7,11 +7,16 @@ import numpy as np
 import pytest
 from sklearn import metrics
 
-from dicomnode.training import learning_curve as module
-from dicomnode.training.learning_curve import DRAWS, LearningPoint, learning_curve, shuffled
-from dicomnode.training.logistic import Fitted, Fold, fit
-from dicomnode.training.probabilities import log_loss
-from dicomnode.training.scores import auc
+from dicomnode.training.diagnosis import learning_curve as module
+from dicomnode.training.diagnosis.learning_curve import (
+    DRAWS,
+    LearningPoint,
+    learning_curve,
+    shuffled,
+)
+from dicomnode.training.diagnosis.logistic import Fitted, Fold, fit
+from dicomnode.training.scoring.probabilities import log_loss
+from dicomnode.training.scoring.scores import auc
 
 EXAMS, FEATURES = 240, 16
 

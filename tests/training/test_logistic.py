@@ -4,7 +4,7 @@ import numpy as np
 import onnxruntime
 import pytest
 
-from dicomnode.training.logistic import Fitted, as_onnx, fit
+from dicomnode.training.diagnosis.logistic import Fitted, as_onnx, fit
 
 
 def patients(count: int, seed: int) -> tuple[np.ndarray, np.ndarray]:

@@ -5,8 +5,8 @@ import pytest
 from sklearn.metrics import roc_auc_score
 
 from dicomnode.science.findings import UNRELIABLE
-from dicomnode.training.overlap import hausdorff_95, overlap
-from dicomnode.training.scores import agreement, auc, icc
+from dicomnode.training.scoring.overlap import hausdorff_95, overlap
+from dicomnode.training.scoring.scores import agreement, auc, icc
 
 
 def test_dice_of_half_overlapping_masks() -> None:

@@ -17,18 +17,18 @@ from dicomnode.errors import SettingsError
 from dicomnode.inference.bundle import load
 from dicomnode.inference.models import load_models
 from dicomnode.inference.segment import Segmenter
-from dicomnode.training import site_segmenter
-from dicomnode.training.augment import augmented, plain
-from dicomnode.training.busi import busi_images
-from dicomnode.training.contrast import paint
-from dicomnode.training.export import exported
-from dicomnode.training.folds import FOLDS
-from dicomnode.training.network import UNet, pretrained_weights
-from dicomnode.training.samples import CHANNELS, Sample, split_by_group
-from dicomnode.training.segmenter import SegmenterSettings, train, train_fold
-from dicomnode.training.site import read_cohort
-from dicomnode.training.site_exams import held_out
-from dicomnode.training.site_segmenter import SiteSegmenterSettings
+from dicomnode.training.segmentation.augment import augmented, plain
+from dicomnode.training.segmentation.busi import busi_images
+from dicomnode.training.segmentation.contrast import paint
+from dicomnode.training.segmentation.export import exported
+from dicomnode.training.segmentation.folds import FOLDS
+from dicomnode.training.segmentation.network import UNet, pretrained_weights
+from dicomnode.training.segmentation.samples import CHANNELS, Sample, split_by_group
+from dicomnode.training.segmentation.segmenter import SegmenterSettings, train, train_fold
+from dicomnode.training.site import segmenter as site_segmenter
+from dicomnode.training.site.cohort import read_cohort
+from dicomnode.training.site.exams import held_out
+from dicomnode.training.site.segmenter import SiteSegmenterSettings
 from parts.outlined import draw, table, written
 
 

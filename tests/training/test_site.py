@@ -26,10 +26,10 @@ from dicomnode.simulate.cohort import recipe_for
 from dicomnode.simulate.exam import simulate
 from dicomnode.simulate.writer import write
 from dicomnode.training import measured
-from dicomnode.training.logistic import divided
+from dicomnode.training.diagnosis.logistic import divided
 from dicomnode.training.measured import Notebook, redrawn, undecided_models
-from dicomnode.training.site import SiteCohort, read_cohort
-from dicomnode.training.site_codebook import check_names
+from dicomnode.training.site.codebook import check_names
+from dicomnode.training.site.cohort import SiteCohort, read_cohort
 
 MODELS = Path(__file__).resolve().parents[2] / "models"
 EXAMS = 21
@@ -336,7 +336,7 @@ def test_a_sites_codebook_names_its_kinds_and_goes_on(
     figures = {figure.name: figure for figure in bundle.manifest.figures}
     assert "fewer than the 80" in figures["share of pixels of the same kind as before"].conditions
     assert figures["share of pixels of the same kind as before"].value > 0.7
-    monkeypatch.setattr("dicomnode.training.site_codebook.measure", None)
+    monkeypatch.setattr("dicomnode.training.site.codebook.measure", None)
     assert command(*words).exit_code == 0
 
 

@@ -17,17 +17,17 @@ from dicomnode.dicom.exam import ReadSettings
 from dicomnode.errors import InputError, RefusedError, SettingsError
 from dicomnode.outputs import Request, process
 from dicomnode.pipeline import Recipe
-from dicomnode.training import site_exams
-from dicomnode.training.outline import (
+from dicomnode.training.segmentation.samples import CHANNELS
+from dicomnode.training.site import exams as site_exams
+from dicomnode.training.site.cohort import Enough, SiteCase, read_cohort
+from dicomnode.training.site.exams import OutlinedExam, held_out, outlined_exams
+from dicomnode.training.site.outline import (
     Outline,
     check_clips,
     in_pane,
     on_reference,
     read_outline,
 )
-from dicomnode.training.samples import CHANNELS
-from dicomnode.training.site import Enough, SiteCase, read_cohort
-from dicomnode.training.site_exams import OutlinedExam, held_out, outlined_exams
 from parts.outlined import Written, dice, draw, table, written
 
 MODELS = Path(__file__).resolve().parents[2] / "models"

@@ -5,7 +5,7 @@ import pytest
 from scipy.stats import binomtest, norm
 from sklearn.metrics import brier_score_loss, roc_auc_score
 
-from dicomnode.training.probabilities import (
+from dicomnode.training.scoring.probabilities import (
     brier,
     calibration_error,
     errors_if_perfect,
@@ -14,7 +14,7 @@ from dicomnode.training.probabilities import (
     roc,
     specificity_at,
 )
-from dicomnode.training.statistics import delong, mcnemar, wilson
+from dicomnode.training.scoring.statistics import delong, mcnemar, wilson
 
 
 def pairs(count: int, gain: float, seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -7,10 +7,11 @@ import pytest
 from PIL import Image
 
 from dicomnode.inference.models import Models, load_models
-from dicomnode.training import classifier, codebook
-from dicomnode.training.classifier import ClassifierSettings
+from dicomnode.training import codebook
 from dicomnode.training.codebook import CodebookSettings
-from dicomnode.training.evaluation import Evaluation, EvaluationSettings, evaluate_bundles
+from dicomnode.training.diagnosis import classifier
+from dicomnode.training.diagnosis.classifier import ClassifierSettings
+from dicomnode.training.evaluation.bundles import Evaluation, EvaluationSettings, evaluate_bundles
 from dicomnode.training.exams import SEEDS, cases
 
 MODELS = Path(__file__).resolve().parents[2] / "models"

@@ -11,13 +11,19 @@ from PIL import Image
 from dicomnode.report.accuracy import Accuracy, Caption
 from dicomnode.report.learning_curve import LearningCurve
 from dicomnode.science.features import FEATURES
-from dicomnode.training import training_report as module
-from dicomnode.training.learning_curve import learning_curve
-from dicomnode.training.learnt import Learnt, Reader, figures, learning_figures, reader_figures
-from dicomnode.training.logistic import fit
+from dicomnode.training.diagnosis import training_report as module
+from dicomnode.training.diagnosis.learning_curve import learning_curve
+from dicomnode.training.diagnosis.learnt import (
+    Learnt,
+    Reader,
+    figures,
+    learning_figures,
+    reader_figures,
+)
+from dicomnode.training.diagnosis.logistic import fit
+from dicomnode.training.diagnosis.training_report import training_report
 from dicomnode.training.measured import FeatureTable
-from dicomnode.training.scores import auc
-from dicomnode.training.training_report import training_report
+from dicomnode.training.scoring.scores import auc
 
 CAPTION = Caption(title="title", notice="notice", conditions="conditions", software="software")
 EXAMS = 90

@@ -15,9 +15,8 @@ from dicomnode.pipeline import Recipe
 from dicomnode.report.accuracy import Caption
 from dicomnode.science.features import FEATURES
 from dicomnode.training.card import UNSIGNED, Trained, notice, refusals, write_bundle
-from dicomnode.training.exams import SIMULATED_EXAMS, cases
-from dicomnode.training.learning_curve import learning_curve
-from dicomnode.training.learnt import (
+from dicomnode.training.diagnosis.learning_curve import learning_curve
+from dicomnode.training.diagnosis.learnt import (
     Learnt,
     Reader,
     figures,
@@ -25,7 +24,9 @@ from dicomnode.training.learnt import (
     reader_figures,
     readers_of,
 )
-from dicomnode.training.logistic import as_onnx, fit
+from dicomnode.training.diagnosis.logistic import as_onnx, fit
+from dicomnode.training.diagnosis.training_report import training_report
+from dicomnode.training.exams import SIMULATED_EXAMS, cases
 from dicomnode.training.measured import (
     PAIRS,
     FeatureTable,
@@ -33,9 +34,8 @@ from dicomnode.training.measured import (
     Subject,
     undecided_models,
 )
-from dicomnode.training.scores import icc
-from dicomnode.training.site import SiteCohort, read_cohort, reading_of, too_few
-from dicomnode.training.training_report import training_report
+from dicomnode.training.scoring.scores import icc
+from dicomnode.training.site.cohort import SiteCohort, read_cohort, reading_of, too_few
 
 __all__ = ["ClassifierSettings", "train"]
 
@@ -58,8 +58,8 @@ class ClassifierSettings:
     work : Path
         Where measured features are kept; an interrupted run goes on from there.
     cohort : Path or None
-        A site's table of cases, see :func:`dicomnode.training.site.read_cohort`; simulated exams
-        where there is none.
+        A site's table of cases, see :func:`dicomnode.training.site.cohort.read_cohort`; simulated
+        exams where there is none.
     recipe : Recipe
         What the site's node will measure with.
     exams : int

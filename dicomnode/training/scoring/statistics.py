@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import binomtest, norm
 
-from dicomnode.training.scores import placements
+from dicomnode.training.scoring.scores import placements
 
 __all__ = ["Discordance", "Gap", "Share", "delong", "mcnemar", "wilson"]
 
@@ -56,9 +56,10 @@ class Gap:
 def delong(first: Floats, second: Floats, positive: Mask) -> Gap:
     """Test whether two scores of the same exams have the same area under the ROC curve.
 
-    With the placements V10 and V01 of both scores (see :func:`dicomnode.training.scores.auc`) the
-    variance of AUC₁ − AUC₂ is var(V10₁ − V10₂)/m + var(V01₁ − V01₂)/n (DeLong, DeLong and
-    Clarke-Pearson 1988, doi:10.2307/2531595). Two scores that order all exams alike differ by
+    With the placements V10 and V01 of both scores (see
+    :func:`dicomnode.training.scoring.scores.auc`) the variance of AUC₁ − AUC₂ is
+    var(V10₁ − V10₂)/m + var(V01₁ − V01₂)/n (DeLong, DeLong and Clarke-Pearson 1988,
+    doi:10.2307/2531595). Two scores that order all exams alike differ by
     nothing, with p = 1.
 
     Parameters

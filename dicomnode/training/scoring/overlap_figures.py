@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from dicomnode.inference.bundle import Figure
 from dicomnode.inference.segment import PRESENT, Segmentation
-from dicomnode.training.overlap import Overlap, hausdorff_95, overlap
+from dicomnode.training.scoring.overlap import Overlap, hausdorff_95, overlap
 
 __all__ = ["Row", "judged", "mean_overlap", "overlap_figures"]
 

@@ -27,7 +27,7 @@ from dicomnode.science.subregions.learning import train_codebook
 from dicomnode.training.card import Trained, refusals, write_bundle
 from dicomnode.training.codebook import LEARN_FROM_QOF, manifest
 from dicomnode.training.measured import Refusal, codes_of, name_of_recipe, undecided_models
-from dicomnode.training.site import Enough, SiteCase, read_cohort, reading_of
+from dicomnode.training.site.cohort import Enough, SiteCase, read_cohort, reading_of
 
 __all__ = ["ENOUGH", "SiteCodebookSettings", "check_names", "train"]
 

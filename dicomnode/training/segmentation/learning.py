@@ -13,9 +13,9 @@ from rich.progress import track
 from torch import Tensor
 from torch.nn import functional
 
-from dicomnode.training.augment import augmented
-from dicomnode.training.network import UNet, pretrained_weights
-from dicomnode.training.samples import CHANNELS, Sample
+from dicomnode.training.segmentation.augment import augmented
+from dicomnode.training.segmentation.network import UNet, pretrained_weights
+from dicomnode.training.segmentation.samples import CHANNELS, Sample
 
 __all__ = ["CONSOLE", "Schedule", "learn"]
 

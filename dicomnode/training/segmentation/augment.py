@@ -8,8 +8,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from dicomnode.training.contrast import blur, paint
-from dicomnode.training.samples import Sample
+from dicomnode.training.segmentation.contrast import blur, paint
+from dicomnode.training.segmentation.samples import Sample
 
 __all__ = ["Batch", "as_input", "augmented", "plain"]
 

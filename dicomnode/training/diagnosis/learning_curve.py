@@ -6,9 +6,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from dicomnode.training.logistic import Fold, platt, refit
-from dicomnode.training.probabilities import log_loss
-from dicomnode.training.scores import auc
+from dicomnode.training.diagnosis.logistic import Fold, platt, refit
+from dicomnode.training.scoring.probabilities import log_loss
+from dicomnode.training.scoring.scores import auc
 
 __all__ = ["DRAWS", "LearningPoint", "learning_curve", "shuffled"]
 

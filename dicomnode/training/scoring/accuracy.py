@@ -9,15 +9,15 @@ from numpy.typing import NDArray
 
 from dicomnode.report.accuracy import Accuracy, Caption
 from dicomnode.report.panels import Calibration, Confusion, DecisionCurve, Roc
-from dicomnode.training.probabilities import (
+from dicomnode.training.scoring.probabilities import (
     brier,
     calibration_error,
     net_benefit,
     reliability,
     roc,
 )
-from dicomnode.training.scores import auc
-from dicomnode.training.statistics import wilson
+from dicomnode.training.scoring.scores import auc
+from dicomnode.training.scoring.statistics import wilson
 
 __all__ = ["KINDS", "Scored", "accuracy", "confusion"]
 

@@ -7,12 +7,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dicomnode.inference.bundle import Figure
-from dicomnode.training.learning_curve import LearningPoint
-from dicomnode.training.logistic import Fitted
+from dicomnode.training.diagnosis.learning_curve import LearningPoint
+from dicomnode.training.diagnosis.logistic import Fitted
 from dicomnode.training.measured import FeatureTable
-from dicomnode.training.probabilities import brier
-from dicomnode.training.scores import auc
-from dicomnode.training.site import SiteCohort
+from dicomnode.training.scoring.probabilities import brier
+from dicomnode.training.scoring.scores import auc
+from dicomnode.training.site.cohort import SiteCohort
 
 __all__ = ["Learnt", "Reader", "figures", "learning_figures", "reader_figures", "readers_of"]
 

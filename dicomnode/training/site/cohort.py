@@ -12,7 +12,7 @@ from dicomnode.inference.bundle import Source
 from dicomnode.pipeline import Recipe
 from dicomnode.science.loop import Loop
 from dicomnode.training.measured import Subject
-from dicomnode.training.site_table import Row, files_of, read_table
+from dicomnode.training.site.table import Row, files_of, read_table
 
 __all__ = [
     "LEAST_OF_EACH",
@@ -48,7 +48,7 @@ class SiteCase:
     line : int
         Where it stands in the table.
     lesion : Path or None
-        File with the outline of its lesion, see :mod:`dicomnode.training.outline`.
+        File with the outline of its lesion, see :mod:`dicomnode.training.site.outline`.
     """
 
     name: str
@@ -171,7 +171,7 @@ def read_cohort(path: Path, *, labelled: bool, settings: ReadSettings) -> SiteCo
     Parameters
     ----------
     path : Path
-        See :mod:`dicomnode.training.site_table`.
+        See :mod:`dicomnode.training.site.table`.
     labelled : bool
         Whether every case needs a label, and enough patients each.
     settings : ReadSettings

@@ -7,10 +7,10 @@ import torch
 from numpy.typing import NDArray
 
 from dicomnode.inference.bundle import Figure
-from dicomnode.training.augment import plain
-from dicomnode.training.network import UNet
-from dicomnode.training.overlap import overlap
-from dicomnode.training.samples import Sample
+from dicomnode.training.scoring.overlap import overlap
+from dicomnode.training.segmentation.augment import plain
+from dicomnode.training.segmentation.network import UNet
+from dicomnode.training.segmentation.samples import Sample
 
 __all__ = ["dices", "exam_figures"]
 

@@ -14,8 +14,8 @@ from dicomnode.inference.models import Models, load_models
 from dicomnode.pipeline import Recipe, measure
 from dicomnode.simulate.exam import SimulatedExam
 from dicomnode.training.exams import Case, on_reference
-from dicomnode.training.overlap import overlap
-from dicomnode.training.scores import agreement
+from dicomnode.training.scoring.overlap import overlap
+from dicomnode.training.scoring.scores import agreement
 
 __all__ = ["MEAN_CURVE", "Outcome", "analyse_all"]
 

@@ -11,8 +11,8 @@ from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from dicomnode.simulate.recipe import ExamRecipe
+from dicomnode.training.evaluation.outcomes import Outcome
 from dicomnode.training.exams import cases
-from dicomnode.training.outcomes import Outcome
 
 __all__ = ["mean_curve", "oracle"]
 

@@ -14,9 +14,9 @@ from dicomnode.inference.bundle import Figure, load
 from dicomnode.inference.segment import PRESENT, Segmenter
 from dicomnode.pipeline import Recipe
 from dicomnode.training.card import Trained, refusals
-from dicomnode.training.learning import learn
-from dicomnode.training.overlap_figures import judged, overlap_figures
-from dicomnode.training.segmenter import (
+from dicomnode.training.scoring.overlap_figures import judged, overlap_figures
+from dicomnode.training.segmentation.learning import learn
+from dicomnode.training.segmentation.segmenter import (
     Lessons,
     SegmenterSettings,
     prepare,
@@ -24,8 +24,8 @@ from dicomnode.training.segmenter import (
     public_sources,
     write_segmenter,
 )
-from dicomnode.training.site import Enough, SiteCohort, read_cohort, reading_of
-from dicomnode.training.site_exams import OutlinedExam, held_out, outlined_exams
+from dicomnode.training.site.cohort import Enough, SiteCohort, read_cohort, reading_of
+from dicomnode.training.site.exams import OutlinedExam, held_out, outlined_exams
 
 __all__ = ["ENOUGH", "SiteSegmenterSettings", "train"]
 

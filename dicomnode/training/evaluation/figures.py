@@ -6,16 +6,16 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from dicomnode.training import baselines
-from dicomnode.training.outcomes import Outcome
-from dicomnode.training.probabilities import (
+from dicomnode.training.evaluation import baselines
+from dicomnode.training.evaluation.outcomes import Outcome
+from dicomnode.training.scoring.probabilities import (
     brier,
     calibration_error,
     errors_if_perfect,
     specificity_at,
 )
-from dicomnode.training.scores import Auc, auc
-from dicomnode.training.statistics import delong, mcnemar, wilson
+from dicomnode.training.scoring.scores import Auc, auc
+from dicomnode.training.scoring.statistics import delong, mcnemar, wilson
 
 __all__ = ["OPERATING_POINT", "Answers", "Score", "answers_of", "compared", "figures"]
 

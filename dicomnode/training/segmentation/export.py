@@ -6,7 +6,7 @@ import numpy as np
 import torch
 
 from dicomnode.inference.bundle import open_session
-from dicomnode.training.network import UNet
+from dicomnode.training.segmentation.network import UNet
 
 __all__ = ["EXPORT_TOLERANCE", "exported"]
 

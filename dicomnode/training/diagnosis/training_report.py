@@ -9,11 +9,11 @@ from PIL import Image
 from dicomnode.report.accuracy import Accuracy, Caption, training_page
 from dicomnode.report.learning_curve import LearningCurve
 from dicomnode.report.style import shorten
-from dicomnode.training.accuracy import KINDS, Scored, accuracy, confusion
-from dicomnode.training.figures import OPERATING_POINT
-from dicomnode.training.learning_curve import DRAWS
-from dicomnode.training.learnt import Learnt, Reader
-from dicomnode.training.scores import auc
+from dicomnode.training.diagnosis.learning_curve import DRAWS
+from dicomnode.training.diagnosis.learnt import Learnt, Reader
+from dicomnode.training.evaluation.figures import OPERATING_POINT
+from dicomnode.training.scoring.accuracy import KINDS, Scored, accuracy, confusion
+from dicomnode.training.scoring.scores import auc
 
 __all__ = ["training_report"]
 

@@ -16,7 +16,7 @@ from scipy import ndimage
 
 from dicomnode.simulate.recipe import Geometry, Kind
 from dicomnode.training.exams import Pictures
-from dicomnode.training.samples import Sample
+from dicomnode.training.segmentation.samples import Sample
 
 __all__ = ["BusiImage", "busi_images", "lesion_pictures"]
 

@@ -8,9 +8,9 @@ from typing import Literal
 
 from dicomnode.inference.models import load_models
 from dicomnode.science.findings import ModelUse
+from dicomnode.training.evaluation.figures import Answers, Score, answers_of, compared, figures
+from dicomnode.training.evaluation.outcomes import Outcome, analyse_all
 from dicomnode.training.exams import cases
-from dicomnode.training.figures import Answers, Score, answers_of, compared, figures
-from dicomnode.training.outcomes import Outcome, analyse_all
 
 __all__ = [
     "COHORTS",

@@ -12,12 +12,12 @@ import numpy as np
 
 from dicomnode.inference.bundle import Figure, load
 from dicomnode.inference.segment import PRESENT, Segmenter
-from dicomnode.training.busi import BusiImage, busi_images
-from dicomnode.training.learning import CONSOLE, Schedule, learn
-from dicomnode.training.network import UNet
-from dicomnode.training.overlap_figures import Row, judged, mean_overlap, overlap_figures
-from dicomnode.training.samples import split_by_group
-from dicomnode.training.scores import auc
+from dicomnode.training.scoring.overlap_figures import Row, judged, mean_overlap, overlap_figures
+from dicomnode.training.scoring.scores import auc
+from dicomnode.training.segmentation.busi import BusiImage, busi_images
+from dicomnode.training.segmentation.learning import CONSOLE, Schedule, learn
+from dicomnode.training.segmentation.network import UNet
+from dicomnode.training.segmentation.samples import split_by_group
 
 __all__ = ["FOLDS", "cross_validate", "fold_figures"]
 

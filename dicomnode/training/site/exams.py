@@ -22,10 +22,16 @@ from dicomnode.pipeline import SCHEMA_VERSION, Recipe
 from dicomnode.science.loop import summary_images
 from dicomnode.science.motion import register
 from dicomnode.training.measured import Refusal, codes_of, name_of_recipe
-from dicomnode.training.outline import Outline, check_clips, in_pane, on_reference, read_outline
-from dicomnode.training.samples import Sample
-from dicomnode.training.site import SiteCase, SiteCohort
-from dicomnode.training.site_table import refuse_lines
+from dicomnode.training.segmentation.samples import Sample
+from dicomnode.training.site.cohort import SiteCase, SiteCohort
+from dicomnode.training.site.outline import (
+    Outline,
+    check_clips,
+    in_pane,
+    on_reference,
+    read_outline,
+)
+from dicomnode.training.site.table import refuse_lines
 
 __all__ = ["OutlinedExam", "Seen", "held_out", "outlined_exams"]
 

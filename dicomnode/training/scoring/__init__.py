@@ -1,0 +1,1 @@
+"""What answers are worth: overlap, areas, calibration, intervals."""
