@@ -305,6 +305,8 @@ def _show(trained: Any) -> None:
     for refusal in trained.refused:
         codes = ", ".join(refusal.reasons)
         out.print(f"  {refusal.name}: {codes}", highlight=False, markup=False)
-    card = trained.bundle / "card.md"
+    card, report = trained.bundle / "card.md", trained.bundle / "report.png"
     out.print(f"\nconditions: {card}", highlight=False, soft_wrap=True)
+    if report.exists():
+        out.print(f"report: {report}", highlight=False, soft_wrap=True)
     out.print(f"written: {trained.bundle}", highlight=False, soft_wrap=True)

@@ -55,6 +55,8 @@ def vectorised(function: Function) -> Function:
 def inlined(function: Function) -> Function:
     """As :func:`vectorised`, and copied into its callers: a call would keep their loops scalar.
 
+    And it may round otherwise: what is compiled afresh and what comes from the cache may call
+    differently optimised copies.
     What is inlined from other files than the caller's is in :data:`_INLINED`.
     """
     return _compiled(function, {"fastmath": True, "error_model": "numpy", "inline": "always"})

@@ -93,6 +93,11 @@ class _Words:
     licence: str
     source: Source
 
+    @property
+    def answered(self) -> str:
+        """The conditions, and which answers to those exams are looked at."""
+        return f"{self.conditions}; answers of outer folds of nested cross-validation"
+
 
 def train(settings: ClassifierSettings) -> Trained:
     """Measure the cohort, fit by nested cross-validation, and write the bundle.
@@ -198,9 +203,8 @@ def _written(
 
 def _conditions(learnt: Learnt, words: _Words) -> str:
     return (
-        f"{words.conditions}; answers of outer folds of nested cross-validation; "
-        f"{len(learnt.kept)} of {len(FEATURES)} features repeat (ICC >= {REPEATABLE}) between "
-        f"{' and between '.join(PAIRS)}"
+        f"{words.answered}; {len(learnt.kept)} of {len(FEATURES)} features repeat "
+        f"(ICC >= {REPEATABLE}) between {' and between '.join(PAIRS)}"
     )
 
 
@@ -209,7 +213,7 @@ def _caption(words: _Words, settings: ClassifierSettings, content: bytes) -> Cap
     return Caption(
         title="How well the classifier learnt",
         notice=notice(words.trained_on),
-        conditions=f"{words.conditions}; answers of outer folds of nested cross-validation",
+        conditions=words.answered,
         software=f"dicomnode {__version__} · classifier {settings.version} {digest[:8]}",
     )
 

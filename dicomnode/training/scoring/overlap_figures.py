@@ -10,10 +10,13 @@ from dicomnode.inference.bundle import Figure
 from dicomnode.inference.segment import PRESENT, Segmentation
 from dicomnode.training.scoring.overlap import Overlap, hausdorff_95, overlap
 
-__all__ = ["Row", "judged", "mean_overlap", "overlap_figures"]
+__all__ = ["REPORTED", "Row", "judged", "mean_overlap", "overlap_figures"]
 
 Row = dict[str, Any]
 """What is kept of one image, in values that JSON knows."""
+
+REPORTED = "share of lesions for which a lesion is reported"
+"""Of images with a lesion: at what probability one is reported is the bundle's."""
 
 WORDS = {
     "dice": "mean Dice",
@@ -32,6 +35,7 @@ def judged(
     likely = found.probability >= PRESENT
     return {
         "lesion_probability": found.lesion_probability,
+        "reported": bool(found.mask.any()),
         "hausdorff_95": hausdorff_95(likely, truth, spacing),
         "overlap": vars(overlap(likely, truth)),
         "region_overlap": vars(overlap(found.mask, truth)),

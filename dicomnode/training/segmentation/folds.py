@@ -11,8 +11,14 @@ from pathlib import Path
 import numpy as np
 
 from dicomnode.inference.bundle import Figure, load
-from dicomnode.inference.segment import PRESENT, Segmenter
-from dicomnode.training.scoring.overlap_figures import Row, judged, mean_overlap, overlap_figures
+from dicomnode.inference.segment import Segmenter
+from dicomnode.training.scoring.overlap_figures import (
+    REPORTED,
+    Row,
+    judged,
+    mean_overlap,
+    overlap_figures,
+)
 from dicomnode.training.scoring.scores import auc
 from dicomnode.training.segmentation.busi import BusiImage, busi_images
 from dicomnode.training.segmentation.learning import CONSOLE, Schedule, learn
@@ -142,10 +148,10 @@ def _lesion_or_not(rows: Sequence[Row], where: str) -> Iterator[Figure]:
     score = np.array([row["lesion_probability"] for row in rows])
     if min(has_lesion.sum(), (~has_lesion).sum()) < 2:
         return
-    found = score >= PRESENT
+    found = np.array([row["reported"] for row in rows])
     named = {
         "AUC lesion against normal": auc(score, has_lesion).value,
-        "share of lesions for which a lesion is reported": found[has_lesion].mean(),
+        REPORTED: found[has_lesion].mean(),
         "share of normal images for which none is reported": (~found[~has_lesion]).mean(),
     }
     conditions = f"{has_lesion.sum()} with and {(~has_lesion).sum()} without a lesion, {where}"

@@ -11,10 +11,10 @@ from pathlib import Path
 
 from dicomnode.errors import BundleError, SettingsError
 from dicomnode.inference.bundle import Figure, load
-from dicomnode.inference.segment import PRESENT, Segmenter
+from dicomnode.inference.segment import Segmenter
 from dicomnode.pipeline import Recipe
 from dicomnode.training.card import Trained, refusals
-from dicomnode.training.scoring.overlap_figures import judged, overlap_figures
+from dicomnode.training.scoring.overlap_figures import REPORTED, judged, overlap_figures
 from dicomnode.training.segmentation.learning import learn
 from dicomnode.training.segmentation.segmenter import (
     Lessons,
@@ -139,12 +139,11 @@ def _figures(segmenter: Segmenter, parts: _Parts) -> tuple[Figure, ...]:
         f"{len(rows)} cases of this site of {patients[1]} patients that were not learnt from; "
         f"learnt from {patients[0]} others{ENOUGH.remark(sum(patients))}"
     )
-    reported = [row["lesion_probability"] >= PRESENT for row in rows]
     return (
         *overlap_figures(rows, conditions, "mm"),
         Figure(
-            name="share of lesions for which a lesion is reported",
-            value=round(sum(reported) / len(reported), 4),
+            name=REPORTED,
+            value=round(sum(row["reported"] for row in rows) / len(rows), 4),
             conditions=conditions,
         ),
     )
