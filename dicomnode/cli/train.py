@@ -92,6 +92,7 @@ def train() -> None:
     help="Train on BUSI without this fold of five, and judge that: figures on real images.",
 )
 @click.option("--threads", type=click.IntRange(min=1), default=1, show_default=True)
+@click.option("--device", type=click.Choice(["cpu", "cuda"]), default="cpu", show_default=True)
 @_exams_option(200, least=0)
 @cohort_option
 @config_option
@@ -105,6 +106,7 @@ def train_segmenter(
     epochs: int,
     fold: int | None,
     threads: int,
+    device: str,
     exams: int,
     cohort: Path | None,
     config: Path | None,
@@ -137,6 +139,7 @@ def train_segmenter(
         epochs=epochs,
         seed=seed,
         threads=threads,
+        device=device,
         version=bundle_version,
     )
     if cohort is not None:
@@ -223,6 +226,13 @@ def train_codebook(
     show_default=True,
     help="Exams that are measured four times more, to find the features that repeat.",
 )
+@click.option(
+    "--jobs",
+    type=click.IntRange(min=1),
+    default=1,
+    show_default=True,
+    help="Processes that share the exams; nothing depends on it.",
+)
 @models_option
 @work_option
 @seed_option
@@ -232,6 +242,7 @@ def train_classifier(
     cohort: Path | None,
     config: Path | None,
     repeats: int,
+    jobs: int,
     models: Path,
     work: Path,
     seed: int,
@@ -254,6 +265,7 @@ def train_classifier(
                 recipe=_recipe(config),
                 exams=exams,
                 repeats=repeats,
+                jobs=jobs,
                 seed=seed,
                 version=bundle_version,
             )

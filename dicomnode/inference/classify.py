@@ -136,14 +136,8 @@ _DECISIONS: Mapping[tuple[bool, bool], Literal["benign", "malignant", "indetermi
 _REASONS: Mapping[tuple[bool, bool], tuple[Reason, ...]] = {
     (True, False): (),
     (False, True): (),
-    (True, True): (
-        Reason(
-            "both-possible", "neither benign nor malignant can be excluded at the stated coverage"
-        ),
-    ),
-    (False, False): (
-        Reason("neither-typical", "neither benign nor malignant is typical at the stated coverage"),
-    ),
+    (True, True): (Reason("both-possible", "neither benign nor malignant can be excluded"),),
+    (False, False): (Reason("neither-typical", "neither benign nor malignant is typical"),),
 }
 
 

@@ -3,13 +3,13 @@
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
+from functools import cache, partial
 from hashlib import sha256
 from pathlib import Path
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
-from rich.progress import track
 from scipy import ndimage
 
 from dicomnode.errors import InputError, RefusedError
@@ -20,6 +20,7 @@ from dicomnode.pipeline import SCHEMA_VERSION, Recipe, measure
 from dicomnode.science.features import FEATURES
 from dicomnode.science.findings import Diagnosis, ModelUse
 from dicomnode.science.loop import Loop
+from dicomnode.training.processes import shared_out
 
 __all__ = [
     "PAIRS",
@@ -129,13 +130,15 @@ def _with_outline(models: Models, by_mm: float) -> Models:
     return replace(models, segmenter=_Redrawing(models.segmenter, by_mm))
 
 
+_WHOLE = ""
 CHANGES: Mapping[str, Callable[[Loop, Models], tuple[Loop, Models]]] = {
+    _WHOLE: lambda loop, models: (loop, models),
     "even": lambda loop, models: (half(loop, 0), models),
     "odd": lambda loop, models: (half(loop, 1), models),
     "tight": lambda loop, models: (loop, _with_outline(models, -REDRAWN_MM)),
     "wide": lambda loop, models: (loop, _with_outline(models, REDRAWN_MM)),
 }
-"""The ways in which an exam is measured again."""
+"""The ways in which an exam is measured: as it is, and again."""
 
 PAIRS: Mapping[str, tuple[str, str]] = {
     "even and odd frames": ("even", "odd"),
@@ -179,6 +182,20 @@ class _Note:
     refused: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True, kw_only=True)
+class _Bundles:
+    """Where segmenter and codebook lie, and which they are."""
+
+    directory: Path
+    digests: str
+
+
+@cache
+def _loaded(bundles: _Bundles) -> Models:
+    """Load the models once in a process, and anew where there are others."""
+    return undecided_models(bundles.directory)
+
+
 class Notebook:
     """Measures exams and remembers them in a file that only these models may add to.
 
@@ -186,23 +203,30 @@ class Notebook:
     ----------
     work : Path
         Folder of the file; an interrupted run goes on from it.
-    models : Models
+    models : Path
+        Folder of the ``segmenter`` and ``codebook`` bundles.
     recipe : Recipe
         As the node will use it.
+    jobs : int
+        Processes that share the exams.
     """
 
-    def __init__(self, work: Path, models: Models, recipe: Recipe | None = None) -> None:
-        self._models = models
+    def __init__(
+        self, work: Path, models: Path, recipe: Recipe | None = None, jobs: int = 1
+    ) -> None:
+        segmenter, codebook, _ = (use.sha256[:8] for use in undecided_models(models).uses)
+        self._models = _Bundles(directory=models, digests=f"{segmenter}-{codebook}")
         self._recipe = recipe or Recipe()
+        self._jobs = jobs
         work.mkdir(parents=True, exist_ok=True)
-        digests = "-".join(use.sha256[:8] for use in models.uses[:2])
-        name = f"measured-{SCHEMA_VERSION}-{digests}{name_of_recipe(self._recipe)}.jsonl"
-        self._path = work / name
+        recipe_name = name_of_recipe(self._recipe)
+        self._path = work / f"measured-{SCHEMA_VERSION}-{self._models.digests}{recipe_name}.jsonl"
         self._notes = _notes(self._path)
 
     def table(self, subjects: Sequence[Subject]) -> FeatureTable:
         """Measure whole exams."""
-        pairs = [(subject, self._whole(subject)) for subject in track(subjects, "measuring")]
+        self._measure(subjects, (_WHOLE,), "measuring")
+        pairs = [(subject, self._notes[_key(subject, _WHOLE)]) for subject in subjects]
         known = [(subject, note) for subject, note in pairs if note.features]
         return FeatureTable(
             features=np.array([note.features for _, note in known]).reshape(-1, len(FEATURES)),
@@ -222,36 +246,34 @@ class Notebook:
         dict of name to two ndarrays, shape (N, len(FEATURES))
             Of the N exams that were refused neither way.
         """
-        notes = [self._changed(subject) for subject in track(subjects, "measuring again")]
+        ways = tuple(way for pair in PAIRS.values() for way in pair)
+        self._measure(subjects, ways, "measuring again")
         return {
-            name: _stacked([(each[one], each[other]) for each in notes])
-            for name, (one, other) in PAIRS.items()
+            name: _stacked([[self._notes[_key(each, way)] for way in pair] for each in subjects])
+            for name, pair in PAIRS.items()
         }
 
-    def _whole(self, subject: Subject) -> _Note:
-        if subject.key not in self._notes:
-            try:
-                loop = subject.loop()
-            except (RefusedError, InputError) as error:
-                self._keep(subject.key, _Note(refused=codes_of(error)))
-            else:
-                self._keep(subject.key, _measured(loop, self._models, self._recipe))
-        return self._notes[subject.key]
-
-    def _changed(self, subject: Subject) -> dict[str, _Note]:
-        keys = {name: f"{subject.key} {name}" for name in CHANGES}
-        missing = [name for name in CHANGES if keys[name] not in self._notes]
-        if missing:
-            loop = subject.loop()
-            for name in missing:
-                changed = CHANGES[name](loop, self._models)
-                self._keep(keys[name], _measured(*changed, self._recipe))
-        return {name: self._notes[key] for name, key in keys.items()}
+    def _measure(self, subjects: Sequence[Subject], ways: tuple[str, ...], words: str) -> None:
+        """Measure what is not known yet, and keep it as it comes."""
+        missing = [
+            subject
+            for subject in {subject.key: subject for subject in subjects}.values()
+            if any(_key(subject, way) not in self._notes for way in ways)
+        ]
+        work = partial(_measured, self._models, self._recipe, ways)
+        found = shared_out(work, missing, self._jobs, words)
+        for subject, notes in zip(missing, found, strict=True):
+            for way, note in notes.items():
+                self._keep(_key(subject, way), note)
 
     def _keep(self, key: str, note: _Note) -> None:
         self._notes[key] = note
         with self._path.open("a", encoding="utf-8") as file:
             file.write(json.dumps([key, asdict(note)]) + "\n")
+
+
+def _key(subject: Subject, way: str) -> str:
+    return f"{subject.key} {way}".rstrip()
 
 
 def name_of_recipe(recipe: Recipe) -> str:
@@ -281,7 +303,19 @@ def _notes(path: Path) -> dict[str, _Note]:
     }
 
 
-def _measured(loop: Loop, models: Models, recipe: Recipe) -> _Note:
+def _measured(
+    bundles: _Bundles, recipe: Recipe, ways: tuple[str, ...], subject: Subject
+) -> dict[str, _Note]:
+    """Measure an exam in several ways; one that cannot be decoded is refused in each."""
+    try:
+        loop = subject.loop()
+    except (RefusedError, InputError) as error:
+        return dict.fromkeys(ways, _Note(refused=codes_of(error)))
+    models = _loaded(bundles)
+    return {way: _note(*CHANGES[way](loop, models), recipe) for way in ways}
+
+
+def _note(loop: Loop, models: Models, recipe: Recipe) -> _Note:
     """Measure a loop; one whose features the node would not judge is refused."""
     try:
         findings = measure(loop, models, recipe)
@@ -292,7 +326,7 @@ def _measured(loop: Loop, models: Models, recipe: Recipe) -> _Note:
     return _Note(features=tuple(findings.features[feature.name] for feature in FEATURES))
 
 
-def _stacked(pairs: Sequence[tuple[_Note, _Note]]) -> tuple[Matrix, Matrix]:
+def _stacked(pairs: Sequence[Sequence[_Note]]) -> tuple[Matrix, Matrix]:
     both = [(one.features, other.features) for one, other in pairs]
     known = [pair for pair in both if all(pair)]
     stacked = np.array(known).reshape(len(known), 2, len(FEATURES))

@@ -11,6 +11,7 @@ from PIL import Image
 
 from dicomnode.cli import evaluate as command
 from dicomnode.config import default_models_dir
+from dicomnode.inference.bundle import Calibration
 from dicomnode.science.findings import ModelUse
 from dicomnode.training.evaluation.bundles import (
     NOTICE,
@@ -23,6 +24,7 @@ from dicomnode.training.evaluation.figures import Score, compared
 from dicomnode.training.evaluation.outcomes import Outcome
 from dicomnode.training.evaluation.record import write_evaluation
 from dicomnode.training.exams import Case, cases
+from dicomnode.training.scoring.probabilities import coverages_if_exchangeable
 
 USE = ModelUse(
     name="classifier", version="1", task="classification", sha256="0" * 64, trained_on="nothing"
@@ -105,6 +107,19 @@ def test_a_conformal_set_holds_the_truth_or_not(
         case=Case("malignant", 1), answer=answer, malignant_probability=0.5, reasons=reasons
     )
     assert one.covers_truth is covered
+
+
+def test_coverage_stands_beside_what_chance_allows() -> None:
+    calibration = Calibration(
+        coverage=0.9, benign=0.8, malignant=0.8, log_odds=(0.0,) * 60,
+        is_malignant=(True,) * 20 + (False,) * 40,
+    )  # fmt: skip
+    scores = by_name(assembled((USE,), "held-out", outcomes(), calibration).figures)
+    for kind, count in (("malignant", 20), ("benign", 40)):
+        chance = scores[f"the same if exams were as those learnt from, {kind}"]
+        assert chance.count == scores[f"conformal coverage, {kind}"].count == 19
+        expected = coverages_if_exchangeable(0.9, count, 19)
+        assert [chance.value, chance.low, chance.high] == expected.tolist()
 
 
 def test_the_oracle_knows_more_than_a_curve_that_says_nothing(found: Evaluation) -> None:

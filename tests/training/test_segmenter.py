@@ -25,6 +25,7 @@ from dicomnode.training.segmentation.folds import FOLDS
 from dicomnode.training.segmentation.network import UNet, pretrained_weights
 from dicomnode.training.segmentation.samples import CHANNELS, Sample, split_by_group
 from dicomnode.training.segmentation.segmenter import SegmenterSettings, train, train_fold
+from dicomnode.training.segmentation.stack import Stack
 from dicomnode.training.site import segmenter as site_segmenter
 from dicomnode.training.site.cohort import read_cohort
 from dicomnode.training.site.exams import held_out
@@ -72,7 +73,7 @@ def test_a_plain_view_is_what_the_segmenter_sees() -> None:
         group="one",
         origin="busi",
     )
-    batch = plain([sample, wide], 128)
+    batch = plain(Stack.of([sample, wide]), 128)
     assert batch.images.shape == (2, len(CHANNELS), 128, 128)
     assert abs(float(batch.images[0, 0].mean())) < 1e-3
     assert abs(float(batch.images[0, 0].std()) - 1) < 1e-2
@@ -82,7 +83,7 @@ def test_a_plain_view_is_what_the_segmenter_sees() -> None:
 
 
 def test_augmented_masks_follow_their_lesions() -> None:
-    batch = augmented([bmode_sample(n) for n in range(32)], 128, seeded(1))
+    batch = augmented(Stack.of([bmode_sample(n) for n in range(32)]), 128, seeded(1))
     shown = batch.images[:, 0].abs().amax(dim=(1, 2)) > 0
     inside = (batch.images[:, 0] * batch.mask).sum(dim=(1, 2)) / batch.mask.sum(dim=(1, 2))
     outside = (batch.images[:, 0] * (1 - batch.mask)).mean(dim=(1, 2))
@@ -92,7 +93,7 @@ def test_augmented_masks_follow_their_lesions() -> None:
 
 
 def test_augmentation_drops_every_group_of_channels_sometimes() -> None:
-    batch = augmented([bmode_sample(n) for n in range(64)], 32, seeded(2))
+    batch = augmented(Stack.of([bmode_sample(n) for n in range(64)]), 32, seeded(2))
     present = batch.images.abs().amax(dim=(2, 3)) > 0
     patterns = {tuple(row) for row in present.tolist()}
     assert (True, False, False, False, False) in patterns
@@ -101,7 +102,7 @@ def test_augmentation_drops_every_group_of_channels_sometimes() -> None:
 
 
 def test_the_same_seed_gives_the_same_batch() -> None:
-    samples = [bmode_sample(n) for n in range(4)]
+    samples = Stack.of([bmode_sample(n) for n in range(4)])
     one, other = (augmented(samples, 64, seeded(3)) for _ in range(2))
     assert torch.equal(one.images, other.images)
 

@@ -27,7 +27,7 @@ from dicomnode.simulate.exam import simulate
 from dicomnode.simulate.writer import write
 from dicomnode.training import measured
 from dicomnode.training.diagnosis.logistic import divided
-from dicomnode.training.measured import Notebook, redrawn, undecided_models
+from dicomnode.training.measured import Notebook, redrawn
 from dicomnode.training.site.codebook import check_names
 from dicomnode.training.site.cohort import SiteCohort, read_cohort
 
@@ -173,14 +173,14 @@ def test_changed_files_are_measured_again(tmp_path: Path, monkeypatch: pytest.Mo
         return SimpleNamespace(features=features, diagnosis=Diagnosis.withheld())
 
     def first_feature() -> float:
-        notebook = Notebook(tmp_path / "work", undecided_models(MODELS))
+        notebook = Notebook(tmp_path / "work", MODELS)
         return float(notebook.table(unlabelled(tmp_path / "cases.csv").cases).features[0, 0])
 
     monkeypatch.setattr(measured, "measure", noted)
     assert [first_feature(), first_feature()] == [1, 1]
     path.write_bytes(path.read_bytes().replace(b"SIMULATED CEUS", b"SIMULATED CEUs"))
     assert first_feature() == len(calls) == 2
-    other = Notebook(tmp_path / "work", undecided_models(MODELS), Recipe(dynamic_range_db=45))
+    other = Notebook(tmp_path / "work", MODELS, Recipe(dynamic_range_db=45))
     other.table(unlabelled(tmp_path / "cases.csv").cases)
     assert len(calls) == 3
 

@@ -8,6 +8,7 @@ from sklearn.metrics import brier_score_loss, roc_auc_score
 from dicomnode.training.scoring.probabilities import (
     brier,
     calibration_error,
+    coverages_if_exchangeable,
     errors_if_perfect,
     net_benefit,
     reliability,
@@ -123,6 +124,18 @@ def test_what_chance_alone_makes_of_perfect_probabilities() -> None:
     came_true = [calibration_error(few, rng.random(100) < few) for _ in range(300)]
     assert errors_if_perfect(few).mean() == pytest.approx(np.mean(came_true), rel=0.05)
     assert not errors_if_perfect(np.repeat([0.0, 1.0], 50)).any()
+
+
+def test_what_chance_alone_makes_of_a_promised_coverage() -> None:
+    """Against conformal sets drawn 4,000 times: thresholds of 60 exams, held against 40 others."""
+    rng = np.random.default_rng(7)
+    thresholds = np.sort(rng.random((4000, 60)), axis=1)[:, 54]  # the 55th: ceil(61 * 0.9)
+    covered = (rng.random((4000, 40)) <= thresholds[:, None]).mean(axis=1)
+    mean, low, high = coverages_if_exchangeable(0.9, 60, 40)
+    assert mean == pytest.approx(covered.mean(), abs=0.005)
+    assert np.mean((covered < low) | (covered > high)) < 0.05
+    assert np.mean((covered <= low) | (covered >= high)) > 0.05
+    assert coverages_if_exchangeable(0.9, 8, 40).tolist() == [1, 1, 1]
 
 
 def test_specificity_at_a_sensitivity_by_hand() -> None:

@@ -32,7 +32,6 @@ from dicomnode.training.measured import (
     FeatureTable,
     Notebook,
     Subject,
-    undecided_models,
 )
 from dicomnode.training.scoring.scores import icc
 from dicomnode.training.site.cohort import SiteCohort, read_cohort, reading_of, too_few
@@ -69,6 +68,8 @@ class ClassifierSettings:
         to find the features that repeat.
     coverage : float
         Share of exams, of either kind, whose true kind the conformal set holds.
+    jobs : int
+        Processes that share the exams; nothing depends on it.
     """
 
     models: Path
@@ -80,6 +81,7 @@ class ClassifierSettings:
     repeats: int = 40
     coverage: float = 0.9
     seed: int = 1
+    jobs: int = 1
     version: str = "1"
 
 
@@ -109,7 +111,7 @@ def train(settings: ClassifierSettings) -> Trained:
     BundleError
         Too few exams could be measured, or no feature repeats.
     """
-    notebook = Notebook(settings.work, undecided_models(settings.models), settings.recipe)
+    notebook = Notebook(settings.work, settings.models, settings.recipe, settings.jobs)
     if settings.cohort is None:
         table = notebook.table(cases("classifier", settings.exams, settings.seed))
         return _written(_learn(table, notebook, settings), _of_simulation(table), settings)

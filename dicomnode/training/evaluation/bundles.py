@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
+from dicomnode.inference.bundle import Calibration, load
 from dicomnode.inference.models import load_models
 from dicomnode.science.findings import ModelUse
 from dicomnode.training.evaluation.figures import Answers, Score, answers_of, compared, figures
@@ -96,7 +97,7 @@ def evaluate_bundles(settings: EvaluationSettings) -> Evaluation:
     folders = [settings.models] if settings.against is None else [settings.models, settings.against]
     analysed = analyse_all(folders, chosen, settings.jobs)
     found, *others = (
-        assembled(load_models(folder).uses, settings.cohort, outcomes)
+        assembled(load_models(folder).uses, settings.cohort, outcomes, _calibration(folder))
         for folder, outcomes in zip(folders, zip(*analysed, strict=True), strict=True)
     )
     if not others:
@@ -105,8 +106,15 @@ def evaluate_bundles(settings: EvaluationSettings) -> Evaluation:
     return replace(found, against=others[0], comparison=comparison)
 
 
+def _calibration(folder: Path) -> Calibration | None:
+    return load(folder / "classifier").manifest.calibration
+
+
 def assembled(
-    uses: tuple[ModelUse, ...], cohort: Cohort, outcomes: Sequence[Outcome]
+    uses: tuple[ModelUse, ...],
+    cohort: Cohort,
+    outcomes: Sequence[Outcome],
+    calibration: Calibration | None = None,
 ) -> Evaluation:
     """Put together what the outcomes of these bundles come to."""
     answers = answers_of(outcomes)
@@ -115,6 +123,6 @@ def assembled(
         cohort=cohort,
         outcomes=tuple(outcomes),
         answers=answers,
-        figures=figures(outcomes, answers),
+        figures=figures(outcomes, answers, calibration),
         confusion=Counter((outcome.case.kind, outcome.answer) for outcome in outcomes),
     )

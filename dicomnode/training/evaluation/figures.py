@@ -6,11 +6,13 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from dicomnode.inference.bundle import Calibration
 from dicomnode.training.evaluation import baselines
 from dicomnode.training.evaluation.outcomes import Outcome
 from dicomnode.training.scoring.probabilities import (
     brier,
     calibration_error,
+    coverages_if_exchangeable,
     errors_if_perfect,
     specificity_at,
 )
@@ -77,13 +79,18 @@ def answers_of(outcomes: Sequence[Outcome]) -> Answers:
     )
 
 
-def figures(outcomes: Sequence[Outcome], answers: Answers) -> tuple[Score, ...]:
-    """All figures that the outcomes allow; what would rest on no exam is left out."""
+def figures(
+    outcomes: Sequence[Outcome], answers: Answers, calibration: Calibration | None = None
+) -> tuple[Score, ...]:
+    """All figures that the outcomes allow; what would rest on no exam is left out.
+
+    The classifier's calibration tells what conformal coverage may be by chance.
+    """
     return (
         *_pictures(outcomes),
         *_areas(answers),
         *_probabilities(answers),
-        *_decisions(outcomes),
+        *_decisions(outcomes, calibration),
     )
 
 
@@ -198,7 +205,7 @@ def _probabilities(answers: Answers) -> Iterator[Score]:
     yield from _share(f"specificity {at}", (~answers.called)[~truth].tolist())
 
 
-def _decisions(outcomes: Sequence[Outcome]) -> Iterator[Score]:
+def _decisions(outcomes: Sequence[Outcome], calibration: Calibration | None) -> Iterator[Score]:
     for name, kind in (("sensitivity", "malignant"), ("specificity", "benign")):
         decided = [each.is_right for each in _of(kind, outcomes) if each.is_decided]
         yield from _share(f"{name} of the decided", decided)
@@ -206,10 +213,21 @@ def _decisions(outcomes: Sequence[Outcome]) -> Iterator[Score]:
         answered = [each for each in _of(kind, outcomes) if each.malignant_probability is not None]
         covered = [each.covers_truth for each in answered]
         yield from _share(f"conformal coverage, {kind}", covered)
+        if calibration and covered:
+            yield _coverage_by_chance(calibration, kind, len(covered))
     indeterminate = [each.answer == "indeterminate" for each in outcomes]
     yield from _share("share indeterminate", indeterminate)
     silent = [each.malignant_probability is None for each in outcomes]
     yield from _share("share refused or without a probability", silent)
+
+
+def _coverage_by_chance(calibration: Calibration, kind: str, exams: int) -> Score:
+    calibrated_on = calibration.is_malignant.count(kind == "malignant")
+    mean, low, high = coverages_if_exchangeable(calibration.coverage, calibrated_on, exams).tolist()
+    return Score(
+        name=f"the same if exams were as those learnt from, {kind}",
+        value=mean, low=low, high=high, count=exams,
+    )  # fmt: skip
 
 
 def _of(kind: str, outcomes: Sequence[Outcome]) -> list[Outcome]:

@@ -1,19 +1,16 @@
 """Exams against their truth: each is simulated once and analysed as the node does."""
 
-import multiprocessing
-from collections.abc import Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache, partial
 from pathlib import Path
-
-from rich.progress import track
 
 from dicomnode.errors import RefusedError
 from dicomnode.inference.models import Models, load_models
 from dicomnode.pipeline import Recipe, measure
 from dicomnode.simulate.exam import SimulatedExam
 from dicomnode.training.exams import Case, on_reference
+from dicomnode.training.processes import shared_out
 from dicomnode.training.scoring.overlap import overlap
 from dicomnode.training.scoring.scores import agreement
 
@@ -81,15 +78,8 @@ def analyse_all(
     list of tuple
         Exam by exam, one outcome for each folder.
     """
-    models = [load_models(folder) for folder in folders]
-    if jobs == 1:
-        found: Iterator[tuple[Outcome, ...]] = (_analysed(models, case) for case in cases)
-        return list(track(found, "evaluating", total=len(cases)))
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload([__name__])
-    with ProcessPoolExecutor(jobs, context) as pool:
-        found = pool.map(partial(_analysed_elsewhere, tuple(folders)), cases)
-        return list(track(found, "evaluating", total=len(cases)))
+    work = partial(_analysed, tuple(folders))
+    return list(shared_out(work, cases, jobs, "evaluating"))
 
 
 @cache
@@ -98,13 +88,9 @@ def _loaded(folders: tuple[Path, ...]) -> list[Models]:
     return [load_models(folder) for folder in folders]
 
 
-def _analysed_elsewhere(folders: tuple[Path, ...], case: Case) -> tuple[Outcome, ...]:
-    return _analysed(_loaded(folders), case)
-
-
-def _analysed(models: Sequence[Models], case: Case) -> tuple[Outcome, ...]:
+def _analysed(folders: tuple[Path, ...], case: Case) -> tuple[Outcome, ...]:
     exam = case.simulate()
-    return tuple(_outcome(each, case, exam) for each in models)
+    return tuple(_outcome(each, case, exam) for each in _loaded(folders))
 
 
 def _outcome(models: Models, case: Case, exam: SimulatedExam) -> Outcome:

@@ -1,9 +1,11 @@
 """What probabilities of malignancy are worth: ROC curve, calibration and net benefit."""
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.stats import betabinom
 from sklearn.metrics import roc_curve
 
 __all__ = [
@@ -11,6 +13,7 @@ __all__ = [
     "Reliability",
     "brier",
     "calibration_error",
+    "coverages_if_exchangeable",
     "errors_if_perfect",
     "log_loss",
     "net_benefit",
@@ -107,6 +110,27 @@ def errors_if_perfect(probability: Floats, seed: int = 1) -> Floats:
     """
     drawn = np.random.default_rng(seed).random((_DRAWS, len(probability))) < probability
     return np.array([calibration_error(probability, positive) for positive in drawn])
+
+
+def coverages_if_exchangeable(coverage: float, calibrated_on: int, exams: int) -> Floats:
+    """Mean and 95 % interval (3,) of the share of exams that a conformal set of a class covers.
+
+    With n exams to calibrate on, the number covered of m others follows a beta-binomial
+    distribution (Vovk 2012, doi:10.1007/s10994-013-5355-6): nothing but chance is in it, in either
+    group of exams, so that no promise holds to the point.
+
+    Parameters
+    ----------
+    coverage : float
+        Promised.
+    calibrated_on, exams : int
+        Exams of that class, one at least: those that set the threshold, and those counted.
+    """
+    rank = math.ceil((calibrated_on + 1) * coverage)
+    if rank > calibrated_on:
+        return np.ones(3)
+    covered = betabinom(exams, rank, calibrated_on + 1 - rank)
+    return np.array([covered.mean(), *covered.ppf((0.025, 0.975))]) / exams
 
 
 def net_benefit(probability: Floats, positive: Mask, thresholds: Floats) -> Floats:

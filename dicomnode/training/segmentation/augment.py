@@ -1,17 +1,15 @@
 """What a training batch may look like: other views, gains, textures and missing channels."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
-import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional
 
 from dicomnode.training.segmentation.contrast import blur, paint
-from dicomnode.training.segmentation.samples import Sample
+from dicomnode.training.segmentation.stack import Stack
 
-__all__ = ["Batch", "as_input", "augmented", "plain"]
+__all__ = ["Batch", "augmented", "plain"]
 
 DROPS = (
     (0.35, (True, True, True, True, True)),
@@ -50,56 +48,58 @@ class _Views:
     present: Tensor
 
 
-def augmented(samples: Sequence[Sample], size: int, generator: torch.Generator) -> Batch:
+def augmented(samples: Stack, size: int, generator: torch.Generator) -> Batch:
     """Draw a random view of every sample, paint contrast where there is none, drop channels."""
     views = _sample(samples, _random_grid(samples, size, generator))
-    images = _painted(views, generator)
-    images = _weathered(images, generator)
-    keep = _kept_channels(views.present, generator)
-    return Batch(images=as_input(images, views.pane, keep), mask=views.mask)
+    images = _weathered(_painted(views, generator), generator)
+    return _batch(images, views, _kept_channels(views.present, generator))
 
 
-def plain(samples: Sequence[Sample], size: int) -> Batch:
+def plain(samples: Stack, size: int) -> Batch:
     """Letterbox the samples as they are."""
     views = _sample(samples, _plain_grid(samples, size))
-    return Batch(images=as_input(views.images, views.pane, views.present), mask=views.mask)
+    return _batch(views.images, views, views.present)
 
 
-def as_input(images: Tensor, pane: Tensor, keep: Tensor) -> Tensor:
-    """Z-score every channel over the pane; zero outside it and where a channel is missing."""
+def _batch(images: Tensor, views: _Views, keep: Tensor) -> Batch:
+    return Batch(images=_z_score(images, views.pane) * keep[:, :, None, None], mask=views.mask)
+
+
+def _z_score(images: Tensor, pane: Tensor) -> Tensor:
+    """Z-score every channel over the pane; zero outside it."""
     inside = pane[:, None]
     count = inside.sum(dim=(2, 3), keepdim=True).clamp_min(1)
     mean = (images * inside).sum(dim=(2, 3), keepdim=True) / count
     centred = (images - mean) * inside
     sd = (centred.square().sum(dim=(2, 3), keepdim=True) / count).sqrt().clamp_min(1e-3)
-    return centred / sd * keep[:, :, None, None]
+    return centred / sd
 
 
-def _canvas(count: int, size: int) -> tuple[Tensor, Tensor]:
-    steps = (torch.arange(size) + 0.5) / size * 2 - 1
+def _canvas(samples: Stack, size: int) -> tuple[Tensor, Tensor]:
+    steps = (torch.arange(size, device=samples.aspect.device) + 0.5) / size * 2 - 1
     rows, columns = torch.meshgrid(steps, steps, indexing="ij")
+    count = len(samples)
     return rows[None].expand(count, -1, -1), columns[None].expand(count, -1, -1)
 
 
-def _plain_grid(samples: Sequence[Sample], size: int) -> _Grid:
-    where = torch.stack(_canvas(len(samples), size), dim=-1)
+def _plain_grid(samples: Stack, size: int) -> _Grid:
+    where = torch.stack(_canvas(samples, size), dim=-1)
     where = where / _half_extent(samples)[:, None, None, :]
     return _Grid(where=where, pane=(where.abs() <= 1).all(dim=-1).float())
 
 
-def _half_extent(samples: Sequence[Sample]) -> Tensor:
-    extents = [(min(1.0, s.aspect), min(1.0, 1 / s.aspect)) for s in samples]
-    return torch.tensor(extents, dtype=torch.float32)
+def _half_extent(samples: Stack) -> Tensor:
+    return torch.stack([samples.aspect, 1 / samples.aspect], dim=-1).clamp_max(1)
 
 
-def _random_grid(samples: Sequence[Sample], size: int, generator: torch.Generator) -> _Grid:
+def _random_grid(samples: Stack, size: int, generator: torch.Generator) -> _Grid:
     """Mirror, turn, zoom, move and squeeze; beyond its edge the pane goes on as in a mirror."""
-    count = len(samples)
 
     def between(low: float, high: float) -> Tensor:
-        return low + (high - low) * torch.rand(count, 1, 1, generator=generator)
+        drawn = torch.rand(len(samples), 1, 1, generator=generator, device=generator.device)
+        return low + (high - low) * drawn
 
-    rows, columns = _canvas(count, size)
+    rows, columns = _canvas(samples, size)
     aspect = between(-0.35, 0.35).exp()
     pane = (rows.abs() <= aspect.clamp_max(1)) & (columns.abs() <= (1 / aspect).clamp_max(1))
     zoom = between(-0.5, 0.45).exp()
@@ -115,11 +115,9 @@ def _random_grid(samples: Sequence[Sample], size: int, generator: torch.Generato
     return _Grid(where=where / _half_extent(samples)[:, None, None, :], pane=pane.float())
 
 
-def _sample(samples: Sequence[Sample], grid: _Grid) -> _Views:
-    stored = torch.from_numpy(np.stack([s.images for s in samples]).astype(np.float32))
-    masks = torch.from_numpy(np.stack([s.mask for s in samples])[:, None].astype(np.float32))
+def _sample(samples: Stack, grid: _Grid) -> _Views:
     both = functional.grid_sample(
-        torch.cat([stored, masks], dim=1),
+        torch.cat([samples.images, samples.mask[:, None]], dim=1).float(),
         grid.where.flip(-1),  # torch wants column, row
         padding_mode="reflection",
         align_corners=False,
@@ -128,7 +126,7 @@ def _sample(samples: Sequence[Sample], grid: _Grid) -> _Views:
         images=both[:, :-1],
         mask=(both[:, -1] >= 0.5).float() * grid.pane,
         pane=grid.pane,
-        present=torch.tensor([s.present for s in samples], dtype=torch.float32),
+        present=samples.present,
     )
 
 
@@ -143,28 +141,30 @@ def _painted(views: _Views, generator: torch.Generator) -> Tensor:
 def _weathered(images: Tensor, generator: torch.Generator) -> Tensor:
     """Gain, gamma, blur, speckle and dimming with depth; gain cancels later, clipping stays."""
     count, channels, rows, _ = images.shape
+    device = generator.device
 
     def between(low: float, high: float) -> Tensor:
-        return low + (high - low) * torch.rand(count, channels, 1, 1, generator=generator)
+        drawn = torch.rand(count, channels, 1, 1, generator=generator, device=device)
+        return low + (high - low) * drawn
 
     def coin(probability: float) -> Tensor:
         return (between(0, 1) < probability).float()
 
     gained = (images * between(-0.4, 0.4).exp()).clamp(0, 1) ** between(-0.3, 0.3).exp()
-    depth = torch.linspace(0, 1, rows)[None, None, :, None]
+    depth = torch.linspace(0, 1, rows, device=device)[None, None, :, None]
     dimmed = gained * (1 - coin(0.3) * between(0, 0.7) * depth)
     soft = blur(dimmed.flatten(0, 1), 0.8, 0.8).view_as(dimmed)
     smooth = torch.lerp(dimmed, soft, coin(0.3))
-    noise = torch.randn(images.shape, generator=generator)
+    noise = torch.randn(images.shape, generator=generator, device=device)
     return (smooth * (1 + coin(0.4) * between(0, 0.25) * noise)).clamp(0, 1)
 
 
 def _kept_channels(present: Tensor, generator: torch.Generator) -> Tensor:
     """Draw what is left of each image; a single-pane exam has no B-mode and keeps its contrast."""
-    shares = torch.tensor([share for share, _ in DROPS])
-    patterns = torch.tensor([pattern for _, pattern in DROPS], dtype=torch.float32)
+    device = generator.device
+    shares = torch.tensor([share for share, _ in DROPS], device=device)
+    patterns = torch.tensor([pattern for _, pattern in DROPS], dtype=torch.float32, device=device)
     drawn = torch.multinomial(shares, len(present), replacement=True, generator=generator)
     keep = patterns[drawn]
     keep[:, 0] *= present[:, 0]
-    keep[keep.sum(dim=1) == 0] = patterns[-1]
-    return keep
+    return torch.where(keep.sum(dim=1, keepdim=True) == 0, patterns[-1], keep)

@@ -40,21 +40,26 @@ class _Draw:
         self._shape = like.shape
 
     def between(self, low: float, high: float) -> Tensor:
-        drawn = torch.rand(self._shape[0], 1, 1, generator=self._generator)
-        return low + (high - low) * drawn
+        return low + (high - low) * self._uniform(self._shape[0], 1, 1)
 
     def normal(self, mean: float, sd: float) -> Tensor:
-        return mean + sd * torch.randn(self._shape[0], 1, 1, generator=self._generator)
+        return mean + sd * self._gaussian(self._shape[0], 1, 1)
 
     def coin(self, probability: float) -> Tensor:
         return (self.between(0, 1) < probability).float()
 
     def field(self, low_px: float, high_px: float) -> Tensor:
         """Correlated noise of unit variance, broader along the columns (laterally)."""
-        noise = torch.randn(self._shape, generator=self._generator)
-        sigma = low_px + (high_px - low_px) * float(torch.rand(1, generator=self._generator))
+        noise = self._gaussian(*self._shape)
+        sigma = low_px + (high_px - low_px) * float(self._uniform(1))
         smooth = blur(noise, sigma, 1.6 * sigma)
         return smooth / smooth.std(dim=(1, 2), keepdim=True).clamp_min(1e-6)
+
+    def _uniform(self, *shape: int) -> Tensor:
+        return torch.rand(shape, generator=self._generator, device=self._generator.device)
+
+    def _gaussian(self, *shape: int) -> Tensor:
+        return torch.randn(shape, generator=self._generator, device=self._generator.device)
 
 
 def blur(images: Tensor, sigma_rows: float, sigma_columns: float) -> Tensor:
@@ -62,7 +67,7 @@ def blur(images: Tensor, sigma_rows: float, sigma_columns: float) -> Tensor:
     blurred = images[:, None]
     for axis, sigma in ((2, sigma_rows), (3, sigma_columns)):
         reach = max(1, int(3 * sigma))
-        offsets = torch.arange(-reach, reach + 1, dtype=torch.float32)
+        offsets = torch.arange(-reach, reach + 1, dtype=torch.float32, device=images.device)
         kernel = torch.exp(-0.5 * (offsets / max(sigma, 1e-3)) ** 2)
         kernel = kernel / kernel.sum()
         shape = (1, 1, -1, 1) if axis == 2 else (1, 1, 1, -1)
@@ -87,7 +92,7 @@ def _level(draw: _Draw, lesion: Tensor) -> Tensor:
 
 def _static(draw: _Draw, bmode: Tensor) -> Tensor:
     """Skin line and bright interfaces that shine through contrast imaging all the time."""
-    rows = torch.linspace(0, 1, bmode.shape[1])[None, :, None]
+    rows = torch.linspace(0, 1, bmode.shape[1], device=bmode.device)[None, :, None]
     skin = ((rows - draw.between(0.0, 0.08)).abs() < draw.between(0.005, 0.02)).float()
     bright = (bmode - draw.between(0.5, 0.9)).clamp_min(0) * draw.between(0.0, 1.5)
     return (draw.coin(0.6) * skin * draw.between(0.4, 0.9)).maximum(bright)

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-import numpy as np
 import torch
 from rich.console import Console
 from rich.progress import track
@@ -16,6 +15,7 @@ from torch.nn import functional
 from dicomnode.training.segmentation.augment import augmented
 from dicomnode.training.segmentation.network import UNet, pretrained_weights
 from dicomnode.training.segmentation.samples import CHANNELS, Sample
+from dicomnode.training.segmentation.stack import Stack
 
 __all__ = ["CONSOLE", "Schedule", "learn"]
 
@@ -35,6 +35,8 @@ class Schedule(Protocol):
     def learning_rate(self) -> float: ...  # noqa: D102
     @property
     def seed(self) -> int: ...  # noqa: D102
+    @property
+    def device(self) -> str: ...  # noqa: D102
 
 
 @dataclass(kw_only=True)
@@ -53,12 +55,14 @@ def learn(samples: list[Sample], schedule: Schedule, checkpoint: Path) -> UNet:
     Every random number comes from seed and epoch, so that a resumed run is the same.
     """
     state = _resumed(schedule, checkpoint)
+    stack = Stack.of(samples, schedule.device)
     for epoch in range(state.epoch, schedule.epochs):
-        loss = _epoch(state, samples, schedule, epoch)
+        loss = _epoch(state, stack, schedule, epoch)
         state.epoch = epoch + 1
         _save(state, checkpoint)
         CONSOLE.print(f"{checkpoint.stem}: epoch {epoch + 1} of {schedule.epochs}, loss {loss:.4f}")
-    return state.average
+    average: UNet = state.average.cpu()
+    return average
 
 
 def _resumed(schedule: Schedule, checkpoint: Path) -> _State:
@@ -66,7 +70,7 @@ def _resumed(schedule: Schedule, checkpoint: Path) -> _State:
     network = UNet(len(CHANNELS))
     if weights := pretrained_weights():
         network.begin_with(weights)
-    network = network.to(memory_format=torch.channels_last)  # twice as fast here
+    network = network.to(schedule.device, memory_format=torch.channels_last)  # twice as fast here
     state = _State(
         network=network,
         average=copy.deepcopy(network),
@@ -75,7 +79,7 @@ def _resumed(schedule: Schedule, checkpoint: Path) -> _State:
         ),
     )
     if checkpoint.exists():
-        kept = torch.load(checkpoint, weights_only=True)
+        kept = torch.load(checkpoint, map_location=schedule.device, weights_only=True)
         state.network.load_state_dict(kept["network"])
         state.average.load_state_dict(kept["average"])
         state.optimiser.load_state_dict(kept["optimiser"])
@@ -94,18 +98,18 @@ def _save(state: _State, path: Path) -> None:
     path.with_suffix(".partial").replace(path)
 
 
-def _epoch(state: _State, given: list[Sample], schedule: Schedule, epoch: int) -> float:
+def _epoch(state: _State, given: Stack, schedule: Schedule, epoch: int) -> float:
     """One pass; return the mean loss."""
-    generator = torch.Generator().manual_seed(1000 * schedule.seed + epoch)
-    order = torch.randperm(len(given), generator=generator).tolist()
-    starts = range(0, len(order), schedule.batch)
+    generator = torch.Generator(schedule.device).manual_seed(1000 * schedule.seed + epoch)
+    order = torch.randperm(len(given), generator=generator, device=schedule.device)
+    starts = range(0, len(given), schedule.batch)
     state.network.train()
     losses = []
     for step, start in enumerate(track(starts, f"epoch {epoch + 1}", transient=True)):
         done = epoch + step / len(starts)
         for group in state.optimiser.param_groups:
             group["lr"] = _learning_rate(done / schedule.epochs, schedule.learning_rate)
-        samples = [given[index] for index in order[start : start + schedule.batch]]
+        samples = given.take(order[start : start + schedule.batch])
         batch = augmented(samples, schedule.size, generator)
         images = batch.images.contiguous(memory_format=torch.channels_last)
         loss = _loss(state.network(images)[:, 0], batch.mask)
@@ -113,8 +117,8 @@ def _epoch(state: _State, given: list[Sample], schedule: Schedule, epoch: int) -
         loss.backward()
         state.optimiser.step()
         _follow(state.average, state.network, done * len(starts))
-        losses.append(loss.item())
-    return float(np.mean(losses))
+        losses.append(loss.detach())
+    return float(torch.stack(losses).mean())
 
 
 def _learning_rate(done: float, highest: float) -> float:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import torch
 
+from dicomnode.errors import SettingsError
 from dicomnode.inference.bundle import Channel, Figure, Manifest, Source, Tensors
 from dicomnode.inference.bundle import Tensor as TensorShape
 from dicomnode.training.card import UNSIGNED, write_bundle
@@ -50,6 +51,8 @@ class SegmenterSettings:
         learn from is built on a BUSI lesion.
     threads : int
         Threads of torch.
+    device : str
+        Where torch learns: "cpu", or "cuda" where there is such an accelerator.
     """
 
     work: Path
@@ -63,6 +66,7 @@ class SegmenterSettings:
     learning_rate: float = 1e-3
     seed: int = 1
     threads: int = 1
+    device: str = "cpu"
     version: str = "1"
 
 
@@ -102,7 +106,15 @@ def train_fold(settings: SegmenterSettings, fold: int) -> Path:
 
 
 def prepare(settings: SegmenterSettings) -> None:
-    """Set torch's threads and make the work folder."""
+    """Set torch's threads and make the work folder.
+
+    Raises
+    ------
+    SettingsError
+        There is no such device.
+    """
+    if settings.device == "cuda" and not torch.cuda.is_available():
+        raise SettingsError("--device cuda: expected an accelerator that torch can use, got none")
     torch.set_num_threads(settings.threads)
     settings.work.mkdir(parents=True, exist_ok=True)
 

@@ -11,6 +11,7 @@ from dicomnode.training.scoring.overlap import overlap
 from dicomnode.training.segmentation.augment import plain
 from dicomnode.training.segmentation.network import UNet
 from dicomnode.training.segmentation.samples import Sample
+from dicomnode.training.segmentation.stack import Stack
 
 __all__ = ["dices", "exam_figures"]
 
@@ -19,7 +20,7 @@ def _probabilities(network: UNet, samples: Sequence[Sample], size: int) -> NDArr
     network.eval()
     with torch.inference_mode():
         parts = [
-            network(plain(samples[start : start + 16], size).images)[:, 0].sigmoid()
+            network(plain(Stack.of(samples[start : start + 16]), size).images)[:, 0].sigmoid()
             for start in range(0, len(samples), 16)
         ]
     return np.concatenate([part.numpy() for part in parts])
@@ -29,7 +30,7 @@ def dices(network: UNet, samples: Sequence[Sample], size: int) -> list[float]:
     """Dice of every sample that has a lesion."""
     with_lesion = [sample for sample in samples if sample.mask.any()]
     found = _probabilities(network, with_lesion, size) >= 0.5
-    truth = plain(with_lesion, size).mask.numpy() > 0
+    truth = plain(Stack.of(with_lesion), size).mask.numpy() > 0
     return [overlap(f, t).dice for f, t in zip(found, truth, strict=True)]
 
 
