@@ -7,24 +7,33 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from parts.programs import program
+from parts.programs import installed, program
 from parts.waiting import free_port, listens, wait_until
 
 __all__ = ["Orthanc"]
 
 AE_TITLE = "ORTHANC"
+DICOMWEB = Path("/usr/share/orthanc/plugins/libOrthancDicomWeb.so")
 
 
 @dataclass
 class Orthanc:
-    """Started and stopped by the test that needs it."""
+    """Started and stopped by the test that needs it; ``dicomweb`` makes it speak DICOMweb too."""
 
     root: Path
+    dicomweb: bool = False
     dicom_port: int = field(default_factory=free_port)
     http_port: int = field(default_factory=free_port)
     process: "subprocess.Popen[bytes] | None" = None
 
+    @property
+    def url(self) -> str:
+        """Where it is; its DICOMweb root is ``/dicom-web``."""
+        return f"http://127.0.0.1:{self.http_port}"
+
     def start(self, *, patience_s: float) -> None:
+        if self.dicomweb:
+            installed(DICOMWEB)
         self.root.mkdir()
         settings = self.root / "orthanc.json"
         settings.write_text(json.dumps(self._settings()))
@@ -53,8 +62,7 @@ class Orthanc:
         return paths
 
     def _get(self, path: str) -> bytes:
-        url = f"http://127.0.0.1:{self.http_port}{path}"
-        with urllib.request.urlopen(url, timeout=60) as answer:
+        with urllib.request.urlopen(f"{self.url}{path}", timeout=60) as answer:
             return bytes(answer.read())
 
     def _settings(self) -> dict[str, Any]:
@@ -62,13 +70,22 @@ class Orthanc:
             "Name": "test",
             "StorageDirectory": str(self.root / "storage"),
             "IndexDirectory": str(self.root / "storage"),
-            "Plugins": [],
+            "Plugins": [str(DICOMWEB)] if self.dicomweb else [],
+            "DicomWeb": {
+                "Enable": True,
+                "Root": "/dicom-web/",
+                "EnableWado": True,
+                "WadoRoot": "/wado",
+                "StudiesMetadata": "Full",
+                "SeriesMetadata": "Full",
+            },
             "DicomAet": AE_TITLE,
             "DicomPort": self.dicom_port,
             "DicomCheckCalledAet": True,
             "DicomAlwaysAllowStore": True,
             "UnknownSopClassAccepted": True,
             "HttpPort": self.http_port,
+            "HttpBindAddresses": ["127.0.0.1"],
             "RemoteAccessAllowed": False,
             "AuthenticationEnabled": False,
         }

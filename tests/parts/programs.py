@@ -2,10 +2,11 @@
 
 import os
 import shutil
+from pathlib import Path
 
 import pytest
 
-__all__ = ["program"]
+__all__ = ["installed", "program"]
 
 
 def program(name: str) -> str:
@@ -15,6 +16,17 @@ def program(name: str) -> str:
     """
     found = shutil.which(name, path="/usr/bin:/usr/local/bin:/usr/sbin")
     if found is None:
-        assert os.environ.get("CI") != "true", f"{name} is not installed"
-        pytest.skip(f"needs {name}; run tests/install-debian-packages")
-    return found
+        _missing(name)
+    return str(found)
+
+
+def installed(path: Path) -> Path:
+    """A file of a Debian package, on the terms of :func:`program`."""
+    if not path.exists():
+        _missing(str(path))
+    return path
+
+
+def _missing(name: str) -> None:
+    assert os.environ.get("CI") != "true", f"{name} is not installed"
+    pytest.skip(f"needs {name}; run tests/install-debian-packages")
