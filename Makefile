@@ -6,7 +6,7 @@ PIP    := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 LOCK   := $(BIN)/pip-compile --quiet --generate-hashes --no-emit-index-url --no-emit-find-links \
           --no-emit-trusted-host --all-build-deps --allow-unsafe --strip-extras
 
-.PHONY: demo test test-training bench lint install lock clean
+.PHONY: demo test test-training bench conformance lint install lock clean
 .DEFAULT_GOAL := install
 
 install: $(VENV)/installed
@@ -23,6 +23,9 @@ test-training: $(VENV)/installed-train
 
 bench: $(VENV)/installed-test
 	$(BIN)/python -m tests.benchmarks
+
+conformance: $(VENV)/installed-test
+	$(BIN)/python -m conformance
 
 lint: $(VENV)/installed-test
 	$(BIN)/ruff check .

@@ -45,7 +45,7 @@ __all__ = [
 
 _ENV_PREFIX = "DICOMNODE__"
 
-OutputKind = Literal["seg", "sr", "overlay", "keyframe", "report"]
+OutputKind = Literal["seg", "sr", "overlay", "keyframe", "report", "pdf"]
 
 AeTitle = Annotated[str, Field(pattern=r"^[!-\[\]-~]([ -\[\]-~]{0,14}[!-\[\]-~])?$")]
 """PS3.5 6.2: 1 to 16 printable ASCII characters, no backslash, no outer spaces."""

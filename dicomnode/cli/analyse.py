@@ -26,12 +26,15 @@ def files_below(paths: tuple[Path, ...]) -> list[Path]:
     return found
 
 
-def _request(settings_file: Path | None, models: Path | None, *, maps: bool) -> Request:
+def _request(settings_file: Path | None, models: Path | None, *, maps: bool, pdf: bool) -> Request:
     if settings_file is None:
-        return Request(models_dir=models or default_models_dir(), maps=maps)
+        return Request(models_dir=models or default_models_dir(), maps=maps, pdf=pdf)
     settings = load_settings(settings_file)
     return Request(
-        models_dir=models or settings.models.directory, recipe=settings.recipe, maps=maps
+        models_dir=models or settings.models.directory,
+        recipe=settings.recipe,
+        maps=maps,
+        pdf=pdf,
     )
 
 
@@ -74,14 +77,21 @@ def _show(outcome: Outcome) -> None:
 @click.option("-c", "--config", type=click.Path(exists=True, path_type=Path, dir_okay=False))
 @click.option("--models", type=click.Path(exists=True, path_type=Path, file_okay=False))
 @click.option("--maps", is_flag=True, help="Also write the parameter maps as maps.npz.")
+@click.option("--pdf", is_flag=True, help="Also write the report page as PDF, in DICOM.")
 def analyse(
-    paths: tuple[Path, ...], output: Path, config: Path | None, models: Path | None, *, maps: bool
+    paths: tuple[Path, ...],
+    output: Path,
+    config: Path | None,
+    models: Path | None,
+    *,
+    maps: bool,
+    pdf: bool,
 ) -> None:
     """Analyse the CEUS exam in PATHS (files or folders) and write its results to OUTPUT.
 
     Exit status 3 where every exam was refused; the reasons are in result.json.
     """
-    request = _request(config, models, maps=maps)
+    request = _request(config, models, maps=maps, pdf=pdf)
     files = files_below(paths)
     _expect_one_study(files)
     with busy(f"analysing {counted(len(files), 'file')}"):

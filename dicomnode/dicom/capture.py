@@ -37,8 +37,7 @@ def secondary_capture(
     dataset.ImageComments = RESEARCH_USE
     dataset.BurnedInAnnotation = "NO"
     dataset.PatientOrientation = None
-    if side := laterality(context.header):
-        dataset.Laterality = side
+    dataset.Laterality = laterality(context.header)  # type 2C: empty where it is not known
     dataset.SourceImageSequence = _sources(exam, frame)
     _describe_pixels(dataset, picture)
     return dataset

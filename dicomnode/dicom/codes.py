@@ -30,11 +30,11 @@ __all__ = [
     "DISPERSION",
     "DYNAMIC_RANGE",
     "ENLARGEMENT",
+    "ILLUSTRATION",
     "IMAGE_QUALITY",
     "IMAGING_PROCEDURE",
     "LATERALITY",
     "LESION",
-    "LOG_ODDS",
     "LONG_AXIS",
     "LOWER_QUARTILE",
     "MEAN_CURVE",
@@ -49,6 +49,7 @@ __all__ = [
     "REFERENCE_REGION",
     "REFUSED",
     "REPLICATES",
+    "REPORT_PAGE",
     "RESAMPLING",
     "RING",
     "SEGMENTATION",
@@ -61,7 +62,9 @@ __all__ = [
     "ULTRASOUND",
     "UNRELIABLE_REGION",
     "UPPER_QUARTILE",
+    "check",
     "code_item",
+    "contribution",
     "grade",
     "parameter",
     "plain",
@@ -81,6 +84,7 @@ IMAGING_PROCEDURE = Code("363679005", "SCT", "Imaging procedure")
 ACQUISITION_EQUIPMENT = Code("109101", "DCM", "Acquisition Equipment")
 ARTIFICIAL_INTELLIGENCE = Code("123110", "DCM", "Artificial Intelligence")
 CLUSTER_ANALYSIS = Code("123107", "DCM", "Cluster Analysis")
+ILLUSTRATION = Code("121080", "DCM", "Best illustration of finding")
 SELECTED_REGION = Code("111099", "DCM", "Selected region")
 SOURCE_IMAGE = Code("121322", "DCM", "Source Image for Image Processing Operation")
 SEGMENTATION = Code("113076", "DCM", "Segmentation")
@@ -105,6 +109,7 @@ DECISIONS: Mapping[str, Code] = {  # CID 6063
 }
 UNITS: Mapping[str, str] = {
     "1": "no units",
+    "bit": "bit",
     "%": "Percent",
     "s": "second",
     "/mm": "per millimeter",
@@ -154,7 +159,6 @@ PROBABILITY_LOWER = private("PROBLOWER", "Probability of cancer, lower limit")
 PROBABILITY_UPPER = private("PROBUPPER", "Probability of cancer, upper limit")
 LOWER_QUARTILE = private("Q1", "Lower quartile")
 UPPER_QUARTILE = private("Q3", "Upper quartile")
-LOG_ODDS = private("LOGODDS", "Contribution to the log-odds of malignancy")
 DYNAMIC_RANGE = private("DYNAMICRANGE", "Log-compression dynamic range")
 STATUS = private("STATUS", "Status of the CEUS analysis")
 REFUSED = private("REFUSED", "Exam refused, not analysed")
@@ -163,6 +167,7 @@ CURVE_MODEL = private("CURVEMODEL", "Bolus curve model")
 RECIRCULATION = private("RECIRCULATION", "Share of the first pass that recirculates")
 DISPERSION = private("DISPERSION", "Variance of samples over that of single-look speckle")
 STABILITY = private("STABILITY", "Adjusted Rand index of repeated sub-region maps")
+REPORT_PAGE = private("REPORTPAGE", "Report page of a CEUS analysis")
 REPLICATES = private("REPLICATES", "Number of resamplings")
 MEAN_CURVE = private("MEANCURVE", "Model fitted to the mean curve of the region")
 RESAMPLING = private("TIMEBLOCKS", "Time blocks of the loop drawn again (bootstrap)")
@@ -196,6 +201,19 @@ def relative_parameter(name: str) -> tuple[Code, Code]:
     heeds names only must never take a difference in seconds for a time to peak.
     """
     return _RELATIVE_CODES[name]
+
+
+def check(name: str) -> Code:
+    """Return the code of a quality check by its name in the table of science.quality."""
+    return private(f"CHECK-{name}", f"Quality check: {name}")
+
+
+def contribution(feature: str, words: str) -> Code:
+    """Return the code of what a feature added to the log-odds of malignancy.
+
+    It is a concept of its own for the reason that :func:`relative_parameter` gives.
+    """
+    return private(f"LO-{feature}", f"Added to log-odds: {words}")
 
 
 def unit(symbol: str) -> Code:

@@ -4,16 +4,17 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, tzinfo
 from typing import Literal
 
+from pydicom.dataelem import DataElement
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import UID, ExplicitVRLittleEndian
 
 from dicomnode import __version__
 from dicomnode.dicom.codes import ACQUISITION_EQUIPMENT, code_item
 from dicomnode.dicom.exam import Exam
-from dicomnode.dicom.modules import ACQUISITION, PATIENT_AND_STUDY, TYPE_2
+from dicomnode.dicom.modules import ACQUISITION, PATIENT_AND_STUDY, TYPE_2, item_needs
 from dicomnode.errors import OutputError
 from dicomnode.science.findings import ModelUse
 
@@ -25,13 +26,15 @@ __all__ = [
     "derived_uid",
     "exam_context",
     "laterality",
+    "mended",
     "reference",
     "stamp",
     "study_context",
 ]
 
-Kind = Literal["seg", "sr", "overlay", "keyframe", "report"]
+Kind = Literal["seg", "sr", "overlay", "keyframe", "report", "pdf"]
 
+SIDES = ("ImageLaterality", "Laterality", "FrameLaterality")
 RESEARCH_USE = "AI result. Research use only, not a medical device. Not for measurement."
 
 
@@ -50,6 +53,7 @@ SERIES: Mapping[Kind, Series] = {
     "overlay": Series(offset=3, modality="US", description="AI overlay loop (research use)"),
     "keyframe": Series(offset=4, modality="OT", description="AI key frame (research use)"),
     "report": Series(offset=5, modality="OT", description="AI report page (research use)"),
+    "pdf": Series(offset=6, modality="DOC", description="AI report as PDF (research use)"),
 }
 
 
@@ -102,6 +106,8 @@ class Context:
         from it, none from the clock.
     when : datetime
         When the exam was analysed, written as content date and time.
+    replaces : Dataset, optional
+        Header of the report that this result's report takes the place of.
     """
 
     sources: tuple[Dataset, ...]
@@ -109,6 +115,7 @@ class Context:
     identity: str
     when: datetime
     equipment: Equipment = Equipment()
+    replaces: Dataset | None = None
 
     def __post_init__(self) -> None:
         if not self.sources:
@@ -139,6 +146,7 @@ def exam_context(
     recipe: str,
     when: datetime,
     equipment: Equipment | None = None,
+    replaces: Dataset | None = None,
 ) -> Context:
     """Return the context of an exam's results; ``recipe`` is any text that identifies it."""
     headers = [clip.header for clip in exam.clips]
@@ -149,6 +157,7 @@ def exam_context(
         recipe="\x1f".join([*used, recipe]),
         when=when,
         equipment=equipment,
+        replaces=replaces,
     )
 
 
@@ -159,6 +168,7 @@ def study_context(
     when: datetime,
     injection: int = 1,
     equipment: Equipment | None = None,
+    replaces: Dataset | None = None,
 ) -> Context:
     """Return the context of a result about these instances where there is no exam (a refusal)."""
     equipment = equipment or Equipment()
@@ -171,21 +181,24 @@ def study_context(
         identity=identity,
         when=when,
         equipment=equipment,
+        replaces=replaces,
     )
 
 
 def laterality(header: Dataset) -> Literal["L", "R"] | None:
-    """Return the side that the source states, or None: a side is never guessed."""
-    for keyword in ("ImageLaterality", "Laterality", "FrameLaterality"):
-        side = str(header.get(keyword) or "")
-        if side == "L" or side == "R":
-            return "L" if side == "L" else "R"
+    """Return the one side that the source states, or None: a side is never guessed.
+
+    Both sides, stated as such ("B") or by elements that contradict one another, are none.
+    """
+    sides = {str(header.get(keyword) or "") for keyword in SIDES}
     for region in header.get("AnatomicRegionSequence") or ():
         for modifier in region.get("AnatomicRegionModifierSequence") or ():
             meaning = str(modifier.get("CodeMeaning", "")).lower()
-            if meaning in ("left", "right"):
-                return "L" if meaning == "left" else "R"
-    return None
+            sides.add({"left": "L", "right": "R"}.get(meaning, ""))
+    stated = sides & {"L", "R", "B"}
+    if stated == {"L"}:
+        return "L"
+    return "R" if stated == {"R"} else None
 
 
 def stamp(dataset: Dataset, context: Context, kind: Kind, sop_class_uid: str) -> None:
@@ -215,13 +228,52 @@ def reference(header: Dataset, frame: int | None = None) -> Dataset:
 
 def _copy_patient_and_study(dataset: Dataset, context: Context) -> None:
     for keyword in PATIENT_AND_STUDY:
-        if keyword in context.header:
-            dataset[keyword] = deepcopy(context.header[keyword])
-        elif keyword in dataset:
-            del dataset[keyword]
+        _copy(keyword, context.header, dataset)
+    if _zone(context.header) is None and "TimezoneOffsetFromUTC" in dataset:
+        del dataset.TimezoneOffsetFromUTC
     for keyword in TYPE_2:
         if keyword not in dataset:
             setattr(dataset, keyword, None)
+
+
+def _copy(keyword: str, header: Dataset, dataset: Dataset) -> None:
+    element = mended(header, keyword)
+    if element is not None:
+        dataset[keyword] = element
+    elif keyword in dataset:
+        del dataset[keyword]
+
+
+def mended(header: Dataset, keyword: str) -> DataElement | None:
+    """Return a copy of an element, of a sequence only what says something; None if that is nothing.
+
+    PS3.3 gives each of these sequences one or more items; one without, or with items that lack
+    what they must have, would make the result as invalid as its source.
+    """
+    if keyword not in header:
+        return None
+    element = deepcopy(header[keyword])
+    if element.VR == "SQ":
+        _mend(element)
+        if not element.value:
+            return None
+    return element
+
+
+def _mend(sequence: DataElement) -> None:
+    """Take out empty elements (none of an item is of type 2), then items without what they need."""
+    for item in sequence.value:
+        for element in list(item):
+            if element.VR == "SQ":
+                _mend(element)
+            if element.is_empty or (element.VR == "SQ" and not element.value):
+                del item[element.tag]
+    needed = item_needs(sequence.keyword)
+    sequence.value = [
+        item
+        for item in sequence.value
+        if len(item) and all(any(item.get(keyword) for keyword in some) for some in needed)
+    ]
 
 
 def _describe_series(dataset: Dataset, context: Context, kind: Kind) -> None:
@@ -232,8 +284,8 @@ def _describe_series(dataset: Dataset, context: Context, kind: Kind) -> None:
     dataset.SeriesDescription = series.description
     dataset.SeriesDate = local.strftime("%Y%m%d")
     dataset.SeriesTime = local.strftime("%H%M%S")
-    if "RequestAttributesSequence" in context.header and kind != "sr":
-        dataset["RequestAttributesSequence"] = deepcopy(context.header["RequestAttributesSequence"])
+    if kind != "sr":
+        _copy("RequestAttributesSequence", context.header, dataset)
 
 
 def _describe_equipment(dataset: Dataset, context: Context) -> None:
@@ -267,8 +319,19 @@ def _describe_file(dataset: Dataset) -> None:
 
 
 def _local(context: Context) -> datetime:
-    """Return the analysis time on the clock of the source, where the source states its zone."""
-    offset = str(context.header.get("TimezoneOffsetFromUTC") or "")
-    if not offset or context.when.tzinfo is None:
+    """Return the analysis time on the clock of the source, else on this machine's.
+
+    Where the source states no zone, its times are those of the department, as this machine's are;
+    UTC beside them might be of another day.
+    """
+    if context.when.tzinfo is None:
         return context.when
-    return context.when.astimezone(datetime.strptime(offset, "%z").tzinfo)
+    return context.when.astimezone(_zone(context.header))
+
+
+def _zone(header: Dataset) -> tzinfo | None:
+    """Return the zone that the source states, or None where it states none that exists."""
+    try:
+        return datetime.strptime(str(header.get("TimezoneOffsetFromUTC") or ""), "%z").tzinfo
+    except ValueError:
+        return None

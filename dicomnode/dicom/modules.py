@@ -1,6 +1,8 @@
 """The attributes of the modules that a result copies unchanged from its source, by keyword."""
 
-__all__ = ["ACQUISITION", "PATIENT_AND_STUDY", "TYPE_2"]
+from collections.abc import Mapping
+
+__all__ = ["ACQUISITION", "PATIENT_AND_STUDY", "TYPE_2", "item_needs"]
 
 PATIENT = """
     PatientName PatientID IssuerOfPatientID IssuerOfPatientIDQualifiersSequence TypeOfPatientID
@@ -65,3 +67,24 @@ TYPE_2 = tuple(EMPTY_IF_MISSING.split())
 
 ACQUISITION = tuple(SCANNER.split())
 """Of the scanner, as an item of Contributing Equipment Sequence (PS3.3 C.12.1.1.5)."""
+
+Needs = tuple[tuple[str, ...], ...]
+
+CODE: Needs = (("CodeMeaning",), ("CodeValue", "LongCodeValue", "URNCodeValue"))
+"""PS3.3 Table 8.8-1."""
+REFERENCE: Needs = (("ReferencedSOPClassUID",), ("ReferencedSOPInstanceUID",))
+"""PS3.3 Table 10-11."""
+DESIGNATOR: Needs = (("LocalNamespaceEntityID", "UniversalEntityID"),)
+"""PS3.3 Table 10-17."""
+ITEM_NEEDS: Mapping[str, Needs] = {
+    "ReferencedPatientSequence": REFERENCE,
+    "ReferencedStudySequence": REFERENCE,
+    "IssuerOfAccessionNumberSequence": DESIGNATOR,
+    "IssuerOfAdmissionIDSequence": DESIGNATOR,
+    "OtherPatientIDsSequence": (("PatientID",), ("TypeOfPatientID",)),
+}
+
+
+def item_needs(keyword: str) -> Needs:
+    """Return the elements an item of this sequence must have: one of each tuple."""
+    return CODE if keyword.endswith("CodeSequence") else ITEM_NEEDS.get(keyword, ())

@@ -111,8 +111,7 @@ def _header(exam: Exam, context: Context, shape: tuple[int, int], ratio: float) 
     dataset.ImageComments = RESEARCH_USE
     dataset.BurnedInAnnotation = exam.header.get("BurnedInAnnotation") or "YES"
     dataset.PatientOrientation = None
-    if side := laterality(context.header):
-        dataset.Laterality = side
+    dataset.Laterality = laterality(context.header)  # type 2C: empty where it is not known
     dataset.SourceImageSequence = [_source(clip.header) for clip in exam.clips]
     _describe_pixels(dataset, shape, ratio)
     _describe_time(dataset, exam.times_s)

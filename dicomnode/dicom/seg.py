@@ -22,6 +22,7 @@ from pydicom.valuerep import format_number_as_ds
 from dicomnode.dicom import codes
 from dicomnode.dicom.context import Context, laterality, reference, stamp
 from dicomnode.dicom.exam import Exam
+from dicomnode.dicom.references import STAND_IN, as_sent
 from dicomnode.dicom.segments import Segment, algorithm, full_image, segments
 from dicomnode.science.findings import Findings
 
@@ -77,6 +78,7 @@ def segmentation(
     dataset.PixelData = _packed(masks)
     _describe_frames(dataset, clip.header, frame, context, geometry)
     stamp(dataset, context, "seg", SegmentationStorage)
+    as_sent(dataset, [clip.header])
     dataset.CodingSchemeIdentificationSequence = [codes.private_scheme()]
     return dataset
 
@@ -96,7 +98,8 @@ def _stand_in(header: Dataset, spacing_mm: tuple[float, float]) -> Dataset:
     It also carries neither patient nor study; those are copied unchanged afterwards.
     """
     source = Dataset()
-    for keyword in ("SOPClassUID", "SOPInstanceUID", "SeriesInstanceUID", "StudyInstanceUID"):
+    source.SOPClassUID = STAND_IN
+    for keyword in ("SOPInstanceUID", "SeriesInstanceUID", "StudyInstanceUID"):
         source[keyword] = deepcopy(header[keyword])
     for keyword in ("PatientName", "PatientID", "PatientBirthDate", "PatientSex"):
         setattr(source, keyword, "")

@@ -9,7 +9,7 @@ import os
 import shutil
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -30,6 +30,8 @@ log = structlog.get_logger(__name__)
 
 Process: TypeAlias = Callable[[Sequence[Path], Path, Request], tuple[Outcome, ...]]
 """Files of a study, an empty directory, what to analyse with: the outcome per injection."""
+
+_REPORTS = ("sr", "refusal")
 
 Plain: TypeAlias = dict[str, Any]
 """An outcome as plain JSON, its paths relative to the workspace."""
@@ -87,11 +89,12 @@ class Analysis:
         except RefusedError as refused:
             return [_refusal(exam.injection, refused.reasons)]
         paths = [self.spool.absolute(instance.path) for instance in instances]
+        request = replace(self.request, replaces=self._replaced(exam))
         try:
-            return self._work(job, paths)
+            return self._work(job, paths, request)
         except WorkerDiedError:
             log.warning("worker.died")
-            return self._work(job, paths)
+            return self._work(job, paths, request)
 
     def publish(self, job: str, exam_id: int, outcomes: Sequence[Plain]) -> None:
         """Write every injection's outcome, this exam's last: it is the sign that all is done."""
@@ -114,9 +117,21 @@ class Analysis:
                 self.ledger.fail(row.id, job=job, reasons=[Reason(code, text)], now=self.now())
         shutil.rmtree(self.spool.work / job, ignore_errors=True)
 
-    def _work(self, job: str, paths: Sequence[Path]) -> list[Plain]:
+    def _replaced(self, exam: ExamRow) -> dict[int, Path]:
+        """Find, by injection, the newest report of an earlier revision that is still there."""
+        found: dict[int, Path] = {}
+        for row in self.ledger.exams(study_uid=exam.study_uid):
+            if row.revision >= exam.revision or row.injection in found:
+                continue
+            for output in self.ledger.outputs(row.id):
+                path = self.spool.absolute(output.path)
+                if output.kind in _REPORTS and path.exists():
+                    found[row.injection] = path
+        return found
+
+    def _work(self, job: str, paths: Sequence[Path], request: Request) -> list[Plain]:
         directory = self.spool.workspace(job)
-        outcomes: list[Plain] = self.workers.run(work, self.process, paths, directory, self.request)
+        outcomes: list[Plain] = self.workers.run(work, self.process, paths, directory, request)
         return outcomes
 
     def _publish_further(self, job: str, row: ExamRow, outcome: Plain) -> None:

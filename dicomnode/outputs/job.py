@@ -11,7 +11,7 @@ from typing import Any, Literal
 from pydicom import Dataset
 from threadpoolctl import threadpool_limits
 
-from dicomnode.dicom.context import Context, exam_context, study_context
+from dicomnode.dicom.context import Context, Equipment, exam_context, study_context
 from dicomnode.dicom.digest import dataset_digest
 from dicomnode.dicom.exam import Exam, LeftOut, ReadSettings, Study, read_study
 from dicomnode.dicom.header import read_header
@@ -37,6 +37,11 @@ class Request:
     models_dir: Path
     recipe: Recipe = field(default_factory=Recipe)
     maps: bool = False
+    pdf: bool = False
+    station: str = ""
+    """Name of the node, which its results carry."""
+    replaces: Mapping[int, Path] = field(default_factory=dict)
+    """The report that an injection's report takes the place of, where there is one."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,14 +100,19 @@ def _one(exam: Exam, models: Models, directory: Path, request: Request) -> Outco
     directory.mkdir(parents=True, exist_ok=True)
     result = analyse(exam, models, request.recipe)
     context = exam_context(
-        exam, models=models.uses, recipe=_identity(exam, request.recipe), when=datetime.now(UTC)
+        exam,
+        models=models.uses,
+        recipe=_identity(exam, request.recipe),
+        when=datetime.now(UTC),
+        equipment=Equipment(station=request.station),
+        replaces=_replaced(request, exam.injection),
     )
     timing = Timing(result.timing_s)
     with timing.step("write"):
         if result.findings is None:
             outputs = write_refusal(context, result.reasons, directory)
         else:
-            outputs = write_outputs(exam, result.findings, context, directory)
+            outputs = write_outputs(exam, result.findings, context, directory, pdf=request.pdf)
             if request.maps:
                 outputs.append(write_maps(exam, result.findings, directory))
     timed = replace(result, timing_s=timing)
@@ -130,8 +140,17 @@ def _context_of_refusal(study: Study, request: Request) -> Context | None:
     if not headers:
         return None
     return study_context(
-        headers, recipe=json.dumps(asdict(request.recipe), sort_keys=True), when=datetime.now(UTC)
+        headers,
+        recipe=json.dumps(asdict(request.recipe), sort_keys=True),
+        when=datetime.now(UTC),
+        equipment=Equipment(station=request.station),
+        replaces=_replaced(request, 1),
     )
+
+
+def _replaced(request: Request, injection: int) -> Dataset | None:
+    path = request.replaces.get(injection)
+    return None if path is None else read_header(path).dataset
 
 
 def _header(path: Path) -> Dataset | None:

@@ -12,15 +12,16 @@ from pydicom import Dataset
 
 from dicomnode import __version__
 from dicomnode.dicom.capture import secondary_capture
-from dicomnode.dicom.context import Context, laterality
+from dicomnode.dicom.context import Context, Kind, laterality
 from dicomnode.dicom.exam import Exam
 from dicomnode.dicom.overlay import write_loop
+from dicomnode.dicom.pdf import encapsulated_pdf
 from dicomnode.dicom.seg import segmentation
 from dicomnode.dicom.sr import refusal, report
 from dicomnode.errors import Reason
 from dicomnode.outputs.schema import Document, OutputPart
 from dicomnode.report.keyframe import keyframe
-from dicomnode.report.page import ReportHeader, page
+from dicomnode.report.page import ReportHeader, page, page_as_pdf
 from dicomnode.report.paint import LoopPainter
 from dicomnode.science.findings import Findings
 
@@ -51,28 +52,33 @@ class OutputFile:
 
 
 def write_outputs(
-    exam: Exam, findings: Findings, context: Context, directory: Path
+    exam: Exam,
+    findings: Findings,
+    context: Context,
+    directory: Path,
+    *,
+    pdf: bool = False,
 ) -> list[OutputFile]:
-    """Write SEG, SR, overlay, key frame and report page of an analysed exam."""
-    seg = segmentation(exam, findings, context)
-    picture = page(findings, _page_header(exam))
+    """Write SEG, overlay, key frame, report page, and the SR that refers to all of them."""
+    header = _page_header(exam)
+    picture = page(findings, header)
     Image.fromarray(picture).save(directory / "report.png")
+    frame = findings.reference_frame
+    made: dict[Kind, Dataset] = {
+        "seg": segmentation(exam, findings, context, ring=True),
+        "keyframe": secondary_capture(exam, context, keyframe(findings), "keyframe", frame=frame),
+        "report": secondary_capture(exam, context, picture, "report"),
+    }
+    if pdf:
+        made["pdf"] = encapsulated_pdf(exam, context, page_as_pdf(findings, header))
+    files = [_saved(dataset, kind, directory) for kind, dataset in made.items()]
+    loop = write_loop(directory / "overlay.dcm", exam, context, LoopPainter(findings))
+    seg, *others = made.values()
+    root = report(exam, findings, context, seg, [*others, loop])
     return [
-        _saved(seg, "seg", directory),
-        _saved(report(exam, findings, context, seg), "sr", directory),
-        _listed(
-            write_loop(directory / "overlay.dcm", exam, context, LoopPainter(findings)),
-            "overlay",
-            directory,
-        ),
-        _saved(
-            secondary_capture(
-                exam, context, keyframe(findings), "keyframe", frame=findings.reference_frame
-            ),
-            "keyframe",
-            directory,
-        ),
-        _saved(secondary_capture(exam, context, picture, "report"), "report", directory),
+        *files,
+        _listed(loop, "overlay", directory),
+        _saved(root, "sr", directory),
         OutputFile(kind="page", path=directory / "report.png"),
     ]
 

@@ -1,8 +1,10 @@
 """The report page: one page a radiologist reads in ten seconds."""
 
 from dataclasses import dataclass
+from io import BytesIO
 
 import numpy as np
+from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
@@ -22,7 +24,7 @@ from dicomnode.report.tables import (
 )
 from dicomnode.science.findings import Findings
 
-__all__ = ["ReportHeader", "page"]
+__all__ = ["ReportHeader", "page", "page_as_pdf"]
 
 WIDTH_PX, HEIGHT_PX = 1600, 1200
 IMAGE_TOP_PX, IMAGE_WIDTH_PX, IMAGE_HEIGHT_PX = 142, 372, 470
@@ -46,6 +48,19 @@ class ReportHeader:
 
 def page(findings: Findings, header: ReportHeader) -> NDArray[np.uint8]:
     """Render the report page, shape (1200, 1600, 3)."""
+    return picture(_drawn(findings, header))
+
+
+def page_as_pdf(findings: Findings, header: ReportHeader) -> bytes:
+    """Render the same page as a PDF file; the same findings give the same bytes."""
+    file = BytesIO()
+    nameless = {"CreationDate": None, "Producer": None, "Creator": header.software}
+    with rc_context({"pdf.fonttype": 42}):
+        _drawn(findings, header).savefig(file, format="pdf", metadata=nameless)
+    return file.getvalue()
+
+
+def _drawn(findings: Findings, header: ReportHeader) -> Figure:
     figure = Figure(figsize=(WIDTH_PX / DPI, HEIGHT_PX / DPI), dpi=DPI, facecolor=BACKGROUND)
     draw_answer(_axes(figure, 0, 0, 1600, 104), findings, header.facts)
     band = _warning_height(findings)
@@ -63,7 +78,7 @@ def page(findings: Findings, header: ReportHeader) -> NDArray[np.uint8]:
     draw_quality(_axes(figure, 560, 980, 500, 164), findings)
     draw_models(_axes(figure, 1096, 980, 480, 164), findings)
     _footer(_axes(figure, 0, 1160, 1600, 40), findings, header)
-    return picture(figure)
+    return figure
 
 
 def _warning_height(findings: Findings) -> float:

@@ -163,7 +163,12 @@ class Node:
             spool=spool,
             workers=workers,
             process=self._process,
-            request=Request(models_dir=settings.models.directory, recipe=settings.recipe),
+            request=Request(
+                models_dir=settings.models.directory,
+                recipe=settings.recipe,
+                station=settings.node.ae_title,
+                pdf=any("pdf" in one.outputs for one in settings.destination),
+            ),
             policy=settings.settle.conflicting_instances,
             destinations=_wants(settings.destination),
             refusal_destinations=_wants([one for one in settings.destination if one.refusals]),

@@ -1,3 +1,4 @@
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
@@ -5,10 +6,12 @@ from types import ModuleType
 import numpy as np
 import pytest
 from PIL import Image
-from pydicom import dcmread
+from pydicom import Dataset, dcmread
 
+from dicomnode.dicom.sr import refusal
 from dicomnode.errors import Reason
 from dicomnode.outputs.write import write_maps, write_outputs, write_refusal
+from dicomnode.report.page import ReportHeader, page_as_pdf
 
 
 @pytest.fixture
@@ -16,15 +19,9 @@ def written(example: ModuleType, tmp_path: Path) -> Path:
     found = example.findings()
     clip = tmp_path / "clip.dcm"
     example.write_clip(clip, example.frames(found))
-    outputs = write_outputs(example.exam(clip), found, example.context(), tmp_path)
-    assert [output.kind for output in outputs] == [
-        "seg",
-        "sr",
-        "overlay",
-        "keyframe",
-        "report",
-        "page",
-    ]
+    outputs = write_outputs(example.exam(clip), found, example.context(), tmp_path, pdf=True)
+    kinds = [output.kind for output in outputs]
+    assert kinds == ["seg", "keyframe", "report", "pdf", "overlay", "sr", "page"]
     for output in outputs[:-1]:
         dataset = dcmread(output.path, stop_before_pixels=True)
         assert dataset.SOPClassUID == output.sop_class_uid
@@ -33,16 +30,68 @@ def written(example: ModuleType, tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_the_report_references_every_object_it_stands_for(written: Path) -> None:
-    report = dcmread(written / "sr.dcm")
-    evidence = {
+def evidence(studies: Sequence[Dataset]) -> set[str]:
+    return {
         str(instance.ReferencedSOPInstanceUID)
-        for study in report.CurrentRequestedProcedureEvidenceSequence
+        for study in studies
         for series in study.ReferencedSeriesSequence
         for instance in series.ReferencedSOPSequence
     }
-    assert str(dcmread(written / "seg.dcm").SOPInstanceUID) in evidence
-    assert str(dcmread(written / "clip.dcm").SOPInstanceUID) in evidence
+
+
+def test_the_report_is_the_root_of_everything(written: Path) -> None:
+    """IHE AI Results: whoever has the SR finds every other result and every source."""
+    report = dcmread(written / "sr.dcm")
+    referenced = evidence(report.CurrentRequestedProcedureEvidenceSequence)
+    uids = {
+        kind: str(dcmread(written / f"{kind}.dcm", stop_before_pixels=True).SOPInstanceUID)
+        for kind in ("clip", "seg", "overlay", "keyframe", "report", "pdf")
+    }
+    assert referenced == set(uids.values())
+
+
+def test_the_library_tells_sources_from_results(written: Path) -> None:
+    (library,) = (
+        item
+        for item in dcmread(written / "sr.dcm").ContentSequence
+        if item.ConceptNameCodeSequence[0].CodeMeaning == "Image Library"
+    )
+    named = {
+        str(image.ReferencedSOPSequence[0].ReferencedSOPInstanceUID): str(
+            image.ConceptNameCodeSequence[0].CodeMeaning
+        )
+        for group in library.ContentSequence
+        for image in group.ContentSequence
+        if image.ValueType == "IMAGE"
+    }
+    assert named.pop(str(dcmread(written / "clip.dcm").SOPInstanceUID)) == "Source"
+    assert list(named.values()) == ["Best illustration of finding"] * 3
+
+
+def test_the_page_is_a_valid_pdf_too(
+    example: ModuleType, written: Path, judged: Callable[[str, Path], list[str]]
+) -> None:
+    dataset = dcmread(written / "pdf.dcm")
+    document = dataset.EncapsulatedDocument[: dataset.EncapsulatedDocumentLength]
+    assert document.startswith(b"%PDF-")
+    assert document.rstrip().endswith(b"%%EOF")
+    assert str(dcmread(written / "clip.dcm").PatientName).encode() not in document
+    unknown = "Unrecognized defined term <99DICOMNODE>"
+    assert [x for x in judged("dciodvfy", written / "pdf.dcm") if unknown not in x] == []
+    header = ReportHeader(facts="left breast", software="dicomnode")
+    once, again = (page_as_pdf(example.findings(), header) for _ in range(2))
+    assert once == again
+
+
+def test_a_report_names_the_one_it_takes_the_place_of(
+    example: ModuleType, written: Path, judged: Callable[[str, Dataset], list[str]]
+) -> None:
+    older = dcmread(written / "sr.dcm")
+    context = replace(example.context(), replaces=older, identity="another")
+    newer = refusal(context, (Reason("no-bolus", "expected a bolus, found none"),))
+    assert evidence(newer.PredecessorDocumentsSequence) == {str(older.SOPInstanceUID)}
+    assert newer.SOPInstanceUID != older.SOPInstanceUID
+    assert judged("dsrdump", newer) == []
 
 
 def test_the_page_is_the_same_picture_as_the_secondary_capture(written: Path) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-__all__ = ["installed", "program"]
+__all__ = ["installed", "missing", "program"]
 
 
 def program(name: str) -> str:
@@ -16,17 +16,18 @@ def program(name: str) -> str:
     """
     found = shutil.which(name, path="/usr/bin:/usr/local/bin:/usr/sbin")
     if found is None:
-        _missing(name)
+        missing(name)
     return str(found)
 
 
 def installed(path: Path) -> Path:
     """A file of a Debian package, on the terms of :func:`program`."""
     if not path.exists():
-        _missing(str(path))
+        missing(str(path))
     return path
 
 
-def _missing(name: str) -> None:
+def missing(name: str) -> None:
+    """Skip the test that needs this, or fail it under CI=true."""
     assert os.environ.get("CI") != "true", f"{name} is not installed"
     pytest.skip(f"needs {name}; run tests/install-debian-packages")

@@ -1,22 +1,24 @@
 """The structured report: Comprehensive 3D SR after TID 1500, unverified and preliminary."""
 
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from copy import deepcopy
 
 from highdicom.sr import (
     Comprehensive3DSR,
     DeviceObserverIdentifyingAttributes,
+    ImageLibrary,
     MeasurementReport,
     ObservationContext,
     ObserverContext,
 )
 from pydicom.dataset import Dataset
 from pydicom.sr.codedict import codes as public
-from pydicom.uid import Comprehensive3DSRStorage
+from pydicom.uid import Comprehensive3DSRStorage, SecondaryCaptureImageStorage
 
 from dicomnode.dicom import codes
-from dicomnode.dicom.context import RESEARCH_USE, Context, stamp
+from dicomnode.dicom.context import RESEARCH_USE, Context, mended, stamp
 from dicomnode.dicom.exam import Exam
+from dicomnode.dicom.references import STAND_IN, as_sent
 from dicomnode.dicom.segments import segments
 from dicomnode.dicom.sr.groups import Group, exam_groups, remarks
 from dicomnode.errors import OutputError, Reason
@@ -25,8 +27,22 @@ from dicomnode.science.findings import Findings, ModelUse
 __all__ = ["refusal", "report"]
 
 
-def report(exam: Exam, findings: Findings, context: Context, seg: Dataset) -> Dataset:
-    """Build the report of an analysed exam; ``seg`` is the SEG that it refers to."""
+def report(
+    exam: Exam,
+    findings: Findings,
+    context: Context,
+    seg: Dataset,
+    others: Sequence[Dataset] = (),
+) -> Dataset:
+    """Build the report of an analysed exam, the root of its results (IHE AI Results).
+
+    Parameters
+    ----------
+    seg : Dataset
+        The SEG whose segments the sub-regions are.
+    others : sequence of Dataset
+        Headers of all further results: images stand in the image library, all in the evidence.
+    """
     parts = segments(findings)
     if len(seg.SegmentSequence) < len(parts):
         raise OutputError(
@@ -34,7 +50,10 @@ def report(exam: Exam, findings: Findings, context: Context, seg: Dataset) -> Da
         )
     notice = remarks("Notice", context, [RESEARCH_USE, *_training(findings.models)])
     groups = exam_groups(exam, findings, context, parts, seg)
-    return _document(context, [*groups, notice], [*context.sources, seg])
+    images = [other for other in others if "Rows" in other]
+    return _document(
+        context, [*groups, notice], [*context.sources, seg, *others], [*context.sources, *images]
+    )
 
 
 def refusal(context: Context, reasons: Sequence[Reason]) -> Dataset:
@@ -55,30 +74,61 @@ def _training(models: Sequence[ModelUse]) -> list[str]:
     ]
 
 
-def _document(context: Context, groups: Sequence[Group], evidence: Sequence[Dataset]) -> Dataset:
+def _document(
+    context: Context,
+    groups: Sequence[Group],
+    evidence: Sequence[Dataset],
+    library: Sequence[Dataset] = (),
+) -> Dataset:
     content = MeasurementReport(
         observation_context=ObservationContext(observer_device_context=_observer(context)),
         procedure_reported=codes.IMAGING_PROCEDURE,
         imaging_measurements=groups,
         title=public.DCM.ImagingMeasurementReport,
     )
+    content[0].ContentSequence[-1:-1] = _library(library, context)  # before the measurements
     dataset: Dataset = Comprehensive3DSR(
-        evidence=[_stand_in(instance) for instance in evidence],
+        evidence=[_stand_in(instance, _uids(context.sources)) for instance in evidence],
         content=content,
         series_instance_uid=context.series_uid("sr"),
         series_number=1,
         sop_instance_uid=context.instance_uid("sr"),
         instance_number=1,
         manufacturer=context.equipment.manufacturer,
+        previous_versions=None if context.replaces is None else [context.replaces],
         is_complete=True,
         is_final=False,
         is_verified=False,
     )
     stamp(dataset, context, "sr", Comprehensive3DSRStorage)
+    as_sent(dataset, context.sources)
     dataset.CodingSchemeIdentificationSequence = [codes.private_scheme()]
     if requests := _requests(context.header):
         dataset.ReferencedRequestSequence = requests
     return dataset
+
+
+def _library(images: Sequence[Dataset], context: Context) -> list[Dataset]:
+    """Return an image library (TID 1600); highdicom would call every entry "Source"."""
+    if not images:
+        return []
+    sources = _uids(context.sources)
+    (library,) = ImageLibrary([_entry(image, sources) for image in images])
+    for item in (item for group in library.ContentSequence for item in group.ContentSequence):
+        (referenced,) = item.ReferencedSOPSequence
+        if str(referenced.ReferencedSOPInstanceUID) not in sources:
+            item.ConceptNameCodeSequence = [codes.code_item(codes.ILLUSTRATION)]
+        if referenced.ReferencedSOPClassUID == SecondaryCaptureImageStorage:
+            del item.ContentSequence[0]  # its modality, which CID 29 does not know
+    return [library]
+
+
+def _entry(image: Dataset, sources: Container[str]) -> Dataset:
+    entry = Dataset()
+    entry.SOPClassUID = _class(image, sources)
+    entry.SOPInstanceUID, entry.Modality = image.SOPInstanceUID, "US"
+    entry.Rows, entry.Columns = image.Rows, image.Columns
+    return entry
 
 
 def _observer(context: Context) -> ObserverContext:
@@ -93,10 +143,19 @@ def _observer(context: Context) -> ObserverContext:
     return ObserverContext(observer_type=public.DCM.Device, observer_identifying_attributes=device)
 
 
-def _stand_in(instance: Dataset) -> Dataset:
+def _uids(instances: Sequence[Dataset]) -> set[str]:
+    return {str(instance.SOPInstanceUID) for instance in instances}
+
+
+def _class(instance: Dataset, sources: Container[str]) -> str:
+    return str(STAND_IN if str(instance.SOPInstanceUID) in sources else instance.SOPClassUID)
+
+
+def _stand_in(instance: Dataset, sources: Container[str]) -> Dataset:
     """Return what evidence needs to say about an instance; highdicom also asks for a patient."""
     item = Dataset()
-    for keyword in ("SOPClassUID", "SOPInstanceUID", "SeriesInstanceUID", "StudyInstanceUID"):
+    item.SOPClassUID = _class(instance, sources)
+    for keyword in ("SOPInstanceUID", "SeriesInstanceUID", "StudyInstanceUID"):
         item[keyword] = deepcopy(instance[keyword])
     for keyword in ("PatientName", "PatientID", "PatientBirthDate", "PatientSex"):
         setattr(item, keyword, "")
@@ -107,7 +166,8 @@ def _stand_in(instance: Dataset) -> Dataset:
 
 def _requests(header: Dataset) -> list[Dataset]:
     """Return the requests that the source answers as an SR states them (PS3.3 C.17.2)."""
-    return [_request(header, item) for item in header.get("RequestAttributesSequence") or ()]
+    attributes = mended(header, "RequestAttributesSequence")
+    return [_request(header, item) for item in (attributes.value if attributes else ())]
 
 
 def _request(header: Dataset, attributes: Dataset) -> Dataset:

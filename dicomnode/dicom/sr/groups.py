@@ -28,6 +28,7 @@ from pydicom.uid import SegmentationStorage
 from dicomnode.dicom import codes
 from dicomnode.dicom.context import Context, laterality
 from dicomnode.dicom.exam import Box, Exam
+from dicomnode.dicom.references import STAND_IN
 from dicomnode.dicom.segments import Segment, Task, algorithm
 from dicomnode.dicom.sr.rows import (
     TISSUE,
@@ -226,11 +227,10 @@ def _algorithm(task: Task, findings: Findings, context: Context) -> AlgorithmIde
 
 def _image_region(exam: Exam, findings: Findings, outline: NDArray[np.float64]) -> ImageRegion:
     clip, frame = exam.frame_of(findings.reference_frame)
-    header = clip.header
     return ImageRegion(
         graphic_type=GraphicTypeValues.POLYLINE,
         graphic_data=_closed_polyline(outline, exam.contrast),
-        source_image=SourceImageForRegion(header.SOPClassUID, header.SOPInstanceUID, [frame]),
+        source_image=SourceImageForRegion(STAND_IN, clip.header.SOPInstanceUID, [frame]),
     )
 
 
@@ -249,9 +249,7 @@ def _segmentation_frame(
     exam: Exam, findings: Findings, part: Segment, seg: Dataset
 ) -> ReferencedSegmentationFrame:
     clip, frame = exam.frame_of(findings.reference_frame)
-    source = SourceImageForSegmentation(
-        clip.header.SOPClassUID, clip.header.SOPInstanceUID, [frame]
-    )
+    source = SourceImageForSegmentation(STAND_IN, clip.header.SOPInstanceUID, [frame])
     found = ReferencedSegmentationFrame(
         sop_class_uid=SegmentationStorage,
         sop_instance_uid=seg.SOPInstanceUID,

@@ -91,7 +91,7 @@ def of_quality(findings: Findings) -> Iterator[Row]:
     yield Row(codes.RECIRCULATION, 100 * bolus.recirculation, "%")
     yield Row(codes.DISPERSION, bolus.dispersion, "1")
     for check in findings.quality.checks:
-        yield Row(codes.private(check.name, check.words), check.value, check.unit)
+        yield Row(codes.check(check.name), check.value, check.unit)
 
 
 def probabilities(diagnosis: Diagnosis) -> Iterator[Row]:
@@ -108,4 +108,4 @@ def contributions(diagnosis: Diagnosis) -> Iterator[Row]:
     for item in diagnosis.contributions:
         code = codes.private(item.feature, item.words)
         yield Row(code, item.value, FEATURE_UNITS.get(item.feature, "1"))
-        yield Row(code, item.contribution, "1", codes.LOG_ODDS)
+        yield Row(codes.contribution(item.feature, item.words), item.contribution, "1")

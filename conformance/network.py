@@ -1,0 +1,188 @@
+"""What the network room offers, accepts and answers, as tables."""
+
+import tempfile
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from pydicom import Dataset
+from pydicom.uid import UID
+from pynetdicom import AE, PYNETDICOM_IMPLEMENTATION_UID, PYNETDICOM_IMPLEMENTATION_VERSION
+from pynetdicom.presentation import PresentationContext
+from pynetdicom.sop_class import (  # type: ignore[attr-defined]
+    StorageCommitmentPushModel,
+    Verification,
+)
+
+from conformance.exam import Case
+from conformance.markdown import code, table
+from dicomnode.dicom.decode.compression import CODECS, VIDEO
+from dicomnode.dicom.exam.clip import ULTRASOUND
+from dicomnode.network import admission, answers, association, commitment, receive, send
+from dicomnode.network.statuses import STATUSES, judge
+from dicomnode.network.syntaxes import STORAGE_CLASSES, TRANSFER_SYNTAXES
+
+__all__ = [
+    "STORAGE_CLASSES",
+    "acceptor",
+    "answer_table",
+    "commitment_table",
+    "implementation_table",
+    "offered_table",
+    "rejection_table",
+    "role_table",
+    "status_table",
+    "storage_table",
+    "syntax_table",
+    "timeout_table",
+]
+
+
+def acceptor() -> AE:
+    """Return the application entity that listens, with a node's default settings."""
+    return receive._application_entity(_settings())
+
+
+def role_table(case: Case) -> str:
+    """Return network services with SOP classes and roles."""
+    produced = {str(each.SOPClassUID): None for each in case.objects.values()}
+    rows: list[Sequence[str]] = [("Verification", *_named(Verification), "yes", "yes")]
+    rows += [("Storage", *_named(uid), "yes", "yes") for uid in produced]
+    others = len([uid for uid in STORAGE_CLASSES if uid not in produced])
+    rows.append(("Storage", f"{others} other storage SOP classes", "annex A", "no", "yes"))
+    rows.append(("Storage Commitment", *_named(StorageCommitmentPushModel), "yes", "no"))
+    return table(("Service", "SOP class", "UID", "SCU", "SCP"), rows)
+
+
+def storage_table() -> str:
+    """Return every SOP class that is stored, and what becomes of it."""
+    rows = [
+        (
+            *_named(uid),
+            "kept; looked at for a contrast clip" if uid in ULTRASOUND else "kept",
+        )
+        for uid in STORAGE_CLASSES
+    ]
+    return table(("SOP class", "UID", "What becomes of it"), rows)
+
+
+def syntax_table() -> str:
+    """Return the transfer syntaxes of received objects, preferred first."""
+    rows = [
+        (number, *_named(syntax), "yes" if _decoded(syntax) else "no: kept, not analysed")
+        for number, syntax in enumerate(TRANSFER_SYNTAXES, start=1)
+    ]
+    return table(("Order", "Transfer syntax", "UID", "Frames can be decoded"), rows)
+
+
+def offered_table(case: Case) -> str:
+    """Return the presentation contexts that are proposed for each kind of output."""
+    rows = [
+        (kind, *_named(context.abstract_syntax or ""), _syntaxes(context), "SCU", "none")
+        for kind, dataset in case.objects.items()
+        for context in _offered(dataset)
+    ]
+    head = ("Output", "SOP class", "UID", "Transfer syntax", "Role", "Extended negotiation")
+    return table(head, rows)
+
+
+def implementation_table(case: Case) -> str:
+    """Return implementation identity: in associations, and in files."""
+    meta = next(iter(case.objects.values())).file_meta
+    rows = [
+        (
+            "association negotiation",
+            PYNETDICOM_IMPLEMENTATION_UID,
+            PYNETDICOM_IMPLEMENTATION_VERSION,
+        ),
+        ("File Meta Information", meta.ImplementationClassUID, meta.ImplementationVersionName),
+    ]
+    return table(("Where", "Implementation Class UID", "Implementation Version Name"), rows)
+
+
+def timeout_table() -> str:
+    """Return the times after which an association is given up."""
+    listening, settings = acceptor(), _settings()
+    rows = [
+        ("acceptor", "TLS handshake", settings.acse_timeout_s),
+        ("acceptor", "association request and release", listening.acse_timeout),
+        ("acceptor", "silence on an association or within a message", listening.network_timeout),
+        ("acceptor", "DIMSE message", listening.dimse_timeout),
+        ("requestor", "TCP connection", association._CONNECT_TIMEOUT_S),
+        ("requestor", "association response", association._ACSE_TIMEOUT_S),
+        ("requestor", "DIMSE response", association._RESPONSE_TIMEOUT_S),
+    ]
+    return table(("Role", "Waits for", "Seconds"), [(*row[:2], f"{row[2]:g}") for row in rows])
+
+
+def rejection_table() -> str:
+    """Return why an association is rejected, with result, source and reason of PS3.8 9.3.4."""
+    rows = [
+        (each.reason, each.result, each.source, each.diagnostic)
+        for each in vars(admission).values()
+        if isinstance(each, admission.Rejection)
+    ]
+    return table(("Why", "Result", "Source", "Reason/Diag."), rows)
+
+
+def answer_table() -> str:
+    """Return the C-STORE statuses that this node answers with."""
+    other = "the data set cannot be read, lacks a UID, or is another instance than was announced"
+    rows = [
+        (answers._SUCCESS, "the file is on disk and recorded, both flushed"),
+        (
+            answers._OUT_OF_RESOURCES,
+            "too little free disk, or spool or ledger could not keep it: send it again later",
+        ),
+        (answers._CANNOT_UNDERSTAND, other),
+        (answers._PROCESSING_FAILURE, "anything unexpected; see the log"),
+    ]
+    return table(("Status", "When"), [(f"0x{status:04X}", when) for status, when in rows])
+
+
+def status_table() -> str:
+    """Return the C-STORE statuses that this node receives and what it does."""
+    words = {"sent": "delivered", "retry": "tried again later", "park": "parked for a person"}
+    rows = [
+        (_range(each.first, each.last), each.meaning, words[each.outcome], each.source)
+        for each in STATUSES
+    ]
+    unknown = judge(0xFFFF)
+    rows.append(("any other", unknown.meaning, words[unknown.outcome], unknown.source))
+    return table(("Status", "Meaning", "The delivery is", "Source"), rows)
+
+
+def commitment_table() -> str:
+    """Return the failure reasons that are known in a storage commitment result."""
+    rows = [(f"0x{reason:04X}", words) for reason, words in commitment._FAILURE_REASONS.items()]
+    return table(("Failure Reason (0008,1197)", "Shown as"), rows)
+
+
+def _settings() -> receive.ReceiveSettings:
+    return receive.ReceiveSettings(
+        ae_title="CEUSNODE", host="127.0.0.1", port=0, incoming=Path(), accept=()
+    )
+
+
+def _offered(dataset: Dataset) -> Iterable[PresentationContext]:
+    """Return what the sender proposes for an object, from its file."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "object.dcm"
+        dataset.save_as(path, enforce_file_format=True)
+        return send._contexts([send._identify(path)])  # type: ignore[list-item]
+
+
+def _syntaxes(context: PresentationContext) -> str:
+    return ", ".join(f"{syntax.name} ({syntax})" for syntax in context.transfer_syntax or [])
+
+
+def _decoded(syntax: str) -> bool:
+    """Whether frames can be read: one codestream a frame, a video, or not compressed at all."""
+    return syntax in CODECS or syntax in VIDEO or not UID(syntax).is_encapsulated
+
+
+def _named(uid: str) -> tuple[str, str]:
+    return UID(uid).name, code(uid)
+
+
+def _range(first: int, last: int) -> str:
+    return f"0x{first:04X}" if first == last else f"0x{first:04X} to 0x{last:04X}"

@@ -1,0 +1,119 @@
+"""Judges that share no code with us: what they complain of is known, and why it is not ours."""
+
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+from xml.etree import ElementTree as ET
+
+import pytest
+from pydicom import dcmread
+from pydicom.dataset import Dataset
+
+from parts.accepted import ACCEPTED, PRIVATE_SCHEME, accepted, unexpected
+from parts.outputs import Files
+from parts.pixelmed import PixelMed
+from parts.programs import program
+
+Judge = Callable[[str, Dataset | Path], list[str]]
+
+SEGS = ("seg", "seg-without-ring", "seg-full", "seg-bare")
+REPORTS = ("sr", "sr-brief", "sr-bare", "refusal")
+PICTURES = ("overlay", "keyframe", "report")
+DOCUMENTS = ("pdf",)
+PLANAR, OTHER = "1410", "1501"
+
+
+@pytest.fixture(scope="module")
+def pixelmed(tmp_path_factory: pytest.TempPathFactory) -> PixelMed:
+    return PixelMed(tmp_path_factory.mktemp("pixelmed"))
+
+
+def measurements(report: Dataset) -> Dataset:
+    """The container that holds the measurement groups."""
+    (found,) = [
+        item
+        for item in report.ContentSequence
+        if item.ConceptNameCodeSequence[0].CodeMeaning == "Imaging Measurements"
+    ]
+    return found
+
+
+def template(group: Dataset) -> str:
+    return str(group.ContentTemplateSequence[0].TemplateIdentifier)
+
+
+@pytest.mark.parametrize("kind", [*SEGS, *REPORTS, *PICTURES, *DOCUMENTS])
+def test_dciodvfy_complains_of_nothing_new(written: Files, judged: Judge, kind: str) -> None:
+    complaints = judged("dciodvfy", written[kind])
+    assert unexpected("dciodvfy", complaints) == []
+    assert accepted("dciodvfy", complaints) == (set() if kind in PICTURES else {PRIVATE_SCHEME})
+
+
+@pytest.mark.parametrize("kind", REPORTS)
+def test_dsrdump_reads_every_report_without_a_warning(
+    written: Files, judged: Judge, kind: str
+) -> None:
+    assert judged("dsrdump", written[kind]) == []
+
+
+@pytest.mark.parametrize("kind", [*SEGS, *REPORTS, *PICTURES, *DOCUMENTS])
+def test_dcm2xml_makes_well_formed_xml(written: Files, kind: str) -> None:
+    result = subprocess.run(
+        [program("dcm2xml"), "--convert-to-utf8", str(written[kind])],
+        capture_output=True,
+        check=True,
+        timeout=60,
+    )
+    assert result.stderr == b""
+    elements = ET.fromstring(result.stdout).iter("element")
+    names = [element.text for element in elements if element.get("name") == "PatientName"]
+    assert names == ["Müller^Änne"]
+
+
+@pytest.mark.parametrize("unwanted", [PLANAR, OTHER])
+def test_pixelmed_finds_no_error_in_either_kind_of_group(
+    written: Files, pixelmed: PixelMed, tmp_path: Path, unwanted: str
+) -> None:
+    report = dcmread(written["sr-brief"])
+    container = measurements(report)
+    kept = [group for group in container.ContentSequence if template(group) != unwanted]
+    assert len(kept) == {PLANAR: 3, OTHER: 4}[unwanted]
+    container.ContentSequence = kept
+    report.save_as(tmp_path / "sr.dcm")
+    assert pixelmed.report_errors(tmp_path / "sr.dcm") == []
+
+
+def test_pixelmed_takes_only_groups_without_a_region_for_planar_ones(
+    written: Files, pixelmed: PixelMed
+) -> None:
+    errors = pixelmed.report_errors(written["sr-bare"])
+    assert unexpected("DicomSRValidator", errors) == []
+    groups = measurements(dcmread(written["sr-bare"])).ContentSequence
+    others = [f".{i}:" for i, group in enumerate(groups, start=1) if template(group) == OTHER]
+    assert len(others) == 3
+    assert len(errors) == 2 * len(others)
+    for place in others:
+        assert sum(place in error.split(" within ")[1][:12] for error in errors) == 2
+
+
+def test_pixelmed_finds_no_error_in_the_image_library(
+    written: Files, pixelmed: PixelMed, tmp_path: Path
+) -> None:
+    report = dcmread(written["sr"])
+    container = measurements(report)
+    container.ContentSequence = [
+        group for group in container.ContentSequence if template(group) == OTHER
+    ][:1]
+    report.save_as(tmp_path / "sr.dcm")
+    assert pixelmed.report_errors(tmp_path / "sr.dcm") == []
+
+
+def test_pixelmed_finds_no_error_in_a_refusal(written: Files, pixelmed: PixelMed) -> None:
+    assert pixelmed.report_errors(written["refusal"]) == []
+
+
+def test_pixelmed_finds_nothing_new_in_a_segmentation(written: Files, pixelmed: PixelMed) -> None:
+    judge = "DicomInstanceValidator"
+    errors = pixelmed.instance_errors(written["seg"])
+    assert unexpected(judge, errors) == []
+    assert accepted(judge, errors) == {entry.reason for entry in ACCEPTED if entry.judge == judge}
