@@ -4,12 +4,13 @@ import socket
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
-from pynetdicom import AE, evt
+from pynetdicom import evt
 from pynetdicom.association import Association
 from pynetdicom.events import Event, EventHandlerType
 from pynetdicom.presentation import PresentationContext
 
 from dicomnode.errors import RejectedError, UnreachableError
+from dicomnode.network.entity import application_entity
 from dicomnode.network.peers import Peer
 from dicomnode.network.quiet import set_up_pynetdicom
 
@@ -38,7 +39,7 @@ def associate(
         Rejected for good: a person has to change an AE title or an allow-list.
     """
     set_up_pynetdicom()
-    ae = AE(ae_title=calling_ae)
+    ae = application_entity(calling_ae)
     ae.connection_timeout = _CONNECT_TIMEOUT_S
     ae.acse_timeout = _ACSE_TIMEOUT_S
     ae.dimse_timeout = _RESPONSE_TIMEOUT_S

@@ -26,6 +26,7 @@ from dicomnode.errors import SettingsError
 from dicomnode.network.admission import Admission, AssociationRequest, plain_address
 from dicomnode.network.answers import OpenAssociation, Received, answer_store
 from dicomnode.network.commitment import CommitmentResult, answer_report
+from dicomnode.network.entity import application_entity
 from dicomnode.network.peers import Accepted, expect_ae_title
 from dicomnode.network.quiet import set_up_pynetdicom
 from dicomnode.network.server import ConnectionLimits, Server
@@ -278,7 +279,7 @@ def _admission(settings: ReceiveSettings) -> Admission:
 
 
 def _application_entity(settings: ReceiveSettings) -> AE:
-    ae = AE(ae_title=settings.ae_title)
+    ae = application_entity(settings.ae_title)
     ae.maximum_pdu_size = _MAXIMUM_PDU_BYTES
     ae.maximum_associations = _CONNECTIONS_TOTAL  # the library counts silent connections too
     ae.acse_timeout = settings.acse_timeout_s

@@ -19,7 +19,6 @@ Cut = tuple[NDArray[np.float32], NDArray[np.int64]]
 
 FILL = 0.38
 EDGE = 0.95
-LUMA = np.array([0.299, 0.587, 0.114], np.float32)
 OUTLINE_RGB = (255, 255, 255)
 BANNER_RGB = (20, 24, 28)
 TEXT_RGB = (236, 239, 241)
@@ -69,7 +68,7 @@ class LoopPainter:
 
     def contrast(self, pane: Picture, frame: int) -> None:
         """Turn the contrast pane (R, C, 3) grey, so that colours are ours, and paint over it."""
-        pane[...] = (pane @ LUMA)[..., None].astype(np.uint8)
+        pane[...] = np.asarray(Image.fromarray(pane).convert("L"))[..., None]
         self._blend(pane, self._contrast, frame)
 
     def bmode(self, pane: Picture, frame: int) -> None:

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Mapping
 from threadpoolctl import threadpool_limits
 
 from tests.benchmarks.motion import residual_motion
+from tests.benchmarks.outputs import all_outputs
 from tests.benchmarks.recovery import recovery
 from tests.benchmarks.row import Row
 from tests.benchmarks.speed import fit_speed, memory
@@ -22,6 +23,7 @@ TABLES: Mapping[str, tuple[str, Callable[[], Iterable[Row]]]] = {
     "motion": ("Registration of simulated exams with 3 mm breathing", residual_motion),
     "subregions": ("Sub-regions of phantom patients, true outline", sub_regions),
     "whole": ("From file to results", whole_exam),
+    "outputs": ("Building the outputs", all_outputs),
 }
 
 

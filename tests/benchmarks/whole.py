@@ -24,7 +24,7 @@ from dicomnode.simulate import SimulatedExam, recipe_for, simulate, write
 from tests.benchmarks.row import Row
 from tests.benchmarks.speed import RUNS, median_s
 
-__all__ = ["whole_exam"]
+__all__ = ["RUNS_WHOLE", "one_core", "whole_exam"]
 
 LIMIT_S = 60.0
 """From the last byte of a 360-frame clip to its results, of which the quiet time is a part."""
@@ -52,7 +52,8 @@ def whole_exam() -> Iterator[Row]:
 
 
 @contextmanager
-def _one_core() -> Iterator[None]:
+def one_core() -> Iterator[None]:
+    """Keep this process to one core."""
     allowed = os.sched_getaffinity(0)
     os.sched_setaffinity(0, {min(allowed)})
     try:
@@ -63,7 +64,7 @@ def _one_core() -> Iterator[None]:
 
 def _simulator() -> Row:
     recipe = recipe_for("malignant", 8_000_001, clips=1)
-    with _one_core():
+    with one_core():
         spent_s = median_s(lambda: simulate(recipe), runs=RUNS_WHOLE)
     return Row(
         f"simulator, {recipe.pane.frames} frames on one core, of its limit",
@@ -75,7 +76,7 @@ def _simulator() -> Row:
 def _segmenter(exam: SimulatedExam) -> Row:
     """The lesion of one exam, all views, on one core; the summary images are made before."""
     images = summary_images(exam.loop, register(exam.loop))
-    with _one_core():
+    with one_core():
         segmenter = Segmenter(load(default_models_dir() / "segmenter"))
         spent_s = median_s(lambda: segmenter.segment(images, exam.loop.spacing_mm), runs=4 * RUNS)
     return Row(

@@ -7,6 +7,7 @@ from pydicom import Dataset, dcmread
 from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian, JPEGBaseline8Bit
 from pynetdicom import AE, evt
 
+from dicomnode import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
 from dicomnode.errors import RejectedError, UnreachableError
 from dicomnode.network.peers import Peer
 from dicomnode.network.send import echo, send
@@ -91,6 +92,19 @@ def test_the_answer_is_judged_with_status_and_words(us_file, status, outcome):
     assert (sent.status, sent.outcome) == (status, outcome)
     assert f"0x{status:04X}" in sent.reason
     assert status == 0 or "because" in sent.reason
+
+
+def test_an_association_names_the_software_that_files_name(us_file):
+    seen = []
+
+    def look(event):
+        asking = event.assoc.requestor
+        seen.append((asking.implementation_class_uid, asking.implementation_version_name))
+        return 0x0000
+
+    with scp(look) as peer:
+        send([us_file()], peer, calling_ae="CEUSNODE")
+    assert seen == [(IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME)]
 
 
 def test_after_an_abort_the_rest_is_tried_again(us_file):
