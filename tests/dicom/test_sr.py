@@ -287,6 +287,23 @@ def test_values_that_are_not_finite_are_left_out(example: ModuleType) -> None:
     assert len(numbers(dataset, "PE")) == 3 * 6 - 1
 
 
+def test_a_private_code_means_the_same_in_every_report(example: ModuleType) -> None:
+    """Numbers of an exam stand in values and comments, never in the meaning of a code."""
+    found = example.findings()
+    checks = tuple(replace(check, words=f"{check.words} 12.3") for check in found.quality.checks)
+    other = replace(found, quality=replace(found.quality, checks=checks))
+    exam, context = example.exam(), example.context()
+    meanings: dict[str, set[str]] = {}
+    for each in (found, other):
+        seg = segmentation(exam, each, context)
+        for item in items(sr.report(exam, each, context, seg)):
+            for code in item.get("ConceptNameCodeSequence", ()):
+                if code.CodingSchemeDesignator == codes.PRIVATE_SCHEME:
+                    meanings.setdefault(code.CodeValue.casefold(), set()).add(code.CodeMeaning)
+    assert {value: said for value, said in meanings.items() if len(said) > 1} == {}
+    assert sum("Quality check: " in said for (said,) in meanings.values()) == len(checks)
+
+
 def test_a_feature_carries_its_own_unit(example: ModuleType) -> None:
     found = example.findings()
     known = replace(found.diagnosis.contributions[0], feature="ring_ttp", words="ring later")

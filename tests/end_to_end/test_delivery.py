@@ -112,6 +112,7 @@ def test_results_lie_in_the_study_and_say_what_they_are(delivered: Delivered) ->
             assert ds[keyword].value == source[keyword].value, (kind, keyword)
         assert ds.SeriesInstanceUID != source.SeriesInstanceUID
         assert "research use" in ds.SeriesDescription, kind
+        assert ds.StationName == "CEUSNODE", kind
 
 
 def masks(path: Path, clip: Dataset) -> dict[str, np.ndarray]:
@@ -140,8 +141,10 @@ def test_the_masks_are_those_of_the_offline_command(
     for name, mask in node.items():
         np.testing.assert_array_equal(mask, offline[name])
         assert mask.any(), name
-    lesion, *subregions = node.values()
+    lesion, *subregions, ring = node.values()
+    assert list(node)[-1] == "Ring"
     assert not (np.logical_or.reduce(subregions) & ~lesion).any()
+    assert not (ring & lesion).any()
     for kind in KINDS:
         ours, theirs = dcmread(delivered.file(kind)), dcmread(tmp_path / "offline" / f"{kind}.dcm")
         assert ours.SOPInstanceUID == theirs.SOPInstanceUID, kind
