@@ -63,8 +63,8 @@ class LoopPainter:
         self._findings = findings
         line = outline(findings.lesion_mask)
         inside = layer(findings)
-        self._contrast = _cut(np.where(line[..., 3:] > 0, line, inside))
-        self._bmode = _cut(line)
+        self._contrast = _Layer(np.where(line[..., 3:] > 0, line, inside))
+        self._bmode = _Layer(line)
 
     def contrast(self, pane: Picture, frame: int) -> None:
         """Turn the contrast pane (R, C, 3) grey, so that colours are ours, and paint over it."""
@@ -79,15 +79,41 @@ class LoopPainter:
         """Return a strip of this width with the legend and what the picture is."""
         return banner(self._findings, width)
 
-    def _blend(self, pane: Picture, cut: Cut, frame: int) -> None:
-        if not self._findings.kept[frame]:
+    def _blend(self, pane: Picture, layer: "_Layer", frame: int) -> None:
+        if self._findings.kept[frame]:
+            layer.over(pane, self._findings.shift_px[frame])
+
+
+class _Layer:
+    """A transparent picture that is laid over panes, each time moved by another shift.
+
+    Shifts are rounded to a quarter of a pixel, which no eye tells, so that the few pictures between
+    pixels are made once.
+    """
+
+    def __init__(self, picture: NDArray[np.float32]) -> None:
+        self._part, self._corner = _cut(picture)
+        self._moved: dict[tuple[int, int], tuple[NDArray[np.float32], NDArray[np.float32]]] = {}
+
+    def over(self, pane: Picture, shift_px: NDArray[np.float64]) -> None:
+        """Blend it into a pane (R, C, 3), clipped where it leaves the pane."""
+        quarters = np.rint(4 * shift_px).astype(int)
+        (row, column), (below, right) = self._corner + quarters // 4, quarters % 4
+        paint, keep = self._between(int(below), int(right))
+        rows = slice(max(-row, 0), min(paint.shape[0], pane.shape[0] - row))
+        columns = slice(max(-column, 0), min(paint.shape[1], pane.shape[1] - column))
+        if rows.start >= rows.stop or columns.start >= columns.stop:
             return
-        shift = self._findings.shift_px[frame]
-        whole = np.floor(shift).astype(int)
-        part, corner = cut
-        moved = _between(part, *(shift - whole))
-        row, column = corner + whole
-        _over(pane, moved, int(row), int(column))
+        seen = pane[row + rows.start : row + rows.stop, column + columns.start :]
+        seen = seen[:, : columns.stop - columns.start]
+        seen[...] = seen * keep[rows, columns] + paint[rows, columns]
+
+    def _between(self, below: int, right: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Return the picture moved by quarters of a pixel: what it adds, and what it leaves."""
+        if (below, right) not in self._moved:
+            moved = _between(self._part, below / 4, right / 4)
+            self._moved[below, right] = (255 * moved[..., :3] + np.float32(0.5), 1 - moved[..., 3:])
+        return self._moved[below, right]
 
 
 def banner(findings: Findings, width: int) -> Picture:
@@ -149,16 +175,3 @@ def _between(part: NDArray[np.float32], rows: float, columns: float) -> NDArray[
     result = moved * (1 - columns)
     result[:, 1:] += columns * moved[:, :-1]
     return result
-
-
-def _over(pane: Picture, part: NDArray[np.float32], row: int, column: int) -> None:
-    """Blend a transparent picture into the pane with its corner at (row, column), clipped."""
-    top, left = max(row, 0), max(column, 0)
-    bottom = min(row + part.shape[0], pane.shape[0])
-    right = min(column + part.shape[1], pane.shape[1])
-    if top >= bottom or left >= right:
-        return
-    part = part[top - row : bottom - row, left - column : right - column]
-    below = pane[top:bottom, left:right]
-    blended = below * (1 - part[..., 3:]) + 255 * part[..., :3]
-    below[...] = (blended + 0.5).astype(np.uint8)
