@@ -1,0 +1,93 @@
+"""A radiologist's view: what OHIF makes of every result, read back from its page and its pixels."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from highdicom.color import CIELabColor
+from numpy.typing import NDArray
+from pydicom import Dataset
+from scipy.ndimage import distance_transform_edt
+
+from parts.ohif import Ohif
+
+RESULTS = ("SEG", "SR", "AI overlay loop", "AI key frame", "AI report page")
+PATCH = np.argwhere(np.ones((3, 3))) - 1
+"""A pixel and its neighbours: the page's pixels lie between those of the image."""
+SHADES = 14.0
+"""Greys by which a drawn colour may miss: interpolation and JPEG of a speckled picture."""
+COLOUR_STEPS = 3
+"""A colour is kept as CIELab in 16 bits, and OHIF rounds it on its way to RGB."""
+
+
+def masks(seg: Dataset) -> NDArray[np.bool_]:
+    return np.asarray(seg.pixel_array, np.bool_)
+
+
+def colours(seg: Dataset) -> NDArray[np.float64]:
+    """RGB of every segment."""
+    stored = [segment.RecommendedDisplayCIELabValue for segment in seg.SegmentSequence]
+    return np.array([CIELabColor.from_dicom_value(value).to_rgb() for value in stored], float)
+
+
+def deepest(mask: NDArray[np.bool_]) -> NDArray[np.intp]:
+    """The pixel that lies deepest in a mask, and its neighbours."""
+    depth = distance_transform_edt(np.pad(mask, 1))[1:-1, 1:-1]
+    return np.asarray(np.array(np.unravel_index(np.argmax(depth), mask.shape)) + PATCH)
+
+
+def mixed(
+    beneath: NDArray[np.float64],
+    layers: list[NDArray[np.float64]],
+    opacity: float,
+) -> NDArray[np.float64]:
+    for colour in layers:
+        beneath = (1 - opacity) * beneath + opacity * colour
+    return beneath
+
+
+def shown_as_stored(viewer: Ohif, seg: Dataset, frame: NDArray[np.uint8], picture: Path) -> None:
+    """Every segment is drawn over the image at its place, with one opacity for all of them."""
+    parts, rgb = masks(seg), colours(seg)
+    points = [deepest(part) for part in parts] + [deepest(~parts.any(axis=0))]
+    drawn = viewer.colours(np.concatenate(points), picture).reshape(len(points), -1, 3).mean(axis=1)
+    beneath = [frame[tuple(place.T)].astype(float).mean(axis=0) for place in points]
+    layers = [[rgb[i] for i in range(len(parts)) if parts[i][tuple(p[4])]] for p in points]
+    misses = {
+        opacity: [
+            float(np.abs(mixed(b, over, opacity) - d).max())
+            for b, over, d in zip(beneath, layers, drawn, strict=True)
+        ]
+        for opacity in np.linspace(0.2, 0.9, 71)
+    }
+    best = min(misses, key=lambda opacity: max(misses[opacity]))
+    names = [str(segment.SegmentLabel) for segment in seg.SegmentSequence] + ["outside"]
+    assert max(misses[best]) < SHADES, (best, dict(zip(names, misses[best], strict=True)))
+
+
+def test_every_segment_is_listed_and_drawn_at_its_place(
+    viewer: Ohif, stored: Any, tmp_path: Path
+) -> None:
+    listed = viewer.ask("open", study=stored.study_uid, series=stored.series)["series"]
+    assert len(listed) == stored.series
+    for result in RESULTS:
+        assert sum(result in text for text in listed) == len(stored.segs)
+    for seg, frames in zip(stored.segs, stored.frames, strict=True):
+        clip = (
+            seg.ReferencedSeriesSequence[0].ReferencedInstanceSequence[0].ReferencedSOPInstanceUID
+        )
+        # OHIF knows the frames of a clip only once it was shown: before, its SEG loads for ever.
+        viewer.ask("show", instance=clip)
+        loaded = viewer.ask("load", instance=seg.SOPInstanceUID)
+        names = [str(segment.SegmentLabel) for segment in seg.SegmentSequence]
+        assert [row["name"] for row in loaded["rows"]] == names
+        rgb = [[int(n) for n in re.findall(r"\d+", row["colour"])] for row in loaded["rows"]]
+        assert np.abs(np.array(rgb) - colours(seg)).max() <= COLOUR_STEPS
+        instance, number = re.findall(r"instances/([\d.]+)/frames/(\d+)", loaded["image"])[0]
+        assert instance == clip
+        shown_as_stored(viewer, seg, frames[int(number) - 1], tmp_path / "loaded.png")
+        stepped = viewer.ask("step", key="ArrowUp" if int(number) > 1 else "ArrowDown")["frame"]
+        shown_as_stored(viewer, seg, frames[stepped - 1], tmp_path / "stepped.png")
+    for part in stored.pictures:
+        viewer.ask("show", instance=part)
