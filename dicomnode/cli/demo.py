@@ -37,7 +37,7 @@ __all__ = ["demo"]
 
 SEEDS: Mapping[Kind, int] = {"malignant": 7_000_001, "benign": 7_000_002}
 """Simulated patients of the demo, outside every training and evaluation cohort."""
-EXPECTED = ("seg", "sr", "overlay", "keyframe", "report")
+EXPECTED = ("seg", "lesion", "sr", "overlay", "keyframe", "report")
 PATIENCE_S = 240.0
 SETTINGS = """\
 [node]

@@ -13,11 +13,14 @@ from dicomnode.network.receive import Received, Receiver, ReceiveSettings
 __all__ = ["Item", "StandInPacs"]
 
 KINDS = {
-    "1.2.840.10008.5.1.4.1.1.66.4": "seg",
-    "1.2.840.10008.5.1.4.1.1.88.34": "sr",
-    "1.2.840.10008.5.1.4.1.1.3.1": "overlay",
+    "sub-regions": "seg",
+    "lesion": "lesion",
+    "measurements": "sr",
+    "overlay": "overlay",
+    "key frame": "keyframe",
+    "report": "report",
 }
-"""Output kind by SOP Class UID; secondary captures are told apart by their series."""
+"""Output kind by a word of its Series Description."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,10 +88,9 @@ class StandInPacs:
         kept = received.path.rename(self._directory / f"{received.header.sop_instance_uid}.dcm")
         header = pydicom.dcmread(kept, stop_before_pixels=True)
         description = str(header.get("SeriesDescription", ""))
-        capture = "keyframe" if "key frame" in description else "report"
         self._items.append(
             Item(
-                kind=KINDS.get(str(header.SOPClassUID), capture),
+                kind=next((kind for word, kind in KINDS.items() if word in description), "?"),
                 study_uid=str(header.StudyInstanceUID),
                 description=description,
                 size_bytes=kept.stat().st_size,

@@ -32,7 +32,7 @@ __all__ = [
     "study_context",
 ]
 
-Kind = Literal["seg", "sr", "overlay", "keyframe", "report", "pdf"]
+Kind = Literal["seg", "lesion", "sr", "overlay", "keyframe", "report", "pdf"]
 
 SIDES = ("ImageLaterality", "Laterality", "FrameLaterality")
 RESEARCH_USE = "AI result. Research use only, not a medical device. Not for measurement."
@@ -53,6 +53,7 @@ SERIES: Mapping[Kind, Series] = {
     "overlay": Series(offset=3, modality="US", description="AI overlay loop (research use)"),
     "keyframe": Series(offset=4, modality="OT", description="AI key frame (research use)"),
     "report": Series(offset=5, modality="OT", description="AI report page (research use)"),
+    "lesion": Series(offset=7, modality="SEG", description="AI lesion (research use)"),
     "pdf": Series(offset=6, modality="DOC", description="AI report as PDF (research use)"),
 }
 

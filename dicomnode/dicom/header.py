@@ -1,6 +1,7 @@
 """A file's header, read with patience: odd values are kept and told, never raised."""
 
 import re
+import struct
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
@@ -72,6 +73,7 @@ def read_header(path: Path) -> Header:
             AttributeError,
             KeyError,
             NotImplementedError,
+            struct.error,
         ) as error:
             raise InputError(
                 "unreadable-header",

@@ -1,6 +1,6 @@
 """Segmentation of lesion and sub-regions on one frame of an ultrasound clip (PS3.3 A.51)."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from copy import deepcopy
 from typing import Literal
 
@@ -23,7 +23,7 @@ from dicomnode.dicom import codes
 from dicomnode.dicom.context import Context, laterality, reference, stamp
 from dicomnode.dicom.exam import Exam
 from dicomnode.dicom.references import STAND_IN, as_sent
-from dicomnode.dicom.segments import Segment, algorithm, full_image, segments
+from dicomnode.dicom.segments import Segment, algorithm, full_image, lesion_segment, segments
 from dicomnode.science.findings import Findings
 
 __all__ = ["Geometry", "segmentation"]
@@ -31,6 +31,13 @@ __all__ = ["Geometry", "segmentation"]
 Geometry = Literal["orientation", "full"]
 """How much of a patient geometry, which ultrasound does not have, the SEG pretends to."""
 
+Part = Literal["seg", "lesion"]
+"""What a SEG holds, by the kind of output it is."""
+LABELS: Mapping[Part, str] = {"seg": "PERFUSION", "lesion": "LESION"}
+CONTENTS: Mapping[Part, str] = {
+    "seg": "Perfusion sub-regions of a breast lesion",
+    "lesion": "Breast lesion",
+}
 ORIENTATION = [1, 0, 0, 0, 1, 0]
 ORIGIN = [0, 0, 0]
 LOSSY = ("LossyImageCompression", "LossyImageCompressionRatio", "LossyImageCompressionMethod")
@@ -40,22 +47,22 @@ def segmentation(
     exam: Exam,
     findings: Findings,
     context: Context,
+    kind: Part = "seg",
     *,
     geometry: Geometry = "orientation",
-    ring: bool = False,
 ) -> Dataset:
     """Build a BINARY Segmentation of the reference frame, one SEG frame per segment.
 
     Parameters
     ----------
+    kind : {"seg", "lesion"}
+        The map of sub-regions with the ring around them, or the lesion as a whole.
     geometry : {"orientation", "full"}
         "orientation" (plane orientation, no position) is what OHIF and Weasis show in place;
         "full" adds a plane position per frame for 3D Slicer.
-    ring : bool
-        Whether the tissue around the lesion is a segment too.
     """
     clip, frame = exam.frame_of(findings.reference_frame)
-    parts = segments(findings, ring=ring)
+    parts = segments(findings) if kind == "seg" else (lesion_segment(findings),)
     rows, columns = int(clip.header.Rows), int(clip.header.Columns)
     masks = [full_image(part.mask, exam.contrast, rows, columns) for part in parts]
     dataset: Dataset = Segmentation(
@@ -63,21 +70,22 @@ def segmentation(
         pixel_array=np.stack(masks, axis=-1)[np.newaxis].astype(np.uint8),
         segmentation_type=SegmentationTypeValues.BINARY,
         segment_descriptions=[_description(part, findings, context) for part in parts],
-        series_instance_uid=context.series_uid("seg"),
+        series_instance_uid=context.series_uid(kind),
         series_number=1,
-        sop_instance_uid=context.instance_uid("seg"),
+        sop_instance_uid=context.instance_uid(kind),
         instance_number=1,
         manufacturer=context.equipment.manufacturer,
         manufacturer_model_name=context.equipment.model,
         software_versions=context.equipment.software_version,
         device_serial_number=context.equipment.serial,
         omit_empty_frames=False,
-        content_label="PERFUSION",
-        content_description="Perfusion sub-regions of a breast lesion, AI, research use only",
+        content_label=LABELS[kind],
+        content_description=f"{CONTENTS[kind]}, AI, research use only",
     )
+    dataset.SegmentsOverlap = "NO"
     dataset.PixelData = _packed(masks)
     _describe_frames(dataset, clip.header, frame, context, geometry)
-    stamp(dataset, context, "seg", SegmentationStorage)
+    stamp(dataset, context, kind, SegmentationStorage)
     as_sent(dataset, [clip.header])
     dataset.CodingSchemeIdentificationSequence = [codes.private_scheme()]
     return dataset
@@ -161,10 +169,13 @@ def _describe_frames(
         _dimension(organisation, "ReferencedSegmentNumber", "SegmentIdentificationSequence"),
     ]
     orientation = _item(ImageOrientationPatient=ORIENTATION)
-    dataset.SharedFunctionalGroupsSequence[0].PlaneOrientationSequence = [orientation]
+    shared = dataset.SharedFunctionalGroupsSequence[0]
+    shared.PlaneOrientationSequence = [orientation]
+    shared.pop("SegmentIdentificationSequence", None)  # highdicom shares that of a single segment
     for number, group in enumerate(dataset.PerFrameFunctionalGroupsSequence, start=1):
         content = _item(DimensionIndexValues=[1, number], TemporalPositionIndex=1)
         group.FrameContentSequence = [content]
+        group.SegmentIdentificationSequence = [_item(ReferencedSegmentNumber=number)]
         group.DerivationImageSequence = [_derivation(header, frame)]
         if geometry == "full":
             group.PlanePositionSequence = [_item(ImagePositionPatient=ORIGIN)]

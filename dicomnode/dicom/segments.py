@@ -1,7 +1,7 @@
 """The regions of a result as SEG and SR both name them: lesion, sub-regions, ring."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -14,12 +14,12 @@ from dicomnode.dicom.context import Context
 from dicomnode.errors import OutputError
 from dicomnode.science.findings import UNRELIABLE, Findings, ModelUse
 
-__all__ = ["Algorithm", "Segment", "algorithm", "full_image", "segments"]
+__all__ = ["Algorithm", "Segment", "algorithm", "full_image", "lesion_segment", "segments"]
 
 Task = Literal["segment", "subregion", "classify"]
 
 LESION_RGB = (240, 228, 66)
-RING_RGB = (86, 180, 233)
+RING_RGB = (204, 121, 167)
 
 TASK_WORDS: dict[Task, tuple[str, ...]] = {
     "segment": ("segment",),
@@ -62,14 +62,25 @@ class Segment:
         return str(context.uid("tracking", self.tracking_id))
 
 
-def segments(findings: Findings, *, ring: bool = False) -> tuple[Segment, ...]:
-    """Return the segments of a result in order: lesion, sub-regions, unreliable, ring."""
-    if not findings.lesion_mask.any():
-        raise OutputError("segments: expected a lesion of at least one pixel, got an empty mask")
-    parts = [_lesion(findings), *_subregions(findings)]
-    if ring and findings.ring_mask.any():
+def segments(findings: Findings) -> tuple[Segment, ...]:
+    """Return the segments of the sub-region map in order: sub-regions, unreliable, ring.
+
+    None overlaps another, and the lesion is not among them: viewers would tint each colour with
+    the lesion's, and OHIF 3.12 shows segments that overlap over another frame than theirs. Only
+    where nothing could be divided the lesion stands alone.
+    """
+    parts = list(_subregions(findings))
+    if findings.ring_mask.any():
         parts.append(_part("Ring", findings.ring_mask, RING_RGB, codes.RING, "segment"))
-    return tuple(_numbered(parts))
+    return tuple(_numbered(parts)) or (lesion_segment(findings),)
+
+
+def lesion_segment(findings: Findings) -> Segment:
+    """Return the lesion as the one segment of a SEG of its own."""
+    if not findings.lesion_mask.any():
+        raise OutputError("lesion: expected at least one pixel, got an empty mask")
+    part = _part("Lesion", findings.lesion_mask, LESION_RGB, codes.LESION, "segment")
+    return replace(part, number=1)
 
 
 def algorithm(task: Task, models: Sequence[ModelUse], context: Context) -> Algorithm:
@@ -102,10 +113,6 @@ def full_image(pane: NDArray[np.bool_], box: Box, rows: int, columns: int) -> ND
     whole = np.zeros((rows, columns), np.bool_)
     whole[box.slices] = pane
     return whole
-
-
-def _lesion(findings: Findings) -> Segment:
-    return _part("Lesion", findings.lesion_mask, LESION_RGB, codes.LESION, "segment")
 
 
 def _subregions(findings: Findings) -> Iterator[Segment]:
@@ -141,4 +148,4 @@ def _part(
 
 def _numbered(parts: Sequence[Segment]) -> Iterator[Segment]:
     for number, part in enumerate(parts, start=1):
-        yield Segment(**{**vars(part), "number": number})
+        yield replace(part, number=number)

@@ -59,13 +59,14 @@ def write_outputs(
     *,
     pdf: bool = False,
 ) -> list[OutputFile]:
-    """Write SEG, overlay, key frame, report page, and the SR that refers to all of them."""
+    """Write both SEGs, overlay, key frame, report page, and the SR that refers to all of them."""
     header = _page_header(exam)
     picture = page(findings, header)
     Image.fromarray(picture).save(directory / "report.png")
     frame = findings.reference_frame
     made: dict[Kind, Dataset] = {
-        "seg": segmentation(exam, findings, context, ring=True),
+        "seg": segmentation(exam, findings, context),
+        "lesion": segmentation(exam, findings, context, "lesion"),
         "keyframe": secondary_capture(exam, context, keyframe(findings), "keyframe", frame=frame),
         "report": secondary_capture(exam, context, picture, "report"),
     }

@@ -232,7 +232,11 @@ def _destinations(settings: Settings) -> dict[str, Destination]:
 
 
 def _wants(destinations: Sequence[DestinationOptions]) -> dict[str, tuple[str, ...]]:
-    return {one.name: one.outputs for one in destinations}
+    """Say which kinds each wants; who wants the SEG wants that of the lesion with it."""
+    return {
+        one.name: (*one.outputs, *(("lesion",) if "seg" in one.outputs else ()))
+        for one in destinations
+    }
 
 
 def receive_settings(settings: Settings, incoming: Path) -> ReceiveSettings:

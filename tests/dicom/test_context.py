@@ -64,9 +64,9 @@ def test_another_model_recipe_or_injection_gives_other_uids(example: ModuleType)
 
 def test_every_kind_is_a_series_of_its_own(example: ModuleType) -> None:
     context = example.context()
-    kinds = ("seg", "sr", "overlay", "keyframe", "report")
-    assert len({context.series_uid(kind) for kind in kinds}) == 5
-    assert len({context.instance_uid(kind) for kind in kinds}) == 5
+    kinds = ("seg", "lesion", "sr", "overlay", "keyframe", "report", "pdf")
+    assert len({context.series_uid(kind) for kind in kinds}) == len(kinds)
+    assert len({context.instance_uid(kind) for kind in kinds}) == len(kinds)
 
 
 @pytest.mark.parametrize(

@@ -25,8 +25,15 @@ from parts.orthanc import AE_TITLE, Orthanc
 from parts.outputs import Files, sized_seg
 from parts.programs import program
 
-SENT = ("clip", "seg", "sr", "overlay", "keyframe", "report", "refusal")
-MODALITIES = {"seg": "SEG", "sr": "SR", "overlay": "US", "keyframe": "OT", "report": "OT"}
+SENT = ("clip", "seg", "lesion", "sr", "overlay", "keyframe", "report", "refusal")
+MODALITIES = {
+    "seg": "SEG",
+    "lesion": "SEG",
+    "sr": "SR",
+    "overlay": "US",
+    "keyframe": "OT",
+    "report": "OT",
+}
 JSON = "application/dicom+json"
 OCTETS = 'multipart/related; type="application/octet-stream"'
 AS_STORED = f"{OCTETS}; transfer-syntax=*"

@@ -78,13 +78,14 @@ def test_dcmtk_reads_every_pixel(
     assert np.array_equal(frames_by_dcmtk(segs[size].path, tmp_path), segs[size].masks)
 
 
-@pytest.mark.parametrize("kind", ["seg", "seg-full"])
+@pytest.mark.parametrize("kind", ["seg", "lesion", "seg-full"])
 def test_all_of_them_read_the_same_of_a_whole_exam(
     written: Files, tmp_path: Path, kind: str
 ) -> None:
     dataset = pydicom.dcmread(written[kind])
+    pixels = dataset.pixel_array.reshape(-1, dataset.Rows, dataset.Columns)
     (found,) = read_by_dcmjs([written[kind]])
-    assert np.array_equal(found.frames, dataset.pixel_array)
-    assert np.array_equal(frames_by_dcmtk(written[kind], tmp_path), dataset.pixel_array)
+    assert np.array_equal(found.frames, pixels)
+    assert np.array_equal(frames_by_dcmtk(written[kind], tmp_path), pixels)
     assert found.labels == [segment.SegmentLabel for segment in dataset.SegmentSequence]
     assert set(found.source_frames) == {example.REFERENCE + 1}

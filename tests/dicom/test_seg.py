@@ -19,6 +19,7 @@ from dicomnode.dicom.seg import segmentation
 from dicomnode.dicom.segments import full_image, segments
 from dicomnode.errors import OutputError
 from dicomnode.science.findings import UNRELIABLE, Findings
+from parts.accepted import unexpected
 
 Judge = Callable[[str, Dataset | Path], list[str]]
 
@@ -47,9 +48,39 @@ def test_masks_read_back_exactly_with_pydicom(made: tuple[Exam, Findings, Datase
     exam, findings, dataset = made
     frames = pydicom.dcmread(file_of(dataset)).pixel_array
     assert frames.shape == (6, 243, 331)  # 80,433 bits a frame: not a whole number of bytes
-    assert np.array_equal(frames[0], in_image(exam, findings.lesion_mask))
-    for frame, number in zip(frames[1:], (1, 2, 4, 5, UNRELIABLE), strict=True):
+    for frame, number in zip(frames[:-1], (1, 2, 4, 5, UNRELIABLE), strict=True):
         assert np.array_equal(frame, in_image(exam, findings.subregion_map == number))
+    assert np.array_equal(frames[-1], in_image(exam, findings.ring_mask))
+
+
+def test_no_segment_overlaps_another(made: tuple[Exam, Findings, Dataset]) -> None:
+    """OHIF shows segments that overlap over the wrong frame, and mixes their colours."""
+    _, _, dataset = made
+    frames = pydicom.dcmread(file_of(dataset)).pixel_array
+    assert frames.sum(axis=0).max() == 1
+    assert dataset.SegmentsOverlap == "NO"
+
+
+def test_the_lesion_has_a_seg_of_its_own(
+    example: ModuleType, made: tuple[Exam, Findings, Dataset], judged: Judge
+) -> None:
+    exam, findings, regions = made
+    dataset = segmentation(exam, findings, example.context(), "lesion")
+    frame = pydicom.dcmread(file_of(dataset)).pixel_array
+    assert np.array_equal(frame.squeeze(), in_image(exam, findings.lesion_mask))
+    assert [segment.SegmentLabel for segment in dataset.SegmentSequence] == ["Lesion"]
+    assert dataset.SeriesInstanceUID != regions.SeriesInstanceUID
+    assert dataset.SOPInstanceUID != regions.SOPInstanceUID
+    assert dataset.FrameOfReferenceUID == regions.FrameOfReferenceUID
+    assert unexpected("dciodvfy", judged("dciodvfy", dataset)) == []
+
+
+def test_a_lesion_that_nothing_divides_stands_alone(example: ModuleType) -> None:
+    found = example.findings()
+    none = np.zeros_like(found.lesion_mask)
+    undivided = replace(found, subregion_map=none.astype(np.uint8), ring_mask=none)
+    dataset = segmentation(example.exam(), undivided, example.context())
+    assert [segment.SegmentLabel for segment in dataset.SegmentSequence] == ["Lesion"]
 
 
 def test_masks_read_back_exactly_with_highdicom(made: tuple[Exam, Findings, Dataset]) -> None:
@@ -59,8 +90,8 @@ def test_masks_read_back_exactly_with_highdicom(made: tuple[Exam, Findings, Data
         source_sop_instance_uid=exam.header.SOPInstanceUID,
         source_frame_numbers=[findings.reference_frame + 1],
     )
-    assert np.array_equal(pixels[0, ..., 0], in_image(exam, findings.lesion_mask))
-    assert np.array_equal(pixels[0, ..., 2], in_image(exam, findings.subregion_map == 2))
+    assert np.array_equal(pixels[0, ..., 0], in_image(exam, findings.subregion_map == 1))
+    assert np.array_equal(pixels[0, ..., 1], in_image(exam, findings.subregion_map == 2))
 
 
 @pytest.mark.parametrize(("rows", "columns"), [(5, 7), (8, 8), (3, 1), (13, 17), (16, 11)])
@@ -71,7 +102,9 @@ def test_one_bit_pixels_are_packed_across_frames(
     labels = rng.choice([1, 2, 4, 5], (rows, columns)).astype(np.uint8)
     labels.flat[0] = 1
     full = example.findings()
-    findings = replace(full, subregion_map=labels, lesion_mask=labels > 0)
+    findings = replace(
+        full, subregion_map=labels, lesion_mask=labels > 0, ring_mask=np.zeros_like(labels, bool)
+    )
     header = example.header()
     header.Rows, header.Columns = rows, columns
     exam = example.exam()
@@ -106,11 +139,9 @@ def test_it_points_at_one_frame_of_its_source(made: tuple[Exam, Findings, Datase
 
 
 def test_a_full_geometry_adds_positions(example: ModuleType) -> None:
-    dataset = segmentation(
-        example.exam(), example.findings(), example.context(), geometry="full", ring=True
-    )
+    dataset = segmentation(example.exam(), example.findings(), example.context(), geometry="full")
     groups = dataset.PerFrameFunctionalGroupsSequence
-    assert len(groups) == 7
+    assert len(groups) == 6
     assert all("PlanePositionSequence" in group for group in groups)
 
 
@@ -153,7 +184,7 @@ def test_an_empty_lesion_is_refused(example: ModuleType) -> None:
     findings = example.findings()
     empty = replace(findings, lesion_mask=np.zeros_like(findings.lesion_mask))
     with pytest.raises(OutputError, match="empty mask"):
-        segmentation(example.exam(), empty, example.context())
+        segmentation(example.exam(), empty, example.context(), "lesion")
 
 
 def test_a_mask_that_does_not_fit_its_pane_is_refused() -> None:

@@ -51,16 +51,21 @@ def numbers(dataset: Dataset, code: str) -> list[float]:
     ]
 
 
-def test_highdicom_reads_a_group_per_region(made: tuple[Dataset, Dataset], tmp_path: Path) -> None:
+def test_highdicom_reads_a_group_per_region(
+    made: tuple[Dataset, Dataset], example: ModuleType, tmp_path: Path
+) -> None:
     dataset, seg = made
     dataset.save_as(tmp_path / "sr.dcm", enforce_file_format=True)
     content = highdicom.sr.srread(tmp_path / "sr.dcm").content
     groups = content.get_planar_roi_measurement_groups()
     assert len(groups) == 7  # lesion, four sub-regions, what is unreliable, reference tissue
-    tracked = {part.TrackingUID for part in seg.SegmentSequence}
+    context = example.context()
+    whole = segmentation(example.exam(), example.findings(), context, "lesion")
+    tracked = {part.TrackingUID for part in (*whole.SegmentSequence, *seg.SegmentSequence)}
     (tissue,) = [group for group in groups if group.tracking_uid not in tracked]
     assert tissue.finding_type == codes.REFERENCE_REGION
-    lesion = content.get_planar_roi_measurement_groups(tracking_uid=groups[0].tracking_uid)[0]
+    uid = whole.SegmentSequence[0].TrackingUID
+    (lesion,) = content.get_planar_roi_measurement_groups(tracking_uid=uid)
     assert lesion.finding_type == codes.LESION
     assert lesion.finding_sites[0].laterality == codes.LATERALITY["L"]
 
@@ -75,7 +80,7 @@ def test_sub_regions_are_measured_on_their_seg_frame(
         if item.get("ValueType") == "IMAGE"
         and item.ReferencedSOPSequence[0].ReferencedSOPInstanceUID == seg.SOPInstanceUID
     ]
-    assert frames == [2, 3, 4, 5, 6]
+    assert frames == [1, 2, 3, 4, 5]
     found = example.findings()
     regions = [found.whole, *found.subregions, found.tissue]
     medians = [region.parameters["TTP"].median for region in regions if region.parameters]

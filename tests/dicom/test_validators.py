@@ -16,7 +16,7 @@ from parts.programs import program
 
 Judge = Callable[[str, Dataset | Path], list[str]]
 
-SEGS = ("seg", "seg-without-ring", "seg-full", "seg-bare")
+SEGS = ("seg", "lesion", "seg-full", "seg-bare")
 REPORTS = ("sr", "sr-brief", "sr-bare", "refusal")
 PICTURES = ("overlay", "keyframe", "report")
 DOCUMENTS = ("pdf",)

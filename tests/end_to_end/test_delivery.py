@@ -23,6 +23,7 @@ from parts.site import Destination, Site
 
 KINDS = {
     "seg": SegmentationStorage,
+    "lesion": SegmentationStorage,
     "sr": Comprehensive3DSRStorage,
     "overlay": UltrasoundMultiFrameImageStorage,
     "keyframe": SecondaryCaptureImageStorage,
@@ -135,14 +136,18 @@ def test_the_masks_are_those_of_the_offline_command(
     assert done.returncode == 0, done.stderr
     clip = dcmread(delivered.clip, stop_before_pixels=True)
     node, offline = (
-        masks(path, clip) for path in (delivered.file("seg"), tmp_path / "offline" / "seg.dcm")
+        masks(seg, clip) | masks(lesion, clip)
+        for seg, lesion in (
+            (delivered.file("seg"), delivered.file("lesion")),
+            (tmp_path / "offline" / "seg.dcm", tmp_path / "offline" / "lesion.dcm"),
+        )
     )
     assert node.keys() == offline.keys()
     for name, mask in node.items():
         np.testing.assert_array_equal(mask, offline[name])
         assert mask.any(), name
-    lesion, *subregions, ring = node.values()
-    assert list(node)[-1] == "Ring"
+    *subregions, ring, lesion = node.values()
+    assert list(node)[-2:] == ["Ring", "Lesion"]
     assert not (np.logical_or.reduce(subregions) & ~lesion).any()
     assert not (ring & lesion).any()
     for kind in KINDS:

@@ -11,7 +11,7 @@ def test_the_demo_shows_what_came_back(dicomnode: Callable[..., Any], tmp_path: 
     done = dicomnode("demo", "--keep", tmp_path / "demo")
     assert done.returncode == 0, done.stdout + done.stderr
     for kind in ("malignant", "benign"):
-        for output in ("seg", "sr", "overlay", "keyframe", "report"):
+        for output in ("seg", "lesion", "sr", "overlay", "keyframe", "report"):
             rows = [line.split()[:2] for line in done.stdout.splitlines()]
             assert [kind, output] in rows
         path = tmp_path / "demo" / f"report-{kind}.png"

@@ -21,7 +21,7 @@ def written(example: ModuleType, tmp_path: Path) -> Path:
     example.write_clip(clip, example.frames(found))
     outputs = write_outputs(example.exam(clip), found, example.context(), tmp_path, pdf=True)
     kinds = [output.kind for output in outputs]
-    assert kinds == ["seg", "keyframe", "report", "pdf", "overlay", "sr", "page"]
+    assert kinds == ["seg", "lesion", "keyframe", "report", "pdf", "overlay", "sr", "page"]
     for output in outputs[:-1]:
         dataset = dcmread(output.path, stop_before_pixels=True)
         assert dataset.SOPClassUID == output.sop_class_uid
@@ -45,7 +45,7 @@ def test_the_report_is_the_root_of_everything(written: Path) -> None:
     referenced = evidence(report.CurrentRequestedProcedureEvidenceSequence)
     uids = {
         kind: str(dcmread(written / f"{kind}.dcm", stop_before_pixels=True).SOPInstanceUID)
-        for kind in ("clip", "seg", "overlay", "keyframe", "report", "pdf")
+        for kind in ("clip", "seg", "lesion", "overlay", "keyframe", "report", "pdf")
     }
     assert referenced == set(uids.values())
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
+from pydicom import Dataset
 
 from dicomnode.dicom.box import Box
 from dicomnode.dicom.context import exam_context
@@ -49,7 +50,7 @@ class Written:
         return whole
 
     def write_seg(self, path: Path, frame: int | None = None) -> Path:
-        """Write the true lesion as the node would send it, drawn on a frame of the exam."""
+        """Write the true lesion and sub-regions in one SEG, drawn on a frame of the exam."""
         mask = self.lesion(frame)
         found = replace(
             example.findings(),
@@ -57,11 +58,32 @@ class Written:
             spacing_mm=self.exam.spacing_mm,
             lesion_mask=mask,
             subregion_map=np.where(mask, 1 + np.indices(mask.shape)[0] % 2, 0).astype(np.uint8),
+            ring_mask=np.zeros_like(mask),
         )
         when = datetime(2025, 1, 6, tzinfo=UTC)
         context = exam_context(self.exam, models=found.models, recipe="none", when=when)
-        segmentation(self.exam, found, context).save_as(path, enforce_file_format=True)
+        lesion = segmentation(self.exam, found, context, "lesion")
+        regions = segmentation(self.exam, found, context)
+        in_one(lesion, regions).save_as(path, enforce_file_format=True)
         return path
+
+
+def in_one(lesion: Dataset, regions: Dataset) -> Dataset:
+    """Put the lesion before the sub-regions, as a person's viewer may store them."""
+    masks = [lesion.pixel_array.reshape(1, lesion.Rows, lesion.Columns), regions.pixel_array]
+    groups = regions.PerFrameFunctionalGroupsSequence
+    for number, (segment, group) in enumerate(
+        zip(regions.SegmentSequence, groups, strict=True), start=2
+    ):
+        segment.SegmentNumber = number
+        group.SegmentIdentificationSequence[0].ReferencedSegmentNumber = number
+    lesion.SegmentSequence = [*lesion.SegmentSequence, *regions.SegmentSequence]
+    lesion.PerFrameFunctionalGroupsSequence = [*lesion.PerFrameFunctionalGroupsSequence, *groups]
+    frames = np.concatenate(masks)
+    lesion.NumberOfFrames = len(frames)
+    data = np.packbits(frames.ravel(), bitorder="little").tobytes()
+    lesion.PixelData = data + b"\0" * (len(data) % 2)
+    return lesion
 
 
 def written(folder: Path, seed: int, layout: str = "mono-left", **choices: object) -> Written:

@@ -42,8 +42,7 @@ def full_set(folder: Path) -> Files:
     files = {file.kind: file.path for file in written if file.sop_class_uid}
     bare_seg, brief_seg = (segmentation(exam, found, context) for found in (bare, brief))
     made = {
-        "seg-without-ring": segmentation(exam, findings, context),
-        "seg-full": segmentation(exam, findings, context, ring=True, geometry="full"),
+        "seg-full": segmentation(exam, findings, context, geometry="full"),
         "seg-bare": bare_seg,
         "sr-bare": sr.report(exam, bare, context, bare_seg),
         "sr-brief": sr.report(exam, brief, context, brief_seg),
@@ -67,6 +66,7 @@ def small_set(folder: Path, header: Dataset) -> Files:
     picture = np.random.default_rng(1).integers(0, 256, (9, 7, 3), np.uint8)
     made = {
         "seg": seg,
+        "lesion": segmentation(exam, findings, context, "lesion"),
         "sr": sr.report(exam, findings, context, seg),
         "refusal": sr.refusal(study_context([read], recipe="1", when=when), REASONS),
         "keyframe": secondary_capture(exam, context, picture, "keyframe", frame=3),
@@ -82,7 +82,10 @@ def sized_seg(rows: int, columns: int) -> tuple[Dataset, NDArray[np.bool_]]:
     labels = np.random.default_rng(rows * columns).choice([1, 2, 4, 5], (rows, columns))
     labels.flat[0] = 1
     findings = replace(
-        example.findings(), subregion_map=labels.astype(np.uint8), lesion_mask=labels > 0
+        example.findings(),
+        subregion_map=labels.astype(np.uint8),
+        lesion_mask=labels > 0,
+        ring_mask=np.zeros(labels.shape, np.bool_),
     )
     header = example.header()
     header.Rows, header.Columns = rows, columns

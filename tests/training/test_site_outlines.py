@@ -103,7 +103,7 @@ def test_the_nodes_own_seg_comes_back_as_it_was_sent(one: Written, tmp_path: Pat
     assert outcome.status == "analysed", outcome.reasons
     with np.load(tmp_path / "out" / "maps.npz") as maps:
         sent = maps["lesion"] > 0
-    outline = read_outline(tmp_path / "out" / "seg.dcm")
+    outline = read_outline(tmp_path / "out" / "lesion.dcm")
     assert np.array_equal(outline.mask, sent)
     check_clips(outline, [one.exam.header])
     pane = in_pane(outline, one.exam)

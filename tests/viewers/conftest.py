@@ -27,7 +27,7 @@ from parts.orthanc import Orthanc
 KEPT = slice(17, 21)
 """Frames of the example that are sent: OHIF paints a SEG once for every frame of the clip."""
 REFERENCE = example.REFERENCE - KEPT.start
-OUTPUTS = 5
+OUTPUTS = 6
 PANE = {"rows": example.PANE_ROWS, "columns": example.PANE_COLUMNS}
 
 
@@ -104,6 +104,9 @@ class Stored:
     study_uid: str
     frames: tuple[NDArray[np.uint8], ...]
     segs: tuple[Dataset, ...]
+    """Of the sub-regions, one for every injection."""
+    lesions: tuple[str, ...]
+    """UIDs of the SEGs of the lesion."""
     pictures: tuple[str, ...]
     """UIDs of overlay, key frame and report page."""
 
@@ -143,11 +146,16 @@ def stored(request: pytest.FixtureRequest, tmp_path: Path, pacs: Orthanc) -> Sto
         study_uid=made[0][0].study_uid,
         frames=tuple(frames for _, frames in made),
         segs=tuple(dcmread(path) for path in sorted(tmp_path.glob("*/seg.dcm"))),
-        pictures=tuple(
-            str(dcmread(path, specific_tags=["SOPInstanceUID"]).SOPInstanceUID)
-            for kind in ("overlay", "keyframe", "report")
-            for path in sorted(tmp_path.glob(f"*/{kind}.dcm"))
-        ),
+        lesions=_uids(tmp_path, "lesion"),
+        pictures=_uids(tmp_path, "overlay", "keyframe", "report"),
+    )
+
+
+def _uids(root: Path, *kinds: str) -> tuple[str, ...]:
+    return tuple(
+        str(dcmread(path, specific_tags=["SOPInstanceUID"]).SOPInstanceUID)
+        for kind in kinds
+        for path in sorted(root.glob(f"*/{kind}.dcm"))
     )
 
 

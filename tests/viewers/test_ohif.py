@@ -12,7 +12,14 @@ from scipy.ndimage import distance_transform_edt
 
 from parts.ohif import Ohif
 
-RESULTS = ("SEG", "SR", "AI overlay loop", "AI key frame", "AI report page")
+RESULTS = (
+    "AI perfusion sub-regions",
+    "AI lesion",
+    "AI measurements",
+    "AI overlay loop",
+    "AI key frame",
+    "AI report page",
+)
 PATCH = np.argwhere(np.ones((3, 3))) - 1
 """A pixel and its neighbours: the page's pixels lie between those of the image."""
 SHADES = 14.0
@@ -35,6 +42,12 @@ def deepest(mask: NDArray[np.bool_]) -> NDArray[np.intp]:
     """The pixel that lies deepest in a mask, and its neighbours."""
     depth = distance_transform_edt(np.pad(mask, 1))[1:-1, 1:-1]
     return np.asarray(np.array(np.unravel_index(np.argmax(depth), mask.shape)) + PATCH)
+
+
+def reference_frame(seg: Dataset) -> int:
+    """Number of the source frame that the SEG is of."""
+    group = seg.PerFrameFunctionalGroupsSequence[0]
+    return int(group.DerivationImageSequence[0].SourceImageSequence[0].ReferencedFrameNumber)
 
 
 def mixed(
@@ -72,8 +85,8 @@ def test_every_segment_is_listed_and_drawn_at_its_place(
     listed = viewer.ask("open", study=stored.study_uid, series=stored.series)["series"]
     assert len(listed) == stored.series
     for result in RESULTS:
-        assert sum(result in text for text in listed) == len(stored.segs)
-    for seg, frames in zip(stored.segs, stored.frames, strict=True):
+        assert sum(result in text for text in listed) == len(stored.segs), (result, listed)
+    for seg, lesion, frames in zip(stored.segs, stored.lesions, stored.frames, strict=True):
         clip = (
             seg.ReferencedSeriesSequence[0].ReferencedInstanceSequence[0].ReferencedSOPInstanceUID
         )
@@ -85,9 +98,11 @@ def test_every_segment_is_listed_and_drawn_at_its_place(
         rgb = [[int(n) for n in re.findall(r"\d+", row["colour"])] for row in loaded["rows"]]
         assert np.abs(np.array(rgb) - colours(seg)).max() <= COLOUR_STEPS
         instance, number = re.findall(r"instances/([\d.]+)/frames/(\d+)", loaded["image"])[0]
-        assert instance == clip
+        assert (instance, int(number)) == (clip, reference_frame(seg))
         shown_as_stored(viewer, seg, frames[int(number) - 1], tmp_path / "loaded.png")
         stepped = viewer.ask("step", key="ArrowUp" if int(number) > 1 else "ArrowDown")["frame"]
         shown_as_stored(viewer, seg, frames[stepped - 1], tmp_path / "stepped.png")
+        beside = viewer.ask("load", instance=lesion)
+        assert [row["name"] for row in beside["rows"]][-1:] == ["Lesion"]
     for part in stored.pictures:
         viewer.ask("show", instance=part)

@@ -39,7 +39,7 @@ def report(
     Parameters
     ----------
     seg : Dataset
-        The SEG whose segments the sub-regions are.
+        The SEG of sub-regions that the groups refer to.
     others : sequence of Dataset
         Headers of all further results: images stand in the image library, all in the evidence.
     """
@@ -50,7 +50,7 @@ def report(
         )
     notice = remarks("Notice", context, [RESEARCH_USE, *_training(findings.models)])
     groups = exam_groups(exam, findings, context, parts, seg)
-    images = [other for other in others if "Rows" in other]
+    images = [other for other in others if "Rows" in other and "SegmentSequence" not in other]
     return _document(
         context, [*groups, notice], [*context.sources, seg, *others], [*context.sources, *images]
     )

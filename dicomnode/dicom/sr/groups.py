@@ -29,7 +29,7 @@ from dicomnode.dicom import codes
 from dicomnode.dicom.context import Context, laterality
 from dicomnode.dicom.exam import Box, Exam
 from dicomnode.dicom.references import STAND_IN
-from dicomnode.dicom.segments import Segment, Task, algorithm
+from dicomnode.dicom.segments import Segment, Task, algorithm, lesion_segment
 from dicomnode.dicom.sr.rows import (
     TISSUE,
     Row,
@@ -54,14 +54,13 @@ def exam_groups(
     exam: Exam, findings: Findings, context: Context, parts: Sequence[Segment], seg: Dataset
 ) -> list[Group]:
     """Return the groups of an analysed exam, the answer first."""
-    lesion, *rest = parts
     regions = {region.number: region for region in findings.subregions}
     return [
         _answer(findings, context),
-        _lesion(exam, findings, context, lesion),
+        _lesion(exam, findings, context, lesion_segment(findings)),
         *(
             _subregion(exam, findings, context, part, regions[part.subregion], seg)
-            for part in rest
+            for part in parts
             if part.subregion in regions
         ),
         *_tissue(exam, findings, context),

@@ -6,6 +6,7 @@ on any frame that lies in plane; a PNG is drawn on the exam's reference frame. E
 lesion in the contrast or in the B-mode pane.
 """
 
+import struct
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -51,6 +52,7 @@ UNREADABLE = (
     AttributeError,
     KeyError,
     RuntimeError,
+    struct.error,
 )
 """What pydicom and Pillow raise for files that are damaged or lack what they need."""
 

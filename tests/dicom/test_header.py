@@ -1,0 +1,33 @@
+"""A file may be torn anywhere: it is read or refused by name, and nothing else."""
+
+from pathlib import Path
+from types import ModuleType
+
+import numpy as np
+
+from dicomnode.dicom.header import read_header
+from dicomnode.errors import InputError
+
+
+def test_a_file_torn_at_any_byte_is_read_or_refused(wrap: ModuleType, tmp_path: Path) -> None:
+    regions = [wrap.region(0, 0, 4, 6, 0.01)]
+    whole = wrap.native(
+        tmp_path / "whole.dcm",
+        np.zeros((2, 4, 6, 3), np.uint8),
+        SequenceOfUltrasoundRegions=regions,
+    ).read_bytes()
+    torn = tmp_path / "torn.dcm"
+    said = [complaint(torn, whole[:length]) for length in range(len(whole))]
+    assert all(text is None or text.startswith("torn.dcm: expected") for text in said)
+    assert all(said[:132])
+    assert said[-1] is None
+
+
+def complaint(path: Path, content: bytes) -> str | None:
+    """What is said of a file with this content; None where its header is read."""
+    path.write_bytes(content)
+    try:
+        read_header(path)
+    except InputError as error:
+        return str(error)
+    return None
