@@ -4,17 +4,17 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass
-from datetime import datetime, tzinfo
+from datetime import datetime
 from typing import Literal
 
-from pydicom.dataelem import DataElement
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import UID, ExplicitVRLittleEndian
 
 from dicomnode import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME, __version__
 from dicomnode.dicom.codes import ACQUISITION_EQUIPMENT, code_item
+from dicomnode.dicom.copied import copy_element, copy_patient_and_study, time_zone
 from dicomnode.dicom.exam import Exam
-from dicomnode.dicom.modules import ACQUISITION, PATIENT_AND_STUDY, TYPE_2, item_needs
+from dicomnode.dicom.modules import ACQUISITION
 from dicomnode.errors import OutputError
 from dicomnode.science.findings import ModelUse
 
@@ -26,7 +26,6 @@ __all__ = [
     "derived_uid",
     "exam_context",
     "laterality",
-    "mended",
     "reference",
     "stamp",
     "study_context",
@@ -204,7 +203,7 @@ def laterality(header: Dataset) -> Literal["L", "R"] | None:
 
 def stamp(dataset: Dataset, context: Context, kind: Kind, sop_class_uid: str) -> None:
     """Write patient, study, series, equipment, SOP common and file meta into a result object."""
-    _copy_patient_and_study(dataset, context)
+    copy_patient_and_study(dataset, context.header)
     _describe_series(dataset, context, kind)
     _describe_equipment(dataset, context)
     dataset.SOPClassUID = UID(sop_class_uid)
@@ -227,56 +226,6 @@ def reference(header: Dataset, frame: int | None = None) -> Dataset:
     return item
 
 
-def _copy_patient_and_study(dataset: Dataset, context: Context) -> None:
-    for keyword in PATIENT_AND_STUDY:
-        _copy(keyword, context.header, dataset)
-    if _zone(context.header) is None and "TimezoneOffsetFromUTC" in dataset:
-        del dataset.TimezoneOffsetFromUTC
-    for keyword in TYPE_2:
-        if keyword not in dataset:
-            setattr(dataset, keyword, None)
-
-
-def _copy(keyword: str, header: Dataset, dataset: Dataset) -> None:
-    element = mended(header, keyword)
-    if element is not None:
-        dataset[keyword] = element
-    elif keyword in dataset:
-        del dataset[keyword]
-
-
-def mended(header: Dataset, keyword: str) -> DataElement | None:
-    """Return a copy of an element, of a sequence only what says something; None if that is nothing.
-
-    PS3.3 gives each of these sequences one or more items; one without, or with items that lack
-    what they must have, would make the result as invalid as its source.
-    """
-    if keyword not in header:
-        return None
-    element = deepcopy(header[keyword])
-    if element.VR == "SQ":
-        _mend(element)
-        if not element.value:
-            return None
-    return element
-
-
-def _mend(sequence: DataElement) -> None:
-    """Take out empty elements (none of an item is of type 2), then items without what they need."""
-    for item in sequence.value:
-        for element in list(item):
-            if element.VR == "SQ":
-                _mend(element)
-            if element.is_empty or (element.VR == "SQ" and not element.value):
-                del item[element.tag]
-    needed = item_needs(sequence.keyword)
-    sequence.value = [
-        item
-        for item in sequence.value
-        if len(item) and all(any(item.get(keyword) for keyword in some) for some in needed)
-    ]
-
-
 def _describe_series(dataset: Dataset, context: Context, kind: Kind) -> None:
     series, local = SERIES[kind], _local(context)
     dataset.Modality = series.modality
@@ -286,7 +235,7 @@ def _describe_series(dataset: Dataset, context: Context, kind: Kind) -> None:
     dataset.SeriesDate = local.strftime("%Y%m%d")
     dataset.SeriesTime = local.strftime("%H%M%S")
     if kind != "sr":
-        _copy("RequestAttributesSequence", context.header, dataset)
+        copy_element("RequestAttributesSequence", context.header, dataset)
 
 
 def _describe_equipment(dataset: Dataset, context: Context) -> None:
@@ -327,12 +276,4 @@ def _local(context: Context) -> datetime:
     """
     if context.when.tzinfo is None:
         return context.when
-    return context.when.astimezone(_zone(context.header))
-
-
-def _zone(header: Dataset) -> tzinfo | None:
-    """Return the zone that the source states, or None where it states none that exists."""
-    try:
-        return datetime.strptime(str(header.get("TimezoneOffsetFromUTC") or ""), "%z").tzinfo
-    except ValueError:
-        return None
+    return context.when.astimezone(time_zone(context.header))

@@ -1,8 +1,8 @@
 """Lesion features of exams, measured by the node's own function and kept on disk."""
 
 import json
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
 from functools import cache, partial
 from hashlib import sha256
 from pathlib import Path
@@ -10,36 +10,30 @@ from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
 
 from dicomnode.errors import InputError, RefusedError
 from dicomnode.inference.bundle import load
-from dicomnode.inference.models import Finder, Models, read_codebook
-from dicomnode.inference.segment import Segmentation, Segmenter
+from dicomnode.inference.models import Models, read_codebook
+from dicomnode.inference.segment import Segmenter
 from dicomnode.pipeline import SCHEMA_VERSION, Recipe, measure
 from dicomnode.science.features import FEATURES
 from dicomnode.science.findings import Diagnosis, ModelUse
 from dicomnode.science.loop import Loop
+from dicomnode.training.changes import CHANGES, PAIRS, WHOLE
 from dicomnode.training.processes import shared_out
 
 __all__ = [
-    "PAIRS",
     "FeatureTable",
     "Notebook",
     "Refusal",
     "Subject",
     "codes_of",
-    "half",
     "name_of_recipe",
-    "redrawn",
     "undecided_models",
 ]
 
 Mask = NDArray[np.bool_]
 Matrix = NDArray[np.float64]
-
-REDRAWN_MM = 0.5
-"""How far two readers' outlines of one lesion lie inside and outside of the segmenter's."""
 
 
 class Subject(Protocol):
@@ -86,65 +80,6 @@ def undecided_models(directory: Path) -> Models:
         codebook_use=codebook.use,
         classifier=_Undecided(),
     )
-
-
-def half(loop: Loop, first: int) -> Loop:
-    """Every other frame of a loop, from the frame ``first`` on: 0 or 1."""
-    return replace(
-        loop,
-        contrast=loop.contrast[first::2],
-        bmode=None if loop.bmode is None else loop.bmode[first::2],
-        times_s=loop.times_s[first::2],
-    )
-
-
-def redrawn(mask: Mask, spacing_mm: tuple[float, float], by_mm: float) -> Mask:
-    """Move an outline outwards by so many millimetres, inwards where negative; a pixel at least."""
-    reach_mm = max(abs(by_mm), *spacing_mm)
-    if by_mm > 0:
-        return np.asarray(ndimage.distance_transform_edt(~mask, sampling=spacing_mm) <= reach_mm)
-    return np.asarray(ndimage.distance_transform_edt(mask, sampling=spacing_mm) > reach_mm)
-
-
-@dataclass(frozen=True)
-class _Redrawing:
-    """A segmenter whose outlines are moved."""
-
-    segmenter: Finder
-    by_mm: float
-
-    @property
-    def use(self) -> ModelUse:
-        return self.segmenter.use
-
-    def segment(
-        self, images: Mapping[str, NDArray[np.float32]], spacing_mm: tuple[float, float]
-    ) -> Segmentation:
-        found = self.segmenter.segment(images, spacing_mm)
-        if not found.mask.any():
-            return found
-        return replace(found, mask=redrawn(found.mask, spacing_mm, self.by_mm))
-
-
-def _with_outline(models: Models, by_mm: float) -> Models:
-    return replace(models, segmenter=_Redrawing(models.segmenter, by_mm))
-
-
-_WHOLE = ""
-CHANGES: Mapping[str, Callable[[Loop, Models], tuple[Loop, Models]]] = {
-    _WHOLE: lambda loop, models: (loop, models),
-    "even": lambda loop, models: (half(loop, 0), models),
-    "odd": lambda loop, models: (half(loop, 1), models),
-    "tight": lambda loop, models: (loop, _with_outline(models, -REDRAWN_MM)),
-    "wide": lambda loop, models: (loop, _with_outline(models, REDRAWN_MM)),
-}
-"""The ways in which an exam is measured: as it is, and again."""
-
-PAIRS: Mapping[str, tuple[str, str]] = {
-    "even and odd frames": ("even", "odd"),
-    f"outlines {REDRAWN_MM:g} mm tighter and wider": ("tight", "wide"),
-}
-"""Two measurements each that a feature worth learning from does not tell apart."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -225,8 +160,8 @@ class Notebook:
 
     def table(self, subjects: Sequence[Subject]) -> FeatureTable:
         """Measure whole exams."""
-        self._measure(subjects, (_WHOLE,), "measuring")
-        pairs = [(subject, self._notes[_key(subject, _WHOLE)]) for subject in subjects]
+        self._measure(subjects, (WHOLE,), "measuring")
+        pairs = [(subject, self._notes[_key(subject, WHOLE)]) for subject in subjects]
         known = [(subject, note) for subject, note in pairs if note.features]
         return FeatureTable(
             features=np.array([note.features for _, note in known]).reshape(-1, len(FEATURES)),

@@ -26,8 +26,9 @@ from dicomnode.simulate.cohort import recipe_for
 from dicomnode.simulate.exam import simulate
 from dicomnode.simulate.writer import write
 from dicomnode.training import measured
+from dicomnode.training.changes import redrawn
 from dicomnode.training.diagnosis.logistic import divided
-from dicomnode.training.measured import Notebook, redrawn
+from dicomnode.training.measured import Notebook
 from dicomnode.training.site.codebook import check_names
 from dicomnode.training.site.cohort import SiteCohort, read_cohort
 

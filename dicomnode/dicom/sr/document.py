@@ -16,7 +16,8 @@ from pydicom.sr.codedict import codes as public
 from pydicom.uid import Comprehensive3DSRStorage, SecondaryCaptureImageStorage
 
 from dicomnode.dicom import codes
-from dicomnode.dicom.context import RESEARCH_USE, Context, mended, stamp
+from dicomnode.dicom.context import RESEARCH_USE, Context, stamp
+from dicomnode.dicom.copied import mended
 from dicomnode.dicom.exam import Exam
 from dicomnode.dicom.references import STAND_IN, as_sent
 from dicomnode.dicom.segments import segments

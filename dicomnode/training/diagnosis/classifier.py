@@ -15,6 +15,7 @@ from dicomnode.pipeline import Recipe
 from dicomnode.report.accuracy import Caption
 from dicomnode.science.features import FEATURES
 from dicomnode.training.card import UNSIGNED, Trained, notice, refusals, write_bundle
+from dicomnode.training.changes import PAIRS
 from dicomnode.training.diagnosis.learning_curve import learning_curve
 from dicomnode.training.diagnosis.learnt import (
     Learnt,
@@ -28,7 +29,6 @@ from dicomnode.training.diagnosis.logistic import as_onnx, fit
 from dicomnode.training.diagnosis.training_report import training_report
 from dicomnode.training.exams import SIMULATED_EXAMS, cases
 from dicomnode.training.measured import (
-    PAIRS,
     FeatureTable,
     Notebook,
     Subject,
