@@ -6,6 +6,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import isotonic_regression
+from scipy.special import expit
 
 from dicomnode.errors import BundleError, Reason
 from dicomnode.inference.bundle import Bundle, Calibration, Distribution, Linear
@@ -94,7 +95,7 @@ class Classifier:
 
     def _probability(self, values: Vector, scaled: Vector) -> float:
         log_odds = float(scaled @ np.array(self._linear.coefficients)) + self._linear.intercept
-        probability = 1 / (1 + float(np.exp(-log_odds)))
+        probability = float(expit(log_odds))
         feed = {self._session.get_inputs()[0].name: values[None].astype(np.float32)}
         answered = float(self._session.run(["probabilities"], feed)[0][0, 1])
         if abs(answered - probability) > AGREEMENT:

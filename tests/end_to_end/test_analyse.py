@@ -22,6 +22,7 @@ FILES = {
     "sr.dcm",
     "overlay.dcm",
     "keyframe.dcm",
+    "lesion.dcm",
     "report.dcm",
     "report.png",
     "result.json",

@@ -96,7 +96,7 @@ def test_it_is_refused_and_a_person_is_told_why(received: Received, name: str) -
 def test_it_is_analysed(received: Received, name: str) -> None:
     exam = received.exams[name]
     assert exam.state is ExamState.ANALYSED, exam.reasons
-    assert len(received.ledger.outputs(exam.id)) == 5
+    assert len(received.ledger.outputs(exam.id)) == 6
 
 
 @pytest.mark.parametrize("name", sorted(DAMAGES))

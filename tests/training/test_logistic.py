@@ -1,9 +1,13 @@
 """The classifier's fit: what is exported is what was fitted, and calibration is honest."""
 
+from dataclasses import replace
+from types import SimpleNamespace
+
 import numpy as np
 import onnxruntime
 import pytest
 
+from dicomnode.training.diagnosis.learnt import Learnt
 from dicomnode.training.diagnosis.logistic import Fitted, as_onnx, fit
 
 
@@ -69,3 +73,15 @@ def test_the_distribution_holds_its_own_kind(fitted: Fitted) -> None:
 
 def test_the_same_seed_gives_the_same_fit(fitted: Fitted) -> None:
     assert fit(*patients(160, 5), coverage=0.9, seed=1).linear == fitted.linear
+
+
+def test_kinds_that_few_exams_tell_apart_wholly_have_probabilities_all_the_same() -> None:
+    """Platt's slope grows without end there, and with it the log-odds of exams far away."""
+    x = np.linspace(-1, 1, 20)[:, None] * (1.0, 0.5)
+    is_malignant = x[:, 0] > 0
+    found = fit(x, is_malignant, coverage=0.9, seed=1)
+    far = replace(found, log_odds=1e4 * found.log_odds)
+    table = SimpleNamespace(is_malignant=is_malignant)
+    for fitted in (found, far):
+        learnt = Learnt(table=table, kept=np.arange(2), fitted=fitted, growth=())
+        assert ((learnt.probability > 0.5) == is_malignant).mean() > 0.9

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import expit
 
 from dicomnode.inference.bundle import Figure
 from dicomnode.training.diagnosis.learning_curve import LearningPoint
@@ -32,7 +33,7 @@ class Learnt:
     @property
     def probability(self) -> Floats:
         """Answers (N,) to exams that the answering fold had not seen."""
-        return np.asarray(1 / (1 + np.exp(-self.fitted.log_odds)))
+        return np.asarray(expit(self.fitted.log_odds))
 
     @property
     def decisions(self) -> NDArray[np.str_]:

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import expit
 from skl2onnx import to_onnx
 from skl2onnx.common.data_types import FloatTensorType
 from sklearn.covariance import LedoitWolf
@@ -183,7 +184,7 @@ def _linear(model: Pipeline, slope: float, offset: float) -> Linear:
 def _calibration(
     log_odds: NDArray[np.float64], is_malignant: NDArray[np.bool_], coverage: float
 ) -> Calibration:
-    probability = 1 / (1 + np.exp(-log_odds))
+    probability = np.asarray(expit(log_odds))
     return Calibration(
         coverage=coverage,
         benign=_threshold(probability[~is_malignant], coverage),
