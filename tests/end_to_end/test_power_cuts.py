@@ -49,7 +49,7 @@ def test_two_injections_survive_power_cuts_and_a_late_clip_revises_both(
         (1, 1, ExamState.ANALYSED),
         (2, 1, ExamState.ANALYSED),
     }
-    assert all(len(site.ledger().outputs(exam.id)) == 5 for exam in exams)
+    assert all(len(site.ledger().outputs(exam.id)) == 6 for exam in exams)
     check_delivered_once(site)
 
     site.send(late)

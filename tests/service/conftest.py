@@ -23,7 +23,7 @@ def write_clip(path: Path, *, study_uid: str | None = None, comment: str = "") -
     ds = Dataset()
     ds.SOPClassUID, ds.SOPInstanceUID = UltrasoundMultiFrameImageStorage, generate_uid()
     ds.StudyInstanceUID, ds.SeriesInstanceUID = study_uid or generate_uid(), generate_uid()
-    ds.PatientName, ds.PatientID, ds.Modality = PATIENT, "4711", "US"
+    ds.PatientName, ds.PatientID, ds.Modality = PATIENT, "ID-4711", "US"
     ds.ImageComments = comment
     ds.NumberOfFrames, ds.Rows, ds.Columns, ds.SamplesPerPixel = 2, 8, 8, 1
     ds.PhotometricInterpretation = "MONOCHROME2"

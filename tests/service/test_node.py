@@ -47,7 +47,7 @@ def test_a_received_exam_is_analysed_and_delivered_once(site: Any, clip: Clip) -
     assert b"analysed" in page
     for shown in (page, node.log.read_bytes(), get(site, "/metrics")):
         assert b"DOE" not in shown
-        assert b"4711" not in shown
+        assert b"ID-4711" not in shown
     assert not list((site.data_dir / "spool" / "work").iterdir())
     assert node.stop() == 0
     assert node.saw("node.stopped")
