@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from itertools import zip_longest
 from typing import get_args, get_type_hints
 
 from pydicom import Dataset
@@ -109,7 +108,7 @@ def _table(found: Iterable[Use]) -> str:
         (
             code(value),
             scheme,
-            _meaning(dict.fromkeys(use.meaning for use in every)),
+            _meaning(value, every),
             _places(use.where for use in every),
         )
         for (scheme, value), every in sorted(together.items())
@@ -129,13 +128,12 @@ def _places(found: Iterable[str]) -> str:
     )
 
 
-def _meaning(meanings: Iterable[str]) -> str:
-    """Return the meaning; where it differs from exam to exam, words that differ as ..."""
-    words = [meaning.split() for meaning in meanings]
-    if len(words) == 1:
-        return " ".join(words[0])
-    columns = zip_longest(*words, fillvalue="")
-    return " ".join(each[0] if len(set(each)) == 1 else "..." for each in columns) + " (varies)"
+def _meaning(code_value: str, found: Iterable[Use]) -> str:
+    """Return the one meaning of a code, which no exam may change."""
+    meanings = {use.meaning for use in found}
+    if len(meanings) > 1:
+        raise ValueError(f"code {code_value}: expected one meaning, got {sorted(meanings)}")
+    return meanings.pop()
 
 
 def _walk(dataset: Dataset, kind: str, group: str) -> Iterator[Use]:

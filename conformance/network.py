@@ -6,7 +6,7 @@ from pathlib import Path
 
 from pydicom import Dataset
 from pydicom.uid import UID
-from pynetdicom import AE, PYNETDICOM_IMPLEMENTATION_UID, PYNETDICOM_IMPLEMENTATION_VERSION
+from pynetdicom import AE
 from pynetdicom.presentation import PresentationContext
 from pynetdicom.sop_class import (  # type: ignore[attr-defined]
     StorageCommitmentPushModel,
@@ -18,6 +18,7 @@ from conformance.markdown import code, table
 from dicomnode.dicom.decode.compression import CODECS, VIDEO
 from dicomnode.dicom.exam.clip import ULTRASOUND
 from dicomnode.network import admission, answers, association, commitment, receive, send
+from dicomnode.network.entity import application_entity
 from dicomnode.network.statuses import STATUSES, judge
 from dicomnode.network.syntaxes import STORAGE_CLASSES, TRANSFER_SYNTAXES
 
@@ -29,6 +30,7 @@ __all__ = [
     "implementation_table",
     "offered_table",
     "rejection_table",
+    "requestor",
     "role_table",
     "status_table",
     "storage_table",
@@ -40,6 +42,11 @@ __all__ = [
 def acceptor() -> AE:
     """Return the application entity that listens, with a node's default settings."""
     return receive._application_entity(_settings())
+
+
+def requestor() -> AE:
+    """Return the application entity that sends."""
+    return application_entity("CEUSNODE")
 
 
 def role_table(case: Case) -> str:
@@ -89,13 +96,12 @@ def implementation_table(case: Case) -> str:
     """Return implementation identity: in associations, and in files."""
     meta = next(iter(case.objects.values())).file_meta
     rows = [
-        (
-            "association negotiation",
-            PYNETDICOM_IMPLEMENTATION_UID,
-            PYNETDICOM_IMPLEMENTATION_VERSION,
-        ),
-        ("File Meta Information", meta.ImplementationClassUID, meta.ImplementationVersionName),
+        (f"associations, {role}", ae.implementation_class_uid, ae.implementation_version_name)
+        for role, ae in (("acceptor", acceptor()), ("requestor", requestor()))
     ]
+    rows.append(
+        ("File Meta Information", meta.ImplementationClassUID, meta.ImplementationVersionName)
+    )
     return table(("Where", "Implementation Class UID", "Implementation Version Name"), rows)
 
 

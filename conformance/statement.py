@@ -5,7 +5,6 @@ from collections.abc import Mapping
 from pydicom import Dataset
 from pydicom.charset import python_encoding
 from pydicom.uid import UID
-from pynetdicom import AE
 
 from conformance import network
 from conformance.attributes import (
@@ -39,7 +38,8 @@ COPIED: Mapping[str, str] = {
     "Scanner, into Contributing Equipment Sequence (0018,A001)": modules.SCANNER,
 }
 TITLES: Mapping[str, str] = {
-    "seg": "Segmentation",
+    "seg": "Segmentation of the sub-regions",
+    "lesion": "Segmentation of the lesion",
     "sr": "Structured report of an analysed exam",
     "refusal": "Structured report of a refused exam",
     "overlay": "Overlay loop",
@@ -111,7 +111,7 @@ are kept and not analysed."""
 
 
 def _associations(case: Case) -> str:
-    listening, asking = network.acceptor(), AE()
+    listening, asking = network.acceptor(), network.requestor()
     return f"""## Associations
 
 | Policy | Acceptor | Requestor |
@@ -254,7 +254,8 @@ same in every object. A code stands as (value, scheme, "meaning"); several are a
 
 ### Copied from the source
 
-From the first clip of the exam, unchanged, where it has them. Empty when the source has none:
+From the first clip of the exam, unchanged, where it has them; items of sequences that lack what the
+standard demands of them are left out. Empty when the source has none:
 {", ".join(code(keyword) for keyword in modules.TYPE_2)}."""
     ]
     texts += [f"**{title}**\n\n{keyword_table(words.split())}" for title, words in COPIED.items()]
@@ -304,11 +305,10 @@ group of the report.
 
 ### Private codes, scheme {PRIVATE_SCHEME}
 
-For what no public terminology names. SEG and SR declare the scheme in Coding Scheme Identification
-Sequence (0008,0110); it has no UID. Values compare with case. *(varies)*: the words marked ...
-differ from exam to exam, so read the value only. Features of a classifier that a site trained
-itself have codes of their own, made of the feature's name; a name over 16 characters is its first
-nine and a digest.
+For what no public terminology names. Objects that use it declare the scheme in Coding Scheme
+Identification Sequence (0008,0110); it has no UID. Values compare with case. Features of a
+classifier that a site trained itself have codes of their own, made of the feature's name; a name
+over 16 characters is its first nine and a digest.
 
 {private_table(found)}"""
 

@@ -52,8 +52,8 @@ SERIES: Mapping[Kind, Series] = {
     "overlay": Series(offset=3, modality="US", description="AI overlay loop (research use)"),
     "keyframe": Series(offset=4, modality="OT", description="AI key frame (research use)"),
     "report": Series(offset=5, modality="OT", description="AI report page (research use)"),
-    "lesion": Series(offset=7, modality="SEG", description="AI lesion (research use)"),
     "pdf": Series(offset=6, modality="DOC", description="AI report as PDF (research use)"),
+    "lesion": Series(offset=7, modality="SEG", description="AI lesion (research use)"),
 }
 
 

@@ -3,7 +3,7 @@
 from pydicom.dataset import Dataset
 from pydicom.uid import EncapsulatedPDFStorage
 
-from dicomnode.dicom.codes import REPORT_PAGE, code_item
+from dicomnode.dicom.codes import REPORT_PAGE, code_item, private_scheme
 from dicomnode.dicom.context import Context, reference, stamp
 from dicomnode.dicom.exam import Exam
 from dicomnode.errors import OutputError
@@ -26,6 +26,7 @@ def encapsulated_pdf(exam: Exam, context: Context, document: bytes) -> Dataset:
     dataset.SourceInstanceSequence = [reference(clip.header) for clip in exam.clips]
     dataset.DocumentTitle = TITLE
     dataset.ConceptNameCodeSequence = [code_item(REPORT_PAGE)]
+    dataset.CodingSchemeIdentificationSequence = [private_scheme()]
     dataset.MIMETypeOfEncapsulatedDocument = "application/pdf"
     dataset.EncapsulatedDocumentLength = len(document)
     dataset.EncapsulatedDocument = document + b"\0" * (len(document) % 2)

@@ -31,8 +31,6 @@ log = structlog.get_logger(__name__)
 Process: TypeAlias = Callable[[Sequence[Path], Path, Request], tuple[Outcome, ...]]
 """Files of a study, an empty directory, what to analyse with: the outcome per injection."""
 
-_REPORTS = ("sr", "refusal")
-
 Plain: TypeAlias = dict[str, Any]
 """An outcome as plain JSON, its paths relative to the workspace."""
 
@@ -118,14 +116,18 @@ class Analysis:
         shutil.rmtree(self.spool.work / job, ignore_errors=True)
 
     def _replaced(self, exam: ExamRow) -> dict[int, Path]:
-        """Find, by injection, the newest report of an earlier revision that is still there."""
+        """Find, by injection, the newest report of an earlier revision that is still there.
+
+        A refusal counts only where refusals are sent: a report must not name one that nobody has.
+        """
+        kinds = {"sr", "refusal"} if self.refusal_destinations else {"sr"}
         found: dict[int, Path] = {}
         for row in self.ledger.exams(study_uid=exam.study_uid):
             if row.revision >= exam.revision or row.injection in found:
                 continue
             for output in self.ledger.outputs(row.id):
                 path = self.spool.absolute(output.path)
-                if output.kind in _REPORTS and path.exists():
+                if output.kind in kinds and path.exists():
                     found[row.injection] = path
         return found
 

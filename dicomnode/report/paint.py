@@ -99,7 +99,7 @@ class _Layer:
         """Blend it into a pane (R, C, 3), clipped where it leaves the pane."""
         quarters = np.rint(4 * shift_px).astype(int)
         (row, column), (below, right) = self._corner + quarters // 4, quarters % 4
-        paint, keep = self._between(int(below), int(right))
+        paint, keep = self._moved_by(int(below), int(right))
         rows = slice(max(-row, 0), min(paint.shape[0], pane.shape[0] - row))
         columns = slice(max(-column, 0), min(paint.shape[1], pane.shape[1] - column))
         if rows.start >= rows.stop or columns.start >= columns.stop:
@@ -108,7 +108,7 @@ class _Layer:
         seen = seen[:, : columns.stop - columns.start]
         seen[...] = seen * keep[rows, columns] + paint[rows, columns]
 
-    def _between(self, below: int, right: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    def _moved_by(self, below: int, right: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """Return the picture moved by quarters of a pixel: what it adds, and what it leaves."""
         if (below, right) not in self._moved:
             moved = _between(self._part, below / 4, right / 4)

@@ -8,6 +8,7 @@ import pytest
 from PIL import Image
 from pydicom import Dataset, dcmread
 
+from dicomnode.dicom.codes import PRIVATE_SCHEME
 from dicomnode.dicom.sr import refusal
 from dicomnode.errors import Reason
 from dicomnode.outputs.write import write_maps, write_outputs, write_refusal
@@ -81,6 +82,17 @@ def test_the_page_is_a_valid_pdf_too(
     header = ReportHeader(facts="left breast", software="dicomnode")
     once, again = (page_as_pdf(example.findings(), header) for _ in range(2))
     assert once == again
+
+
+def test_who_uses_a_private_code_declares_its_scheme(written: Path) -> None:
+    for kind in ("seg", "lesion", "sr", "overlay", "keyframe", "report", "pdf"):
+        dataset = dcmread(written / f"{kind}.dcm", stop_before_pixels=True)
+        used = any(
+            element.keyword == "CodingSchemeDesignator" and element.value == PRIVATE_SCHEME
+            for element in dataset.iterall()
+        )
+        declared = dataset.get("CodingSchemeIdentificationSequence", [])
+        assert used <= (PRIVATE_SCHEME in [item.CodingSchemeDesignator for item in declared]), kind
 
 
 def test_a_report_names_the_one_it_takes_the_place_of(
