@@ -114,7 +114,10 @@ def prepare(settings: SegmenterSettings) -> None:
         There is no such device.
     """
     if settings.device == "cuda" and not torch.cuda.is_available():
-        raise SettingsError("--device cuda: expected an accelerator that torch can use, got none")
+        raise SettingsError(
+            "--device cuda: expected an accelerator that torch can use, got none",
+            hint="--device cpu trains on the processor",
+        )
     torch.set_num_threads(settings.threads)
     settings.work.mkdir(parents=True, exist_ok=True)
 
