@@ -8,8 +8,9 @@ from pydicom.dataset import Dataset
 from pydicom.uid import SecondaryCaptureImageStorage
 
 from dicomnode.dicom.codes import SOURCE_IMAGE, code_item
-from dicomnode.dicom.context import RESEARCH_USE, Context, laterality, reference, stamp
+from dicomnode.dicom.context import RESEARCH_USE, Context, laterality, stamp
 from dicomnode.dicom.exam import Exam
+from dicomnode.dicom.references import reference
 from dicomnode.errors import OutputError
 
 __all__ = ["secondary_capture"]

@@ -26,7 +26,6 @@ __all__ = [
     "derived_uid",
     "exam_context",
     "laterality",
-    "reference",
     "stamp",
     "study_context",
 ]
@@ -214,16 +213,6 @@ def stamp(dataset: Dataset, context: Context, kind: Kind, sop_class_uid: str) ->
         setattr(dataset, f"{name}Date", local.strftime("%Y%m%d"))
         setattr(dataset, f"{name}Time", local.strftime("%H%M%S"))
     _describe_file(dataset)
-
-
-def reference(header: Dataset, frame: int | None = None) -> Dataset:
-    """Return an item that references an instance, or one 1-based frame of it (PS3.3, 10.3)."""
-    item = Dataset()
-    item.ReferencedSOPClassUID = header.SOPClassUID
-    item.ReferencedSOPInstanceUID = header.SOPInstanceUID
-    if frame is not None:
-        item.ReferencedFrameNumber = frame
-    return item
 
 
 def _describe_series(dataset: Dataset, context: Context, kind: Kind) -> None:

@@ -1,4 +1,8 @@
-"""The source loop with the findings painted over it, as a derived colour clip any PACS can play."""
+"""The source loop with the findings painted over it, as a derived colour clip any PACS can play.
+
+What the scanner showed is shown in grey, so that all colour is ours. Pictures are YCbCr, as JPEG
+stores them: neither decoding nor encoding has to look at any colour but what was painted.
+"""
 
 import struct
 import tempfile
@@ -15,9 +19,10 @@ from pydicom.dataset import Dataset
 from pydicom.uid import JPEGBaseline8Bit, UltrasoundMultiFrameImageStorage
 
 from dicomnode.dicom.codes import SOURCE_IMAGE, code_item
-from dicomnode.dicom.context import RESEARCH_USE, Context, laterality, reference, stamp
+from dicomnode.dicom.context import RESEARCH_USE, Context, laterality, stamp
 from dicomnode.dicom.decode import frames as decoded
 from dicomnode.dicom.exam import Exam
+from dicomnode.dicom.references import reference
 from dicomnode.errors import OutputError
 
 __all__ = ["Painter", "painted", "write_frames", "write_loop"]
@@ -25,13 +30,16 @@ __all__ = ["Painter", "painted", "write_frames", "write_loop"]
 Picture = NDArray[np.uint8]
 
 QUALITY = 90
+NO_COLOUR = 128
+"""Cb and Cr of grey."""
+PAINTED = "Perfusion sub-regions painted over the loop, all else of it in grey."
 ITEM = b"\xfe\xff\x00\xe0"
 LONGEST_SHORT_VALUE = 65534
 """Bytes of a value whose explicit VR has a 16-bit length, such as DS (PS3.5, 7.1.2)."""
 
 
 class Painter(Protocol):
-    """Paints panes (R, C, 3) in place; ``frame`` counts the exam's frames from 0."""
+    """Paints panes (R, C, 3) of YCbCr in place; ``frame`` counts the exam's frames from 0."""
 
     def contrast(self, pane: Picture, frame: int) -> None:
         """Paint over the contrast pane."""
@@ -45,20 +53,29 @@ class Painter(Protocol):
 
 def write_loop(path: Path, exam: Exam, context: Context, painter: Painter) -> Dataset:
     """Write the painted loop of an exam to ``path``, frame by frame; return its header."""
-    source = (frame for clip in exam.clips for frame in decoded(clip.path))
+    source = (frame for clip in exam.clips for frame in decoded(clip.path, colour="luma"))
     return write_frames(path, exam, context, painted(exam, painter, source))
 
 
 def painted(exam: Exam, painter: Painter, frames: Iterable[Picture]) -> Iterator[Picture]:
-    """Paint whole frames (Rows, Columns, 3) of an exam and put the banner below them.
+    """Paint whole frames of an exam and put the banner below them.
 
-    The yielded array is the same one each time: use it before asking for the next.
+    Parameters
+    ----------
+    frames : iterable of ndarray of uint8, shape (Rows, Columns)
+        Luma.
+
+    Yields
+    ------
+    ndarray of uint8, shape (Rows + H, Columns, 3)
+        YCbCr; the same array each time: use it before asking for the next.
     """
     rows, columns = int(exam.header.Rows), int(exam.header.Columns)
-    banner = painter.banner(columns)
-    canvas = np.concatenate([np.zeros((rows, columns, 3), np.uint8), banner])
+    grey = np.full((rows, columns, 3), NO_COLOUR, np.uint8)
+    canvas = np.concatenate([grey, painter.banner(columns)])
     for number, frame in enumerate(frames):
-        canvas[:rows] = frame
+        canvas[:rows] = grey
+        canvas[:rows, :, 0] = frame
         painter.contrast(canvas[exam.contrast.slices], number)
         if exam.bmode is not None:
             painter.bmode(canvas[exam.bmode.slices], number)
@@ -66,9 +83,10 @@ def painted(exam: Exam, painter: Painter, frames: Iterable[Picture]) -> Iterator
 
 
 def write_frames(path: Path, exam: Exam, context: Context, frames: Iterable[Picture]) -> Dataset:
-    """Encode frames as they come (JPEG baseline, YBR_FULL_422) and write one object; return it.
+    """Encode frames (R, C, 3) of YCbCr as they come and write one object; return it.
 
-    Only compressed frames are kept, in a temporary file beside ``path``.
+    JPEG baseline, YBR_FULL_422. Only compressed frames are kept, in a temporary file beside
+    ``path``.
     """
     expected = len(exam.times_s)
     with tempfile.TemporaryFile(dir=path.parent) as stream:
@@ -93,7 +111,7 @@ def _encode(stream: IO[bytes], frames: Iterable[Picture]) -> tuple[list[int], tu
     lengths, shape = [], (0, 0)
     for frame in frames:
         data = imagecodecs.jpeg8_encode(
-            frame, level=QUALITY, colorspace="RGB", outcolorspace="YCBCR", subsampling="422"
+            frame, level=QUALITY, colorspace="YCBCR", outcolorspace="YCBCR", subsampling="422"
         )
         data += b"\0" * (len(data) % 2)
         stream.write(ITEM + struct.pack("<I", len(data)) + data)
@@ -107,7 +125,7 @@ def _header(exam: Exam, context: Context, shape: tuple[int, int], ratio: float) 
     stamp(dataset, context, "overlay", UltrasoundMultiFrameImageStorage)
     dataset.file_meta.TransferSyntaxUID = JPEGBaseline8Bit
     dataset.ImageType = ["DERIVED", "SECONDARY"]
-    dataset.DerivationDescription = "Perfusion sub-regions painted over the loop. " + RESEARCH_USE
+    dataset.DerivationDescription = f"{PAINTED} {RESEARCH_USE}"
     dataset.ImageComments = RESEARCH_USE
     dataset.BurnedInAnnotation = exam.header.get("BurnedInAnnotation") or "YES"
     dataset.PatientOrientation = None

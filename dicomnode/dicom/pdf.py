@@ -4,8 +4,9 @@ from pydicom.dataset import Dataset
 from pydicom.uid import EncapsulatedPDFStorage
 
 from dicomnode.dicom.codes import REPORT_PAGE, code_item, private_scheme
-from dicomnode.dicom.context import Context, reference, stamp
+from dicomnode.dicom.context import Context, stamp
 from dicomnode.dicom.exam import Exam
+from dicomnode.dicom.references import reference
 from dicomnode.errors import OutputError
 
 __all__ = ["encapsulated_pdf"]

@@ -20,9 +20,9 @@ from pydicom.uid import SegmentationStorage
 from pydicom.valuerep import format_number_as_ds
 
 from dicomnode.dicom import codes
-from dicomnode.dicom.context import Context, laterality, reference, stamp
+from dicomnode.dicom.context import Context, laterality, stamp
 from dicomnode.dicom.exam import Exam
-from dicomnode.dicom.references import STAND_IN, as_sent
+from dicomnode.dicom.references import STAND_IN, as_sent, item, reference
 from dicomnode.dicom.segments import Segment, algorithm, full_image, lesion_segment, segments
 from dicomnode.science.findings import Findings
 
@@ -163,23 +163,23 @@ def _describe_frames(
     dataset.PatientOrientation = None
     dataset.ContentCreatorName = None
     organisation = context.uid("dimension organisation")
-    dataset.DimensionOrganizationSequence = [_item(DimensionOrganizationUID=organisation)]
+    dataset.DimensionOrganizationSequence = [item(DimensionOrganizationUID=organisation)]
     dataset.DimensionIndexSequence = [
         _dimension(organisation, "TemporalPositionIndex", "FrameContentSequence"),
         _dimension(organisation, "ReferencedSegmentNumber", "SegmentIdentificationSequence"),
     ]
-    orientation = _item(ImageOrientationPatient=ORIENTATION)
+    orientation = item(ImageOrientationPatient=ORIENTATION)
     shared = dataset.SharedFunctionalGroupsSequence[0]
     shared.PlaneOrientationSequence = [orientation]
     shared.pop("SegmentIdentificationSequence", None)  # highdicom shares that of a single segment
     for number, group in enumerate(dataset.PerFrameFunctionalGroupsSequence, start=1):
-        content = _item(DimensionIndexValues=[1, number], TemporalPositionIndex=1)
+        content = item(DimensionIndexValues=[1, number], TemporalPositionIndex=1)
         group.FrameContentSequence = [content]
-        group.SegmentIdentificationSequence = [_item(ReferencedSegmentNumber=number)]
+        group.SegmentIdentificationSequence = [item(ReferencedSegmentNumber=number)]
         group.DerivationImageSequence = [_derivation(header, frame)]
         if geometry == "full":
-            group.PlanePositionSequence = [_item(ImagePositionPatient=ORIGIN)]
-    series = _item(SeriesInstanceUID=header.SeriesInstanceUID)
+            group.PlanePositionSequence = [item(ImagePositionPatient=ORIGIN)]
+    series = item(SeriesInstanceUID=header.SeriesInstanceUID)
     series.ReferencedInstanceSequence = [reference(header)]
     dataset.ReferencedSeriesSequence = [series]
 
@@ -189,22 +189,15 @@ def _derivation(header: Dataset, frame: int) -> Dataset:
     source = reference(header, frame)
     source.PurposeOfReferenceCodeSequence = [codes.code_item(codes.SOURCE_IMAGE)]
     source.SpatialLocationsPreserved = "YES"
-    derivation = _item(SourceImageSequence=[source])
+    derivation = item(SourceImageSequence=[source])
     derivation.DerivationCodeSequence = [codes.code_item(codes.SEGMENTATION)]
     return derivation
 
 
 def _dimension(organisation: str, index: str, group: str) -> Dataset:
-    return _item(
+    return item(
         DimensionOrganizationUID=organisation,
         DimensionIndexPointer=tag_for_keyword(index),
         FunctionalGroupPointer=tag_for_keyword(group),
         DimensionDescriptionLabel=index,
     )
-
-
-def _item(**elements: object) -> Dataset:
-    item = Dataset()
-    for keyword, value in elements.items():
-        setattr(item, keyword, value)
-    return item

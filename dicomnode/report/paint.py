@@ -1,4 +1,8 @@
-"""Sub-regions painted over an image: colours on pixels, nothing else."""
+"""Sub-regions painted over an image: colours on pixels, nothing else.
+
+A transparent picture is float32 of shape (R, C, 4): three colours multiplied by alpha, and alpha,
+all 0 to 1.
+"""
 
 from pathlib import Path
 
@@ -22,6 +26,10 @@ EDGE = 0.95
 OUTLINE_RGB = (255, 255, 255)
 BANNER_RGB = (20, 24, 28)
 TEXT_RGB = (236, 239, 241)
+JFIF = np.array(
+    [[0.299, 0.587, 0.114], [-0.168736, -0.331264, 0.5], [0.5, -0.418688, -0.081312]], np.float32
+)
+"""Y, Cb and Cr from RGB (JFIF 1.02), Cb and Cr around 0."""
 FONT = Path(mpl.get_data_path(), "fonts", "ttf", "DejaVuSans.ttf")
 
 
@@ -53,7 +61,7 @@ def outline(mask: NDArray[np.bool_]) -> NDArray[np.float32]:
 
 
 class LoopPainter:
-    """Paints findings over the frames of their loop, moved with the tissue, in place.
+    """Paints findings over the grey frames of their loop in YCbCr, moved with the tissue, in place.
 
     Frames that were left out as out of plane stay unpainted: where the lesion lies in them is not
     known.
@@ -63,12 +71,11 @@ class LoopPainter:
         self._findings = findings
         line = outline(findings.lesion_mask)
         inside = layer(findings)
-        self._contrast = _Layer(np.where(line[..., 3:] > 0, line, inside))
-        self._bmode = _Layer(line)
+        self._contrast = _Layer(_in_ycbcr(np.where(line[..., 3:] > 0, line, inside)))
+        self._bmode = _Layer(_in_ycbcr(line))
 
     def contrast(self, pane: Picture, frame: int) -> None:
-        """Turn the contrast pane (R, C, 3) grey, so that colours are ours, and paint over it."""
-        pane[...] = np.asarray(Image.fromarray(pane).convert("L"))[..., None]
+        """Paint sub-regions and outline over the contrast pane (R, C, 3) of a frame."""
         self._blend(pane, self._contrast, frame)
 
     def bmode(self, pane: Picture, frame: int) -> None:
@@ -77,7 +84,7 @@ class LoopPainter:
 
     def banner(self, width: int) -> Picture:
         """Return a strip of this width with the legend and what the picture is."""
-        return banner(self._findings, width)
+        return np.asarray(Image.fromarray(banner(self._findings, width)).convert("YCbCr"))
 
     def _blend(self, pane: Picture, layer: "_Layer", frame: int) -> None:
         if self._findings.kept[frame]:
@@ -112,7 +119,8 @@ class _Layer:
         """Return the picture moved by quarters of a pixel: what it adds, and what it leaves."""
         if (below, right) not in self._moved:
             moved = _between(self._part, below / 4, right / 4)
-            self._moved[below, right] = (255 * moved[..., :3] + np.float32(0.5), 1 - moved[..., 3:])
+            left = np.repeat(1 - moved[..., 3:], 3, axis=-1)  # as long as the rest: 7 times as fast
+            self._moved[below, right] = (255 * moved[..., :3] + np.float32(0.5), left)
         return self._moved[below, right]
 
 
@@ -154,6 +162,13 @@ def _wrapped(entries: list[tuple[str, float]], width: int) -> list[list[tuple[in
 def _fitted(notices: list[str], font: ImageFont.FreeTypeFont, width: int) -> list[str]:
     joined = " · ".join(notices)
     return [joined] if font.getlength(joined) < width - 12 else notices
+
+
+def _in_ycbcr(picture: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Turn a transparent picture of RGB into one of YCbCr (JFIF)."""
+    colour, alpha = picture[..., :3] @ JFIF.T, picture[..., 3:]
+    colour[..., 1:] += alpha * np.float32(128 / 255)
+    return np.concatenate([colour, alpha], axis=-1)
 
 
 def _cut(picture: NDArray[np.float32]) -> Cut:

@@ -22,18 +22,18 @@ class Marker:
     """Paints the frame's number as a grey level over the contrast pane."""
 
     def contrast(self, pane: NDArray[np.uint8], frame: int) -> None:
-        pane[...] = 5 * frame
+        pane[..., 0] = 5 * frame
 
     def bmode(self, pane: NDArray[np.uint8], frame: int) -> None:
-        pane[:10] = 255
+        pane[:10, :, 0] = 255
 
     def banner(self, width: int) -> NDArray[np.uint8]:
-        return np.full((24, width, 3), 77, np.uint8)
+        return np.tile(np.uint8([77, 128, 128]), (24, width, 1))
 
 
 def black(example: ModuleType, count: int) -> Iterator[NDArray[np.uint8]]:
     for _ in range(count):
-        yield np.zeros((example.ROWS, example.COLUMNS, 3), np.uint8)
+        yield np.zeros((example.ROWS, example.COLUMNS), np.uint8)
 
 
 def write(example: ModuleType, path: Path, count: int | None = None) -> Dataset:

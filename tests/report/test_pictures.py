@@ -11,6 +11,7 @@ from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 from matplotlib.markers import CARETUP
 from numpy.typing import NDArray
+from PIL import Image
 
 from dicomnode.errors import Reason
 from dicomnode.report.curves import draw_curves
@@ -237,8 +238,9 @@ def test_paint_moves_with_the_tissue(example: ModuleType) -> None:
 def test_paint_has_the_colours_of_the_palette(example: ModuleType) -> None:
     findings = example.findings()
     painter = LoopPainter(findings)
-    pane = np.full((201, 151, 3), 128, np.uint8)
-    painter.contrast(pane, findings.reference_frame)
+    grey = np.full((201, 151, 3), 128, np.uint8)
+    painter.contrast(grey, findings.reference_frame)
+    pane = np.asarray(Image.fromarray(grey, "YCbCr").convert("RGB"))
     for number_, rgb in PALETTE.items():
         mask = findings.subregion_map == number_
         if mask.sum() > 200:

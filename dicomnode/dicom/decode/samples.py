@@ -6,6 +6,7 @@ from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 from pydicom import Dataset
 from pydicom.pixels.processing import apply_color_lut
 
@@ -18,16 +19,11 @@ Samples = NDArray[np.uint8] | NDArray[np.uint16]
 U8 = NDArray[np.uint8]
 Convert = Callable[[Samples], U8]
 
-RED, GREEN, BLUE = (
-    (np.arange(256) * weight * 256 + 0.5).astype(np.uint32) for weight in (0.299, 0.587, 0.114)
-)
-"""Rec. 601 luma in 1/256 steps, one table per channel."""
-
 
 def luma(rgb: U8) -> U8:
     """Rec. 601 luma of (..., 3) pixels, rounded; equal channels keep their value."""
-    total = RED[rgb[..., 0]] + GREEN[rgb[..., 1]] + BLUE[rgb[..., 2]]
-    return np.asarray(np.minimum((total + 128) >> 8, 255), np.uint8)
+    row = np.ascontiguousarray(rgb, np.uint8).reshape(1, -1, 3)
+    return np.asarray(Image.fromarray(row).convert("L")).reshape(rgb.shape[:-1])
 
 
 def _ybr_to_rgb(ybr: Samples) -> U8:

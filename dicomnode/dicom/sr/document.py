@@ -4,7 +4,6 @@ from collections.abc import Container, Sequence
 from copy import deepcopy
 
 from highdicom.sr import (
-    Comprehensive3DSR,
     DeviceObserverIdentifyingAttributes,
     ImageLibrary,
     MeasurementReport,
@@ -19,7 +18,7 @@ from dicomnode.dicom import codes
 from dicomnode.dicom.context import RESEARCH_USE, Context, stamp
 from dicomnode.dicom.copied import mended
 from dicomnode.dicom.exam import Exam
-from dicomnode.dicom.references import STAND_IN, as_sent
+from dicomnode.dicom.references import STAND_IN, as_sent, by_series
 from dicomnode.dicom.segments import segments
 from dicomnode.dicom.sr.groups import Group, exam_groups, remarks
 from dicomnode.errors import OutputError, Reason
@@ -87,26 +86,33 @@ def _document(
         imaging_measurements=groups,
         title=public.DCM.ImagingMeasurementReport,
     )
-    content[0].ContentSequence[-1:-1] = _library(library, context)  # before the measurements
-    dataset: Dataset = Comprehensive3DSR(
-        evidence=[_stand_in(instance, _uids(context.sources)) for instance in evidence],
-        content=content,
-        series_instance_uid=context.series_uid("sr"),
-        series_number=1,
-        sop_instance_uid=context.instance_uid("sr"),
-        instance_number=1,
-        manufacturer=context.equipment.manufacturer,
-        previous_versions=None if context.replaces is None else [context.replaces],
-        is_complete=True,
-        is_final=False,
-        is_verified=False,
-    )
+    (root,) = content
+    root.ContentSequence[-1:-1] = _library(library, context)  # before the measurements
+    dataset = Dataset()
+    dataset.update(root)
+    _describe_document(dataset, context, evidence)
     stamp(dataset, context, "sr", Comprehensive3DSRStorage)
     as_sent(dataset, context.sources)
     dataset.CodingSchemeIdentificationSequence = [codes.private_scheme()]
+    return dataset
+
+
+def _describe_document(dataset: Dataset, context: Context, evidence: Sequence[Dataset]) -> None:
+    """Write what the document is and what it rests on (PS3.3 C.17.1 and C.17.2).
+
+    highdicom's document classes copy the whole content twice, and mend or refuse what the source
+    says of its patient; hence content from highdicom, and these few lines.
+    """
+    dataset.CompletionFlag = "COMPLETE"
+    dataset.PreliminaryFlag = "PRELIMINARY"
+    dataset.VerificationFlag = "UNVERIFIED"
+    dataset.PerformedProcedureCodeSequence = []
+    dataset.ReferencedPerformedProcedureStepSequence = []
+    dataset.CurrentRequestedProcedureEvidenceSequence = by_series(evidence)
+    if context.replaces is not None:
+        dataset.PredecessorDocumentsSequence = by_series([context.replaces])
     if requests := _requests(context.header):
         dataset.ReferencedRequestSequence = requests
-    return dataset
 
 
 def _library(images: Sequence[Dataset], context: Context) -> list[Dataset]:
@@ -126,7 +132,7 @@ def _library(images: Sequence[Dataset], context: Context) -> list[Dataset]:
 
 def _entry(image: Dataset, sources: Container[str]) -> Dataset:
     entry = Dataset()
-    entry.SOPClassUID = _class(image, sources)
+    entry.SOPClassUID = STAND_IN if str(image.SOPInstanceUID) in sources else image.SOPClassUID
     entry.SOPInstanceUID, entry.Modality = image.SOPInstanceUID, "US"
     entry.Rows, entry.Columns = image.Rows, image.Columns
     return entry
@@ -146,23 +152,6 @@ def _observer(context: Context) -> ObserverContext:
 
 def _uids(instances: Sequence[Dataset]) -> set[str]:
     return {str(instance.SOPInstanceUID) for instance in instances}
-
-
-def _class(instance: Dataset, sources: Container[str]) -> str:
-    return str(STAND_IN if str(instance.SOPInstanceUID) in sources else instance.SOPClassUID)
-
-
-def _stand_in(instance: Dataset, sources: Container[str]) -> Dataset:
-    """Return what evidence needs to say about an instance; highdicom also asks for a patient."""
-    item = Dataset()
-    item.SOPClassUID = _class(instance, sources)
-    for keyword in ("SOPInstanceUID", "SeriesInstanceUID", "StudyInstanceUID"):
-        item[keyword] = deepcopy(instance[keyword])
-    for keyword in ("PatientName", "PatientID", "PatientBirthDate", "PatientSex"):
-        setattr(item, keyword, "")
-    for keyword in ("AccessionNumber", "StudyID", "StudyDate", "StudyTime"):
-        setattr(item, keyword, "")
-    return item
 
 
 def _requests(header: Dataset) -> list[Dataset]:
