@@ -21,6 +21,7 @@ from pydicom.uid import ExplicitVRLittleEndian
 from dicomnode.dicom.context import exam_context
 from dicomnode.dicom.exam import Exam
 from dicomnode.errors import Reason
+from dicomnode.outputs.form import EXTRAS, Form
 from dicomnode.outputs.write import OutputFile, write_outputs, write_refusal
 from dicomnode.science.features import FEATURES
 from dicomnode.science.findings import Check, Contribution, Findings
@@ -107,7 +108,7 @@ def _case(
         context = exam_context(
             exam, models=found.models, recipe="recipe 1", when=when, replaces=replaces
         )
-        files = write_outputs(exam, found, context, Path(folder), pdf=True)
+        files = write_outputs(exam, found, context, Path(folder), Form(extras=frozenset(EXTRAS)))
         objects = _read(files)
         objects |= _read(write_refusal(context, (REASON,), Path(folder)))
     return Case(header=header, objects=objects)

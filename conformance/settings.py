@@ -6,6 +6,7 @@ from conformance.markdown import code, table
 from dicomnode.config import (
     DestinationOptions,
     NodeOptions,
+    OutputOptions,
     RetentionOptions,
     TlsOptions,
 )
@@ -16,6 +17,7 @@ __all__ = ["settings_table"]
 SECTIONS: tuple[tuple[str, type[BaseModel]], ...] = (
     ("[node]", NodeOptions),
     ("[[destination]]", DestinationOptions),
+    ("[outputs]", OutputOptions),
     ("[settle]", SettleOptions),
     ("[delivery]", DeliveryOptions),
     ("[tls]", TlsOptions),

@@ -22,7 +22,7 @@ from conformance.report_table import report_tables
 from conformance.settings import settings_table
 from dicomnode import __version__
 from dicomnode.dicom import modules
-from dicomnode.dicom.codes import PRIVATE_SCHEME
+from dicomnode.dicom.codes import PRIVATE_SCHEME, PRIVATE_SCHEME_UID
 from dicomnode.dicom.context import SERIES, Equipment, stamp, study_context
 from dicomnode.network import receive, tls
 from tests.parts import example
@@ -46,6 +46,8 @@ TITLES: Mapping[str, str] = {
     "keyframe": "Key frame",
     "report": "Report page",
     "pdf": "Report page as PDF",
+    "parametric": "Kinetic parameters as Parametric Map",
+    "presentation": "Outlines as presentation state of the clip",
 }
 
 
@@ -192,8 +194,9 @@ def _storage_scu(case: Case) -> str:
 ### Presentation contexts proposed
 
 An object is proposed in the transfer syntax of its file, and in Implicit VR Little Endian where it
-is not compressed; each in a context of its own. Compressed objects are never decompressed: a
-destination that does not accept theirs gets the others, and the delivery is parked.
+is not compressed; each in a context of its own. A destination that does not accept a compressed
+object gets the others, and the delivery is parked. With `transfer_syntax = "uncompressed"` it is
+proposed in Explicit and Implicit VR Little Endian instead: the same instance, still marked as lossy.
 
 {network.offered_table(case)}
 
@@ -306,7 +309,8 @@ group of the report.
 ### Private codes, scheme {PRIVATE_SCHEME}
 
 For what no public terminology names. Objects that use it declare the scheme in Coding Scheme
-Identification Sequence (0008,0110); it has no UID. Values compare with case. Features of a
+Identification Sequence (0008,0110) with its UID,
+{PRIVATE_SCHEME_UID}. Values compare with case. Features of a
 classifier that a site trained itself have codes of their own, made of the feature's name; a name
 over 16 characters is its first nine and a digest.
 

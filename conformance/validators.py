@@ -51,8 +51,8 @@ Written by `make conformance` where both programs are installed, on the objects 
 
 {listed}
 
-Equal lines are counted. dciodvfy knows no private coding scheme, so "Unrecognized defined term
-<99DICOMNODE>" is expected."""
+Equal lines are counted. dciodvfy knows no private coding scheme, so "Unrecognized defined term" is
+expected for <99DICOMNODE> and its UID."""
 
 
 def _section(title: str, lines: Sequence[str]) -> str:

@@ -26,6 +26,7 @@ from pydantic_settings import (
 from dicomnode.errors import SettingsError
 from dicomnode.jobs.options import DeliveryOptions, SettleOptions
 from dicomnode.log import LogOptions
+from dicomnode.outputs.form import Extra, Geometry
 from dicomnode.pipeline import Recipe
 from dicomnode.web.options import WebOptions
 
@@ -36,6 +37,7 @@ __all__ = [
     "ModelOptions",
     "NodeOptions",
     "OutputKind",
+    "OutputOptions",
     "RetentionOptions",
     "Settings",
     "TlsOptions",
@@ -45,7 +47,7 @@ __all__ = [
 
 _ENV_PREFIX = "DICOMNODE__"
 
-OutputKind = Literal["seg", "sr", "overlay", "keyframe", "report", "pdf"]
+OutputKind = Literal["seg", "sr", "overlay", "keyframe", "report", Extra]
 
 AeTitle = Annotated[str, Field(pattern=r"^[!-\[\]-~]([ -\[\]-~]{0,14}[!-\[\]-~])?$")]
 """PS3.5 6.2: 1 to 16 printable ASCII characters, no backslash, no outer spaces."""
@@ -87,7 +89,15 @@ class DestinationOptions(BaseModel, frozen=True, extra="forbid"):
     refusals: bool = False
     """Whether the report that says why an exam was refused is sent as well."""
     storage_commitment: bool = False
+    transfer_syntax: Literal["original", "uncompressed"] = "original"
+    """Whether the overlay loop travels as it is kept, in JPEG, or as plain RGB."""
     tls: bool = False
+
+
+class OutputOptions(BaseModel, frozen=True, extra="forbid"):
+    """How results are written, for every destination."""
+
+    seg_geometry: Geometry = "orientation"
 
 
 class DatabaseOptions(BaseModel, frozen=True, extra="forbid"):
@@ -161,6 +171,7 @@ class Settings(BaseSettings):
     node: NodeOptions
     accept: tuple[AcceptOptions, ...] = ()
     destination: tuple[DestinationOptions, ...] = ()
+    outputs: OutputOptions = OutputOptions()
     settle: SettleOptions = SettleOptions()
     delivery: DeliveryOptions = DeliveryOptions()
     database: DatabaseOptions = DatabaseOptions()

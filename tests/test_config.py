@@ -45,6 +45,7 @@ def test_only_the_data_directory_has_no_default(tmp_path: Path) -> None:
         ("[recipe]\ndynamic_range = 60", "recipe: unknown key 'dynamic_range'; did you mean"),
         (DESTINATION.format(name="P A"), "destination.0.name"),
         (DESTINATION.format(name="p") + 'hots = "x"', "destination.0.hots: unknown key"),
+        (DESTINATION.format(name="p") + 'transfer_syntax = "jpeg"', "'original' or 'uncompressed'"),
         (DESTINATION.format(name="p") * 2, "destination: each name once, found twice: p"),
         (DESTINATION.format(name="p") + "tls = true", "tls: ca is needed"),
         ("[tls]\nreceive = true", "tls: certificate, key and ca are needed"),

@@ -22,7 +22,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "jobs": {"errors", "store", "network", "pipeline", "outputs"},
     "web": {"errors", "store"},
     "log": {"errors"},
-    "config": {"errors", "network", "store", "jobs", "web", "pipeline", "log"},
+    "config": {"errors", "network", "outputs", "store", "jobs", "web", "pipeline", "log"},
     "service": {
         "errors",
         "store",

@@ -10,8 +10,9 @@ from dicomnode.cli.present import busy, console, counted
 from dicomnode.config import default_models_dir, load_settings
 from dicomnode.dicom.header import read_header
 from dicomnode.errors import InputError, SettingsError
-from dicomnode.outputs import Outcome, Request, process
 from dicomnode.outputs.document import Document
+from dicomnode.outputs.form import EXTRAS, Extra, Form
+from dicomnode.outputs.job import Outcome, Request, process
 
 __all__ = ["analyse"]
 
@@ -26,15 +27,18 @@ def files_below(paths: tuple[Path, ...]) -> list[Path]:
     return found
 
 
-def _request(settings_file: Path | None, models: Path | None, *, maps: bool, pdf: bool) -> Request:
+def _request(
+    settings_file: Path | None, models: Path | None, extras: frozenset[Extra], *, maps: bool
+) -> Request:
     if settings_file is None:
-        return Request(models_dir=models or default_models_dir(), maps=maps, pdf=pdf)
+        form = Form(extras=extras)
+        return Request(models_dir=models or default_models_dir(), maps=maps, form=form)
     settings = load_settings(settings_file)
     return Request(
         models_dir=models or settings.models.directory,
         recipe=settings.recipe,
         maps=maps,
-        pdf=pdf,
+        form=Form(extras=extras, seg_geometry=settings.outputs.seg_geometry),
     )
 
 
@@ -77,21 +81,27 @@ def _show(outcome: Outcome) -> None:
 @click.option("-c", "--config", type=click.Path(exists=True, path_type=Path, dir_okay=False))
 @click.option("--models", type=click.Path(exists=True, path_type=Path, file_okay=False))
 @click.option("--maps", is_flag=True, help="Also write the parameter maps as maps.npz.")
-@click.option("--pdf", is_flag=True, help="Also write the report page as PDF, in DICOM.")
+@click.option(
+    "--also",
+    type=click.Choice(EXTRAS),
+    multiple=True,
+    help="Also write the report page as PDF, the maps as Parametric Map, or the outlines as "
+    "presentation state of the clip, in DICOM; may be given several times.",
+)
 def analyse(
     paths: tuple[Path, ...],
     output: Path,
     config: Path | None,
     models: Path | None,
+    also: tuple[Extra, ...],
     *,
     maps: bool,
-    pdf: bool,
 ) -> None:
     """Analyse the CEUS exam in PATHS (files or folders) and write its results to OUTPUT.
 
     Exit status 3 where every exam was refused; the reasons are in result.json.
     """
-    request = _request(config, models, maps=maps, pdf=pdf)
+    request = _request(config, models, frozenset(also), maps=maps)
     files = files_below(paths)
     _expect_one_study(files)
     with busy(f"analysing {counted(len(files), 'file')}"):

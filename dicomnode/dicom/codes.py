@@ -39,11 +39,15 @@ __all__ = [
     "LOWER_QUARTILE",
     "MEAN_CURVE",
     "MEDIAN",
+    "MODEL_FITTING",
     "MORPHOLOGICALLY_ABNORMAL",
+    "PERFUSION_ANALYSIS",
     "PRIVATE_SCHEME",
+    "PRIVATE_SCHEME_UID",
     "PROBABILITY_LOWER",
     "PROBABILITY_OF_CANCER",
     "PROBABILITY_UPPER",
+    "QUANTITY",
     "RATIO_TO_TISSUE",
     "RECIRCULATION",
     "REFERENCE_REGION",
@@ -75,6 +79,7 @@ __all__ = [
 ]
 
 PRIVATE_SCHEME = "99DICOMNODE"
+PRIVATE_SCHEME_UID = "2.25.324322164979217540182349363622928569529"
 
 BREAST = Code("76752008", "SCT", "Breast")
 LESION = Code("52988006", "SCT", "Lesion")
@@ -88,6 +93,9 @@ ILLUSTRATION = Code("121080", "DCM", "Best illustration of finding")
 SELECTED_REGION = Code("111099", "DCM", "Selected region")
 SOURCE_IMAGE = Code("121322", "DCM", "Source Image for Image Processing Operation")
 SEGMENTATION = Code("113076", "DCM", "Segmentation")
+PERFUSION_ANALYSIS = Code("129104", "DCM", "Perfusion image analysis")
+MODEL_FITTING = Code("113241", "DCM", "Model fitting method")
+QUANTITY = Code("246205007", "SCT", "Quantity")
 COMMENT = Code("121106", "DCM", "Comment")
 IMAGE_QUALITY = Code("111101", "DCM", "Image Quality")
 CERTAINTY = Code("111012", "DCM", "Certainty of Finding")
@@ -239,6 +247,7 @@ def private_scheme() -> Dataset:
     """Return the item that declares our scheme in Coding Scheme Identification (0008,0110)."""
     item = Dataset()
     item.CodingSchemeDesignator = PRIVATE_SCHEME
+    item.CodingSchemeUID = PRIVATE_SCHEME_UID
     item.CodingSchemeName = "Codes of dicomnode for contrast-enhanced ultrasound"
     item.CodingSchemeResponsibleOrganization = "dicomnode"
     return item

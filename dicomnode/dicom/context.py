@@ -30,7 +30,9 @@ __all__ = [
     "study_context",
 ]
 
-Kind = Literal["seg", "lesion", "sr", "overlay", "keyframe", "report", "pdf"]
+Kind = Literal[
+    "seg", "lesion", "sr", "overlay", "keyframe", "report", "pdf", "parametric", "presentation"
+]
 
 SIDES = ("ImageLaterality", "Laterality", "FrameLaterality")
 RESEARCH_USE = "AI result. Research use only, not a medical device. Not for measurement."
@@ -53,6 +55,8 @@ SERIES: Mapping[Kind, Series] = {
     "report": Series(offset=5, modality="OT", description="AI report page (research use)"),
     "pdf": Series(offset=6, modality="DOC", description="AI report as PDF (research use)"),
     "lesion": Series(offset=7, modality="SEG", description="AI lesion (research use)"),
+    "parametric": Series(offset=8, modality="US", description="AI parameter maps (research use)"),
+    "presentation": Series(offset=9, modality="PR", description="AI outlines (research use)"),
 }
 
 

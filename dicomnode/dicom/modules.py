@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-__all__ = ["ACQUISITION", "PATIENT_AND_STUDY", "TYPE_2", "item_needs"]
+__all__ = ["ACQUISITION", "LOSSY", "PATIENT_AND_STUDY", "TYPE_2", "item_needs"]
 
 PATIENT = """
     PatientName PatientID IssuerOfPatientID IssuerOfPatientIDQualifiersSequence TypeOfPatientID
@@ -64,6 +64,9 @@ PATIENT_AND_STUDY = (
 
 TYPE_2 = tuple(EMPTY_IF_MISSING.split())
 """Of these, the ones that must be present even when the source lacks them."""
+
+LOSSY = ("LossyImageCompression", "LossyImageCompressionRatio", "LossyImageCompressionMethod")
+"""What a result made from compressed pixels repeats (PS3.3 C.7.6.1.1.5)."""
 
 ACQUISITION = tuple(SCANNER.split())
 """Of the scanner, as an item of Contributing Equipment Sequence (PS3.3 C.12.1.1.5)."""

@@ -22,14 +22,21 @@ from pydicom.valuerep import format_number_as_ds
 from dicomnode.dicom import codes
 from dicomnode.dicom.context import Context, laterality, stamp
 from dicomnode.dicom.exam import Exam
+from dicomnode.dicom.modules import LOSSY
 from dicomnode.dicom.references import STAND_IN, as_sent, item, reference
-from dicomnode.dicom.segments import Segment, algorithm, full_image, lesion_segment, segments
+from dicomnode.dicom.segments import (
+    ORIENTATION,
+    ORIGIN,
+    Geometry,
+    Segment,
+    algorithm,
+    full_image,
+    lesion_segment,
+    segments,
+)
 from dicomnode.science.findings import Findings
 
-__all__ = ["Geometry", "segmentation"]
-
-Geometry = Literal["orientation", "full"]
-"""How much of a patient geometry, which ultrasound does not have, the SEG pretends to."""
+__all__ = ["segmentation"]
 
 Part = Literal["seg", "lesion"]
 """What a SEG holds, by the kind of output it is."""
@@ -38,9 +45,6 @@ CONTENTS: Mapping[Part, str] = {
     "seg": "Perfusion sub-regions of a breast lesion",
     "lesion": "Breast lesion",
 }
-ORIENTATION = [1, 0, 0, 0, 1, 0]
-ORIGIN = [0, 0, 0]
-LOSSY = ("LossyImageCompression", "LossyImageCompressionRatio", "LossyImageCompressionMethod")
 
 
 def segmentation(

@@ -14,8 +14,23 @@ from dicomnode.dicom.context import Context
 from dicomnode.errors import OutputError
 from dicomnode.science.findings import UNRELIABLE, Findings, ModelUse
 
-__all__ = ["Algorithm", "Segment", "algorithm", "full_image", "lesion_segment", "segments"]
+__all__ = [
+    "ORIENTATION",
+    "ORIGIN",
+    "Algorithm",
+    "Geometry",
+    "Segment",
+    "algorithm",
+    "full_image",
+    "lesion_segment",
+    "segments",
+]
 
+Geometry = Literal["orientation", "full"]
+"""How much of a patient geometry, which ultrasound does not have, a SEG pretends to."""
+ORIENTATION = [1, 0, 0, 0, 1, 0]
+ORIGIN = [0, 0, 0]
+"""The plane that viewers ask for."""
 Task = Literal["segment", "subregion", "classify"]
 
 LESION_RGB = (240, 228, 66)

@@ -18,7 +18,7 @@ import structlog
 from dicomnode.errors import DicomnodeError, Reason, RefusedError, TransitionError
 from dicomnode.jobs.step import Step
 from dicomnode.jobs.workers import WorkerDiedError, WorkError, Workers
-from dicomnode.outputs import Outcome, Request
+from dicomnode.outputs.job import Outcome, Request
 from dicomnode.store.ledger import Ledger
 from dicomnode.store.rows import ExamRow, Output, Policy
 from dicomnode.store.spool import Spool

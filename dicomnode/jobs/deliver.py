@@ -1,5 +1,6 @@
 """One attempt to bring an exam's outputs to one destination."""
 
+import functools
 import time
 import uuid
 from collections.abc import Callable, Mapping, Sequence
@@ -15,6 +16,7 @@ from dicomnode.network.commitment import request
 from dicomnode.network.peers import Peer
 from dicomnode.network.send import Sent, send
 from dicomnode.network.statuses import backoff_s
+from dicomnode.outputs.uncompressed import uncompressed
 from dicomnode.store.ledger import Ledger
 from dicomnode.store.rows import DeliveryRow
 from dicomnode.store.spool import Spool
@@ -26,10 +28,14 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, kw_only=True)
 class Destination:
-    """A peer, and whether it is asked to take responsibility for what it stored."""
+    """A peer, whether it is asked to take responsibility for what it stored, and in which form.
+
+    What is ``uncompressed`` for one destination is the same instance as for the others.
+    """
 
     peer: Peer
     storage_commitment: bool = False
+    uncompressed: bool = False
 
 
 def job_name(rows: Sequence[DeliveryRow]) -> str:
@@ -74,7 +80,13 @@ class Delivery:
     def _send(self, rows: Sequence[DeliveryRow], known: Destination) -> None:
         paths = {self.spool.absolute(row.output.path): row for row in rows}
         transaction_uid = f"2.25.{uuid.uuid4().int}" if known.storage_commitment else None
-        answers = send(tuple(paths), known.peer, calling_ae=self.calling_ae)
+        rewrite = functools.partial(uncompressed, folder=self.spool.work)
+        answers = send(
+            tuple(paths),
+            known.peer,
+            calling_ae=self.calling_ae,
+            rewrite=rewrite if known.uncompressed else None,
+        )
         stored = [paths[answer.path] for answer in answers if answer.outcome == "sent"]
         for answer in answers:
             self._write(paths[answer.path], answer, transaction_uid)

@@ -84,7 +84,8 @@ def _expect_established(assoc: Association, peer: Peer, calling_ae: str) -> None
     if assoc.rejected_contexts and not assoc.accepted_contexts:
         raise RejectedError(
             f"{peer} accepts none of the offered SOP classes and transfer syntaxes",
-            hint="leave this kind of output out for this destination, or allow it at the peer",
+            hint="leave this kind of output out for this destination, or allow it at the peer; "
+            'transfer_syntax = "uncompressed" there sends the overlay without compression',
         )
     if not assoc.is_rejected:
         why = _why_unreachable(peer)

@@ -1,25 +1,31 @@
 """Sending: several files over one association, each with its own answer."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
-from pydicom import dcmread
+from pydicom import Dataset, dcmread
 from pydicom.errors import InvalidDicomError
 from pydicom.filereader import read_file_meta_info
-from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian
+from pydicom.uid import ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian
 from pynetdicom import build_context
 from pynetdicom.association import Association
 from pynetdicom.presentation import PresentationContext
 from pynetdicom.sop_class import Verification  # type: ignore[attr-defined]
 
-from dicomnode.errors import NetworkError, UnreachableError
+from dicomnode.errors import DicomnodeError, NetworkError, UnreachableError
 from dicomnode.network.association import associate
+from dicomnode.network.pace import keep_pace
 from dicomnode.network.peers import Peer
 from dicomnode.network.statuses import Outcome, judge
 
-__all__ = ["Sent", "echo", "send"]
+__all__ = ["Rewrite", "Sent", "echo", "send"]
 
+Rewrite = Callable[[Path, str], AbstractContextManager[Path]]
+"""Gives a copy of a file in another transfer syntax, there for as long as it is sent."""
+
+_UNCOMPRESSED = (ExplicitVRLittleEndian, ImplicitVRLittleEndian, ExplicitVRBigEndian)
 _CONTEXTS_PER_ASSOCIATION = 128  # PS3.8 9.3.2.2: odd identifiers from 1 to 255
 _CONTEXTS_PER_FILE = 2
 
@@ -41,6 +47,12 @@ class _Object:
     sop_class_uid: str
     sop_instance_uid: str
     transfer_syntax_uid: str
+    syntaxes: tuple[str, ...]
+    """In which transfer syntaxes it may travel, preferred first."""
+
+    @property
+    def is_compressed(self) -> bool:
+        return self.transfer_syntax_uid not in _UNCOMPRESSED
 
     def sent(self, outcome: Outcome, reason: str, status: int | None = None) -> Sent:
         return Sent(
@@ -52,23 +64,26 @@ class _Object:
         )
 
 
-def send(paths: Sequence[Path], peer: Peer, *, calling_ae: str) -> tuple[Sent, ...]:
+def send(
+    paths: Sequence[Path], peer: Peer, *, calling_ae: str, rewrite: Rewrite | None = None
+) -> tuple[Sent, ...]:
     """Send files by C-STORE, as they are on disk, and judge each answer.
 
     Every file has an answer, whatever goes wrong: a peer that cannot be reached gives "retry"
     for all. A file is sent in its own transfer syntax; an uncompressed one also as Implicit VR
-    Little Endian, which every peer must take (PS3.5 10.1).
+    Little Endian, which every peer must take (PS3.5 10.1). With ``rewrite`` nothing compressed
+    is sent: it is called for each compressed file when its turn has come and the peer takes it.
     """
     answers: dict[Path, Sent] = {}
     objects: list[_Object] = []
     for path in paths:
-        item = _identify(path)
+        item = _identify(path, compressed=rewrite is None)
         if isinstance(item, Sent):
             answers[path] = item
         else:
             objects.append(item)
     for batch in _batches(objects):
-        answers |= {sent.path: sent for sent in _send_batch(batch, peer, calling_ae)}
+        answers |= {sent.path: sent for sent in _send_batch(batch, peer, calling_ae, rewrite)}
     return tuple(answers[path] for path in paths)
 
 
@@ -81,7 +96,7 @@ def echo(peer: Peer, *, calling_ae: str) -> None:
             raise UnreachableError(f"expected C-ECHO status 0x0000 from {peer}, got {status!r}")
 
 
-def _identify(path: Path) -> _Object | Sent:
+def _identify(path: Path, *, compressed: bool = True) -> _Object | Sent:
     try:
         meta = read_file_meta_info(path)
         return _Object(
@@ -89,6 +104,7 @@ def _identify(path: Path) -> _Object | Sent:
             sop_class_uid=meta.MediaStorageSOPClassUID,
             sop_instance_uid=meta.MediaStorageSOPInstanceUID,
             transfer_syntax_uid=meta.TransferSyntaxUID,
+            syntaxes=_syntaxes(meta.TransferSyntaxUID, compressed=compressed),
         )
     except (OSError, InvalidDicomError, AttributeError) as error:
         reason = f"expected a DICOM file with meta information in {path.name}: {error}"
@@ -101,15 +117,15 @@ def _batches(objects: Sequence[_Object]) -> Iterable[Sequence[_Object]]:
     return (objects[start : start + size] for start in range(0, len(objects), size))
 
 
-def _send_batch(batch: Sequence[_Object], peer: Peer, calling_ae: str) -> list[Sent]:
+def _send_batch(
+    batch: Sequence[_Object], peer: Peer, calling_ae: str, rewrite: Rewrite | None
+) -> list[Sent]:
     answers: list[Sent] = []
     try:
         with associate(peer, calling_ae, _contexts(batch)) as assoc:
+            keep_pace(assoc)
             for number, item in enumerate(batch, start=1):
-                answers.append(_send_one(assoc, item, peer, number))
-                if answers[-1].status is None and answers[-1].outcome == "retry":
-                    # The library may not have noticed yet; it would wait in vain for the next.
-                    raise UnreachableError(f"the association with {peer} was lost before this file")
+                answers.append(_send_one(assoc, item, peer, number, rewrite))
     except NetworkError as error:
         outcome: Outcome = "retry" if error.retryable else "park"
         answers += [item.sent(outcome, str(error)) for item in batch[len(answers) :]]
@@ -117,35 +133,68 @@ def _send_batch(batch: Sequence[_Object], peer: Peer, calling_ae: str) -> list[S
 
 
 def _contexts(batch: Sequence[_Object]) -> list[PresentationContext]:
-    wanted = {(item.sop_class_uid, syntax): None for item in batch for syntax in _syntaxes(item)}
+    wanted = {(item.sop_class_uid, syntax): None for item in batch for syntax in item.syntaxes}
     return [build_context(sop_class, syntax) for sop_class, syntax in wanted]
 
 
-def _syntaxes(item: _Object) -> tuple[str, ...]:
-    """In which transfer syntaxes a file may travel, its own first."""
-    if item.transfer_syntax_uid == ExplicitVRLittleEndian:
-        return (item.transfer_syntax_uid, ImplicitVRLittleEndian)
-    return (item.transfer_syntax_uid,)
+def _syntaxes(stored: str, *, compressed: bool) -> tuple[str, ...]:
+    """In which transfer syntaxes a file may travel; ``compressed`` when one may be so."""
+    if stored == ExplicitVRLittleEndian or not (compressed or stored in _UNCOMPRESSED):
+        return (ExplicitVRLittleEndian, ImplicitVRLittleEndian)
+    return (stored,)
 
 
-def _send_one(assoc: Association, item: _Object, peer: Peer, number: int) -> Sent:
-    if not assoc.is_established:
-        return item.sent("retry", f"the association with {peer} was lost")
+def _send_one(
+    assoc: Association, item: _Object, peer: Peer, number: int, rewrite: Rewrite | None
+) -> Sent:
+    """Send one file, or raise that the association was lost with this file and those after it."""
+    _expect_established(assoc, peer)
     accepted = {
         str(context.transfer_syntax[0])
         for context in assoc.accepted_contexts
         if context.abstract_syntax == item.sop_class_uid
     }
-    if accepted.isdisjoint(_syntaxes(item)):
-        return item.sent(
-            "park",
-            f"{peer} accepts no {item.sop_class_uid} in transfer syntax {item.transfer_syntax_uid}",
-        )
-    same_bytes = item.transfer_syntax_uid in accepted
-    answer = assoc.send_c_store(item.path if same_bytes else dcmread(item.path), msg_id=number)
+    syntax = next((one for one in item.syntaxes if one in accepted), None)
+    if syntax is None:
+        return item.sent("park", _not_accepted(item, peer))
+    try:
+        with _content(item, syntax, rewrite) as content:
+            _expect_established(
+                assoc, peer
+            )  # it took its time, and the peer may have lost patience
+            answer = assoc.send_c_store(content, msg_id=number)
+    except DicomnodeError as error:
+        return item.sent("retry" if error.retryable else "park", str(error))
     if "Status" not in answer:
-        return item.sent("retry", f"{peer} gave no answer to the C-STORE")
+        # The library may not have noticed yet; it would wait in vain for the next.
+        raise UnreachableError(f"{peer} gave no answer to a C-STORE, the association was lost")
     return _judged(item, int(answer.Status), str(answer.get("ErrorComment", "")))
+
+
+def _expect_established(assoc: Association, peer: Peer) -> None:
+    if not assoc.is_established:
+        raise UnreachableError(f"the association with {peer} was lost")
+
+
+def _not_accepted(item: _Object, peer: Peer) -> str:
+    reason = (
+        f"{peer} accepts no {item.sop_class_uid} in transfer syntax {' or '.join(item.syntaxes)}"
+    )
+    if item.is_compressed and item.transfer_syntax_uid in item.syntaxes:
+        return f'{reason} (set transfer_syntax = "uncompressed" for this destination)'
+    return reason
+
+
+def _content(
+    item: _Object, syntax: str, rewrite: Rewrite | None
+) -> AbstractContextManager[Path | Dataset]:
+    """Give what is sent: the file's bytes where they are in this transfer syntax already."""
+    if syntax == item.transfer_syntax_uid:
+        return nullcontext(item.path)
+    if not item.is_compressed:
+        return nullcontext(dcmread(item.path))
+    assert rewrite is not None, "without it a compressed file travels as it is"
+    return rewrite(item.path, syntax)
 
 
 def _judged(item: _Object, status: int, comment: str) -> Sent:

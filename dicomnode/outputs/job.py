@@ -18,6 +18,7 @@ from dicomnode.dicom.header import read_header
 from dicomnode.errors import InputError, Reason
 from dicomnode.inference.models import Models, load_models
 from dicomnode.outputs.document import Document, document
+from dicomnode.outputs.form import Form
 from dicomnode.outputs.write import (
     OutputFile,
     write_document,
@@ -37,7 +38,7 @@ class Request:
     models_dir: Path
     recipe: Recipe = field(default_factory=Recipe)
     maps: bool = False
-    pdf: bool = False
+    form: Form = field(default_factory=Form)
     station: str = ""
     """Name of the node, which its results carry."""
     replaces: Mapping[int, Path] = field(default_factory=dict)
@@ -102,7 +103,7 @@ def _one(exam: Exam, models: Models, directory: Path, request: Request) -> Outco
     context = exam_context(
         exam,
         models=models.uses,
-        recipe=_identity(exam, request.recipe),
+        recipe=_identity(exam, request),
         when=datetime.now(UTC),
         equipment=Equipment(station=request.station),
         replaces=_replaced(request, exam.injection),
@@ -112,7 +113,7 @@ def _one(exam: Exam, models: Models, directory: Path, request: Request) -> Outco
         if result.findings is None:
             outputs = write_refusal(context, result.reasons, directory)
         else:
-            outputs = write_outputs(exam, result.findings, context, directory, pdf=request.pdf)
+            outputs = write_outputs(exam, result.findings, context, directory, request.form)
             if request.maps:
                 outputs.append(write_maps(exam, result.findings, directory))
     timed = replace(result, timing_s=timing)
@@ -162,10 +163,11 @@ def _header(path: Path) -> Dataset | None:
     return header if all(header.get(keyword) for keyword in needed) else None
 
 
-def _identity(exam: Exam, recipe: Recipe) -> str:
-    """What decides a result besides software and models: bytes of the clips, recipe, schema."""
+def _identity(exam: Exam, request: Request) -> str:
+    """What decides a result besides software and models: bytes of the clips, recipe, form."""
     parts = [dataset_digest(clip.path) for clip in exam.clips]
-    parts += [json.dumps(asdict(recipe), sort_keys=True), SCHEMA_VERSION]
+    parts += [json.dumps(asdict(request.recipe), sort_keys=True), SCHEMA_VERSION]
+    parts += [request.form.seg_geometry]
     return hashlib.sha256("\x1f".join(parts).encode()).hexdigest()
 
 

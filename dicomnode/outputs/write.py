@@ -15,10 +15,13 @@ from dicomnode.dicom.capture import secondary_capture
 from dicomnode.dicom.context import Context, Kind, laterality
 from dicomnode.dicom.exam import Exam
 from dicomnode.dicom.overlay import write_loop
+from dicomnode.dicom.parametric import parametric_map
 from dicomnode.dicom.pdf import encapsulated_pdf
+from dicomnode.dicom.presentation import presentation_state
 from dicomnode.dicom.seg import segmentation
 from dicomnode.dicom.sr import refusal, report
 from dicomnode.errors import Reason
+from dicomnode.outputs.form import Form
 from dicomnode.outputs.schema import Document, OutputPart
 from dicomnode.report.keyframe import keyframe
 from dicomnode.report.page import ReportHeader, page, page_as_pdf
@@ -56,22 +59,26 @@ def write_outputs(
     findings: Findings,
     context: Context,
     directory: Path,
-    *,
-    pdf: bool = False,
+    form: Form = Form(),  # noqa: B008 - it is frozen
 ) -> list[OutputFile]:
-    """Write both SEGs, overlay, key frame, report page, and the SR that refers to all of them."""
+    """Write both SEGs, overlay, key frame, report page, extras, and the SR that refers to all."""
+    geometry, extras = form.seg_geometry, form.extras
     header = _page_header(exam)
     picture = page(findings, header)
     Image.fromarray(picture).save(directory / "report.png")
     frame = findings.reference_frame
     made: dict[Kind, Dataset] = {
-        "seg": segmentation(exam, findings, context),
-        "lesion": segmentation(exam, findings, context, "lesion"),
+        "seg": segmentation(exam, findings, context, geometry=geometry),
+        "lesion": segmentation(exam, findings, context, "lesion", geometry=geometry),
         "keyframe": secondary_capture(exam, context, keyframe(findings), "keyframe", frame=frame),
         "report": secondary_capture(exam, context, picture, "report"),
     }
-    if pdf:
+    if "pdf" in extras:
         made["pdf"] = encapsulated_pdf(exam, context, page_as_pdf(findings, header))
+    if "parametric" in extras:
+        made["parametric"] = parametric_map(exam, findings, context)
+    if "presentation" in extras:
+        made["presentation"] = presentation_state(exam, findings, context)
     files = [_saved(dataset, kind, directory) for kind, dataset in made.items()]
     loop = write_loop(directory / "overlay.dcm", exam, context, LoopPainter(findings))
     seg, *others = made.values()

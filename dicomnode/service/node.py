@@ -23,8 +23,9 @@ from dicomnode.log import configure
 from dicomnode.network.peers import Accepted, Peer
 from dicomnode.network.receive import Receiver, ReceiveSettings
 from dicomnode.network.tls import client_context, server_context
-from dicomnode.outputs import Request
-from dicomnode.outputs import process as analyse_files
+from dicomnode.outputs.form import EXTRAS, Form
+from dicomnode.outputs.job import Request
+from dicomnode.outputs.job import process as analyse_files
 from dicomnode.pipeline import SCHEMA_VERSION
 from dicomnode.service.bundles import model_names
 from dicomnode.service.health import Check, health_checks
@@ -167,7 +168,7 @@ class Node:
                 models_dir=settings.models.directory,
                 recipe=settings.recipe,
                 station=settings.node.ae_title,
-                pdf=any("pdf" in one.outputs for one in settings.destination),
+                form=_form(settings),
             ),
             policy=settings.settle.conflicting_instances,
             destinations=_wants(settings.destination),
@@ -225,10 +226,21 @@ def peer_of(destination: DestinationOptions, tls: TlsOptions) -> Peer:
 def _destinations(settings: Settings) -> dict[str, Destination]:
     return {
         one.name: Destination(
-            peer=peer_of(one, settings.tls), storage_commitment=one.storage_commitment
+            peer=peer_of(one, settings.tls),
+            storage_commitment=one.storage_commitment,
+            uncompressed=one.transfer_syntax == "uncompressed",
         )
         for one in settings.destination
     }
+
+
+def _form(settings: Settings) -> Form:
+    """Say what is to be made: the extras that some destination gets."""
+    asked = {kind for one in settings.destination for kind in one.outputs}
+    return Form(
+        extras=frozenset(extra for extra in EXTRAS if extra in asked),
+        seg_geometry=settings.outputs.seg_geometry,
+    )
 
 
 def _wants(destinations: Sequence[DestinationOptions]) -> dict[str, tuple[str, ...]]:

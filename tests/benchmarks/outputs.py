@@ -10,6 +10,7 @@ from dicomnode.config import default_models_dir
 from dicomnode.dicom.context import exam_context
 from dicomnode.dicom.exam import ReadSettings, read_study
 from dicomnode.inference.models import load_models
+from dicomnode.outputs.form import Form
 from dicomnode.outputs.write import write_outputs
 from dicomnode.pipeline import Recipe, analyse
 from dicomnode.simulate import recipe_for, simulate, write
@@ -36,10 +37,10 @@ def all_outputs() -> Iterator[Row]:
         with one_core():
             spent_s, with_pdf_s = (
                 median_s(
-                    lambda pdf=pdf: write_outputs(exam, findings, context, folder, pdf=pdf),
+                    lambda form=form: write_outputs(exam, findings, context, folder, form),
                     runs=RUNS_WHOLE,
                 )
-                for pdf in (False, True)
+                for form in (Form(), Form(extras=frozenset({"pdf"})))
             )
         tracemalloc.start()
         write_outputs(exam, findings, context, folder)

@@ -4,6 +4,7 @@ from dataclasses import replace
 from datetime import timedelta
 from io import BytesIO
 from types import ModuleType
+from typing import get_args
 
 import pydicom
 import pytest
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 from pydicom.dataset import Dataset
 
 from dicomnode.dicom import codes
-from dicomnode.dicom.context import Context, derived_uid, exam_context, laterality, stamp
+from dicomnode.dicom.context import Context, Kind, derived_uid, exam_context, laterality, stamp
 from dicomnode.errors import OutputError
 
 SC = "1.2.840.10008.5.1.4.1.1.7"
@@ -64,7 +65,7 @@ def test_another_model_recipe_or_injection_gives_other_uids(example: ModuleType)
 
 def test_every_kind_is_a_series_of_its_own(example: ModuleType) -> None:
     context = example.context()
-    kinds = ("seg", "lesion", "sr", "overlay", "keyframe", "report", "pdf")
+    kinds = get_args(Kind)
     assert len({context.series_uid(kind) for kind in kinds}) == len(kinds)
     assert len({context.instance_uid(kind) for kind in kinds}) == len(kinds)
 

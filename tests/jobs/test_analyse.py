@@ -11,7 +11,7 @@ import pytest
 
 from dicomnode.jobs.analyse import Analysis, job_name
 from dicomnode.jobs.workers import Workers
-from dicomnode.outputs import Request
+from dicomnode.outputs.job import Request
 from dicomnode.store.ledger import Ledger
 from dicomnode.store.rows import ExamRow
 from dicomnode.store.spool import Spool

@@ -1,6 +1,8 @@
 """What is sent to DCMTK arrives as it lies on disk, and every answer is judged."""
 
+import time
 from contextlib import contextmanager
+from shutil import copyfile
 
 import pytest
 from pydicom import Dataset, dcmread
@@ -8,7 +10,7 @@ from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian, JPEGBase
 from pynetdicom import AE, evt
 
 from dicomnode import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
-from dicomnode.errors import RejectedError, UnreachableError
+from dicomnode.errors import OutputError, RejectedError, StoreError, UnreachableError
 from dicomnode.network.peers import Peer
 from dicomnode.network.send import echo, send
 
@@ -17,9 +19,10 @@ SECONDARY_CAPTURE = "1.2.840.10008.5.1.4.1.1.7"
 
 
 @contextmanager
-def scp(answer, syntaxes=(ExplicitVRLittleEndian,), title="PACS"):
+def scp(answer, syntaxes=(ExplicitVRLittleEndian,), title="PACS", patience_s=60):
     """A peer that answers every C-STORE with what the test says."""
     ae = AE(ae_title=title)
+    ae.network_timeout = patience_s
     ae.require_called_aet = True
     for sop_class in (US_MULTI_FRAME, SECONDARY_CAPTURE):
         ae.add_supported_context(sop_class, list(syntaxes))
@@ -71,12 +74,98 @@ def test_a_peer_that_takes_only_some_gets_those(storescp, us_file):
     )
     assert [answer.outcome for answer in answers] == ["park", "sent"]
     assert JPEGBaseline8Bit in answers[0].reason
+    assert '(set transfer_syntax = "uncompressed" for this destination)' in answers[0].reason
 
 
 def test_a_peer_that_takes_nothing_parks(storescp, us_file):
     (sent,) = send([us_file(syntax=JPEGBaseline8Bit)], storescp("+xi").peer, calling_ae="CEUSNODE")
     assert sent.outcome == "park"
     assert "accepts none of the offered" in sent.reason
+    assert 'transfer_syntax = "uncompressed"' in sent.reason
+
+
+def test_what_is_not_compressed_gets_no_hint_about_compression(us_file):
+    with scp(lambda event: 0x0000, syntaxes=[JPEGBaseline8Bit]) as peer:
+        answers = send(
+            [us_file(1), us_file(2, syntax=JPEGBaseline8Bit)], peer, calling_ae="CEUSNODE"
+        )
+    assert [answer.outcome for answer in answers] == ["park", "sent"]
+    assert "uncompressed" not in answers[0].reason
+
+
+class Rewriter:
+    """Gives copies of files, of a file that lies ready; notes for which, and in what syntax."""
+
+    def __init__(self, ready=None, error=None, takes_s=0.0):
+        self.ready, self.error, self.takes_s = ready, error, takes_s
+        self.asked, self.given = [], []
+
+    @contextmanager
+    def __call__(self, path, syntax):
+        self.asked.append((path, syntax))
+        if self.error is not None:
+            raise self.error
+        copy = path.with_suffix(".copy")
+        copyfile(self.ready, copy)
+        time.sleep(self.takes_s)
+        self.given.append(copy)
+        yield copy
+        copy.unlink()
+
+
+def implicit(path):
+    ds = dcmread(path)
+    ds.file_meta.TransferSyntaxUID = ImplicitVRLittleEndian
+    ds.save_as(path)
+    return path
+
+
+@pytest.mark.parametrize("option", ["+xe", "+xa"])
+def test_with_a_rewriter_nothing_compressed_is_sent(storescp, us_file, option):
+    """Not even to a peer that would take it; what is not compressed stays as it is."""
+    plain, other = us_file(1), us_file(3)
+    rewrite = Rewriter(plain.rename(plain.with_suffix(".plain")))
+    compressed = us_file(1, syntax=JPEGBaseline8Bit)
+    pacs = storescp(option)
+    answers = send([compressed, other], pacs.peer, calling_ae="CEUSNODE", rewrite=rewrite)
+    assert [(one.path, one.outcome) for one in answers] == [(compressed, "sent"), (other, "sent")]
+    assert rewrite.asked == [(compressed, ExplicitVRLittleEndian)]
+    assert {ds.file_meta.TransferSyntaxUID for ds in received(pacs)} == {ExplicitVRLittleEndian}
+    assert not rewrite.given[0].exists()
+
+
+def test_what_is_rewritten_for_a_peer_that_knows_only_implicit_is_so_at_once(storescp, us_file):
+    plain = us_file(1)
+    rewrite = Rewriter(implicit(plain.rename(plain.with_suffix(".plain"))))
+    compressed = us_file(1, syntax=JPEGBaseline8Bit)
+    pacs = storescp("+xi")
+    (sent,) = send([compressed], pacs.peer, calling_ae="CEUSNODE", rewrite=rewrite)
+    assert sent.outcome == "sent"
+    assert rewrite.asked == [(compressed, ImplicitVRLittleEndian)]
+    (copy,) = received(pacs)
+    assert copy.file_meta.TransferSyntaxUID == ImplicitVRLittleEndian
+
+
+def test_nothing_is_rewritten_for_a_peer_that_is_not_there_or_takes_only_jpeg(us_file):
+    rewrite = Rewriter()
+    paths = [us_file(1, syntax=JPEGBaseline8Bit)]
+    nobody = Peer(name="pacs", ae_title="PACS", host="127.0.0.1", port=1)
+    (away,) = send(paths, nobody, calling_ae="CEUSNODE", rewrite=rewrite)
+    with scp(lambda event: 0x0000, syntaxes=[JPEGBaseline8Bit]) as peer:
+        (refused,) = send(paths, peer, calling_ae="CEUSNODE", rewrite=rewrite)
+    assert (away.outcome, refused.outcome) == ("retry", "park")
+    assert rewrite.asked == []
+
+
+@pytest.mark.parametrize(
+    ("error", "outcome"), [(StoreError("the disk is full"), "retry"), (OutputError("grey"), "park")]
+)
+def test_what_cannot_be_rewritten_does_not_keep_the_others(us_file, error, outcome):
+    paths = [us_file(1), us_file(2, syntax=JPEGBaseline8Bit), us_file(3)]
+    with scp(lambda event: 0x0000) as peer:
+        answers = send(paths, peer, calling_ae="CEUSNODE", rewrite=Rewriter(error=error))
+    assert [answer.outcome for answer in answers] == ["sent", outcome, "sent"]
+    assert (answers[1].status, answers[1].reason) == (None, str(error))
 
 
 @pytest.mark.parametrize(
@@ -152,3 +241,13 @@ def test_more_files_than_one_association_has_contexts_all_arrive(us_file):
 
 def test_echo_reaches_dcmtk(storescp):
     echo(storescp().peer, calling_ae="CEUSNODE")
+
+
+def test_a_peer_that_loses_patience_meanwhile_keeps_what_it_got(us_file):
+    plain = us_file(1)
+    rewrite = Rewriter(plain.rename(plain.with_suffix(".plain")), takes_s=3.0)
+    paths = [us_file(2), us_file(1, syntax=JPEGBaseline8Bit), us_file(3)]
+    with scp(lambda event: 0x0000, patience_s=0.3) as peer:
+        answers = send(paths, peer, calling_ae="CEUSNODE", rewrite=rewrite)
+    assert [answer.outcome for answer in answers] == ["sent", "retry", "retry"]
+    assert all("was lost" in answer.reason for answer in answers[1:])

@@ -4,9 +4,13 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-__all__ = ["ACCEPTED", "PRIVATE_SCHEME", "Accepted", "accepted", "unexpected"]
+__all__ = ["ACCEPTED", "PRIVATE_SCHEME", "QUANTITY", "Accepted", "accepted", "unexpected"]
 
-PRIVATE_SCHEME = "The private scheme is declared in (0008,0110), where dciodvfy does not look."
+PRIVATE_SCHEME = (
+    "The private scheme and its UID stand in (0008,0110), where dciodvfy does not look."
+)
+
+QUANTITY = "Defined Terms may be added to; what a pixel of a Parametric Map is says its code."
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,6 +31,12 @@ ACCEPTED = (
     ),
     Accepted(
         judge="dciodvfy",
+        complaint=r"Warning - Unrecognized defined term <2\.25\.\d+> for value 1 of attribute "
+        r"<Coding Scheme UID>",
+        reason=PRIVATE_SCHEME,
+    ),
+    Accepted(
+        judge="dciodvfy",
         complaint=r"Warning - Missing attribute or value that would be needed to build DICOMDIR - "
         r"(Study Date|Study Time|Study ID|Patient ID)",
         reason="Type 2, and the source does not say it.",
@@ -37,6 +47,12 @@ ACCEPTED = (
         r"absent \(not empty\) if an unpaired body part, and have a value if a paired body part - "
         r"attribute <Laterality>",
         reason="The side is unknown: the source states none, or more than one.",
+    ),
+    Accepted(
+        judge="dciodvfy",
+        complaint=r"Warning - Unrecognized defined term <QUANTITY> for value 4 of attribute "
+        r"<(Image|Frame) Type>",
+        reason=QUANTITY,
     ),
     Accepted(
         judge="DicomInstanceValidator",

@@ -15,7 +15,7 @@ from scipy.ndimage import binary_erosion
 from dicomnode.cli import cli
 from dicomnode.dicom.exam import ReadSettings
 from dicomnode.errors import InputError, RefusedError, SettingsError
-from dicomnode.outputs import Request, process
+from dicomnode.outputs.job import Request, process
 from dicomnode.pipeline import Recipe
 from dicomnode.training.segmentation.samples import CHANNELS
 from dicomnode.training.site import exams as site_exams

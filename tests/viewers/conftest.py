@@ -105,8 +105,8 @@ class Stored:
     frames: tuple[NDArray[np.uint8], ...]
     segs: tuple[Dataset, ...]
     """Of the sub-regions, one for every injection."""
-    lesions: tuple[str, ...]
-    """UIDs of the SEGs of the lesion."""
+    lesions: tuple[Dataset, ...]
+    """The same of the lesion."""
     pictures: tuple[str, ...]
     """UIDs of overlay, key frame and report page."""
 
@@ -146,7 +146,7 @@ def stored(request: pytest.FixtureRequest, tmp_path: Path, pacs: Orthanc) -> Sto
         study_uid=made[0][0].study_uid,
         frames=tuple(frames for _, frames in made),
         segs=tuple(dcmread(path) for path in sorted(tmp_path.glob("*/seg.dcm"))),
-        lesions=_uids(tmp_path, "lesion"),
+        lesions=tuple(dcmread(path) for path in sorted(tmp_path.glob("*/lesion.dcm"))),
         pictures=_uids(tmp_path, "overlay", "keyframe", "report"),
     )
 

@@ -1,6 +1,7 @@
 """A radiologist's view: what OHIF makes of every result, read back from its page and its pixels."""
 
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -60,9 +61,20 @@ def mixed(
     return beneath
 
 
-def shown_as_stored(viewer: Ohif, seg: Dataset, frame: NDArray[np.uint8], picture: Path) -> None:
+def listed_as_stored(rows: list[dict[str, str]], segs: Sequence[Dataset]) -> None:
+    """Every segment has its name and its colour in the panel, those of the first SEG first."""
+    names = [str(segment.SegmentLabel) for seg in segs for segment in seg.SegmentSequence]
+    assert [row["name"] for row in rows] == names
+    rgb = [[int(n) for n in re.findall(r"\d+", row["colour"])] for row in rows]
+    assert np.abs(np.array(rgb) - np.concatenate([*map(colours, segs)])).max() <= COLOUR_STEPS
+
+
+def shown_as_stored(
+    viewer: Ohif, segs: Sequence[Dataset], frame: NDArray[np.uint8], picture: Path
+) -> None:
     """Every segment is drawn over the image at its place, with one opacity for all of them."""
-    parts, rgb = masks(seg), colours(seg)
+    parts = np.concatenate([*map(masks, segs)])
+    rgb = np.concatenate([*map(colours, segs)])
     points = [deepest(part) for part in parts] + [deepest(~parts.any(axis=0))]
     drawn = viewer.colours(np.concatenate(points), picture).reshape(len(points), -1, 3).mean(axis=1)
     beneath = [frame[tuple(place.T)].astype(float).mean(axis=0) for place in points]
@@ -75,7 +87,7 @@ def shown_as_stored(viewer: Ohif, seg: Dataset, frame: NDArray[np.uint8], pictur
         for opacity in np.linspace(0.2, 0.9, 71)
     }
     best = min(misses, key=lambda opacity: max(misses[opacity]))
-    names = [str(segment.SegmentLabel) for segment in seg.SegmentSequence] + ["outside"]
+    names = [str(part.SegmentLabel) for seg in segs for part in seg.SegmentSequence] + ["outside"]
     assert max(misses[best]) < SHADES, (best, dict(zip(names, misses[best], strict=True)))
 
 
@@ -93,16 +105,15 @@ def test_every_segment_is_listed_and_drawn_at_its_place(
         # OHIF knows the frames of a clip only once it was shown: before, its SEG loads for ever.
         viewer.ask("show", instance=clip)
         loaded = viewer.ask("load", instance=seg.SOPInstanceUID)
-        names = [str(segment.SegmentLabel) for segment in seg.SegmentSequence]
-        assert [row["name"] for row in loaded["rows"]] == names
-        rgb = [[int(n) for n in re.findall(r"\d+", row["colour"])] for row in loaded["rows"]]
-        assert np.abs(np.array(rgb) - colours(seg)).max() <= COLOUR_STEPS
+        listed_as_stored(loaded["rows"], [seg])
         instance, number = re.findall(r"instances/([\d.]+)/frames/(\d+)", loaded["image"])[0]
         assert (instance, int(number)) == (clip, reference_frame(seg))
-        shown_as_stored(viewer, seg, frames[int(number) - 1], tmp_path / "loaded.png")
+        shown_as_stored(viewer, [seg], frames[int(number) - 1], tmp_path / "loaded.png")
         stepped = viewer.ask("step", key="ArrowUp" if int(number) > 1 else "ArrowDown")["frame"]
-        shown_as_stored(viewer, seg, frames[stepped - 1], tmp_path / "stepped.png")
-        beside = viewer.ask("load", instance=lesion)
-        assert [row["name"] for row in beside["rows"]][-1:] == ["Lesion"]
+        shown_as_stored(viewer, [seg], frames[stepped - 1], tmp_path / "stepped.png")
+        beside = viewer.ask("load", instance=lesion.SOPInstanceUID)
+        listed_as_stored(beside["rows"], [seg, lesion])
+        back = re.findall(r"frames/(\d+)", beside["image"])[0]
+        shown_as_stored(viewer, [seg, lesion], frames[int(back) - 1], tmp_path / "both.png")
     for part in stored.pictures:
         viewer.ask("show", instance=part)

@@ -12,7 +12,11 @@ from highdicom.sr import (
 )
 from pydicom.dataset import Dataset
 from pydicom.sr.codedict import codes as public
-from pydicom.uid import Comprehensive3DSRStorage, SecondaryCaptureImageStorage
+from pydicom.uid import (
+    Comprehensive3DSRStorage,
+    SecondaryCaptureImageStorage,
+    UltrasoundMultiFrameImageStorage,
+)
 
 from dicomnode.dicom import codes
 from dicomnode.dicom.context import RESEARCH_USE, Context, stamp
@@ -25,6 +29,9 @@ from dicomnode.errors import OutputError, Reason
 from dicomnode.science.findings import Findings, ModelUse
 
 __all__ = ["refusal", "report"]
+
+PICTURES = (SecondaryCaptureImageStorage, UltrasoundMultiFrameImageStorage)
+"""Results that are looked at as they are."""
 
 
 def report(
@@ -41,7 +48,7 @@ def report(
     seg : Dataset
         The SEG of sub-regions that the groups refer to.
     others : sequence of Dataset
-        Headers of all further results: images stand in the image library, all in the evidence.
+        Headers of all further results: pictures stand in the image library, all in the evidence.
     """
     parts = segments(findings)
     if len(seg.SegmentSequence) < len(parts):
@@ -50,9 +57,9 @@ def report(
         )
     notice = remarks("Notice", context, [RESEARCH_USE, *_training(findings.models)])
     groups = exam_groups(exam, findings, context, parts, seg)
-    images = [other for other in others if "Rows" in other and "SegmentSequence" not in other]
+    pictures = [other for other in others if other.SOPClassUID in PICTURES]
     return _document(
-        context, [*groups, notice], [*context.sources, seg, *others], [*context.sources, *images]
+        context, [*groups, notice], [*context.sources, seg, *others], [*context.sources, *pictures]
     )
 
 

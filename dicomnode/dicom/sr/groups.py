@@ -27,7 +27,8 @@ from pydicom.uid import SegmentationStorage
 
 from dicomnode.dicom import codes
 from dicomnode.dicom.context import Context, laterality
-from dicomnode.dicom.exam import Box, Exam
+from dicomnode.dicom.drawing import in_image
+from dicomnode.dicom.exam import Exam
 from dicomnode.dicom.references import STAND_IN
 from dicomnode.dicom.segments import Segment, Task, algorithm, lesion_segment
 from dicomnode.dicom.sr.rows import (
@@ -228,20 +229,9 @@ def _image_region(exam: Exam, findings: Findings, outline: NDArray[np.float64]) 
     clip, frame = exam.frame_of(findings.reference_frame)
     return ImageRegion(
         graphic_type=GraphicTypeValues.POLYLINE,
-        graphic_data=_closed_polyline(outline, exam.contrast),
+        graphic_data=in_image(outline, exam.contrast),
         source_image=SourceImageForRegion(STAND_IN, clip.header.SOPInstanceUID, [frame]),
     )
-
-
-def _closed_polyline(outline: NDArray[np.float64], pane: Box) -> NDArray[np.float64]:
-    r"""Return (column, row) image coordinates of a closed outline, from (row, column) in the pane.
-
-    A pixel's centre lies half a pixel from the image's corner, which is 0\0 (PS3.3 C.18.6.1.2).
-    """
-    points = outline[:, ::-1] + (pane.column + 0.5, pane.row + 0.5)
-    if not np.array_equal(points[0], points[-1]):
-        points = np.vstack([points, points[:1]])
-    return points
 
 
 def _segmentation_frame(
