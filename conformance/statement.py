@@ -196,7 +196,7 @@ def _storage_scu(case: Case) -> str:
 An object is proposed in the transfer syntax of its file, and in Implicit VR Little Endian where it
 is not compressed; each in a context of its own. A destination that does not accept a compressed
 object gets the others, and the delivery is parked. With `transfer_syntax = "uncompressed"` it is
-proposed in Explicit and Implicit VR Little Endian instead: the same instance, still marked as lossy.
+proposed in Explicit and Implicit VR Little Endian: the same instance, still marked as lossy.
 
 {network.offered_table(case)}
 
