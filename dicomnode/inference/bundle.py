@@ -124,12 +124,20 @@ class Figure(_Part):
 
 
 class Linear(_Part):
-    """A calibrated logistic regression, feature by feature, so that contributions are exact."""
+    """A logistic regression, feature by feature, so that contributions are exact."""
 
     mean: tuple[float, ...]
     scale: tuple[float, ...]
     coefficients: tuple[float, ...]
     intercept: float
+
+
+class Beta(_Part):
+    """Beta calibration (:mod:`dicomnode.inference.calibration`); by default it changes nothing."""
+
+    a: float = Field(default=1.0, ge=0)
+    b: float = Field(default=1.0, ge=0)
+    c: float = 0.0
 
 
 class Calibration(_Part):
@@ -139,6 +147,8 @@ class Calibration(_Part):
     probability) at which that class still belongs to the prediction set.
     """
 
+    beta: Beta = Beta()
+    """From the linear model's log-odds to those that are answered."""
     coverage: float = Field(gt=0.5, lt=1.0)
     benign: float
     malignant: float

@@ -10,6 +10,7 @@ from scipy.special import expit
 
 from dicomnode.errors import BundleError, Reason
 from dicomnode.inference.bundle import Bundle, Calibration, Distribution, Linear
+from dicomnode.inference.calibration import calibrated, mean_slope
 from dicomnode.science.findings import Contribution, Diagnosis
 
 __all__ = ["Classifier"]
@@ -58,8 +59,8 @@ class Classifier:
     def classify(self, features: Mapping[str, float]) -> Diagnosis:
         """Answer from lesion features; abstain where the evidence or the training does not reach.
 
-        The contributions and the mean patient's log-odds (the intercept) sum to the log-odds of
-        the probability. The interval is Venn–Abers' (Vovk and Petej 2014, arXiv:1211.0025) on the
+        The contributions and the mean patient's log-odds sum to the log-odds of the probability.
+        The interval is Venn–Abers' (Vovk and Petej 2014, arXiv:1211.0025) on the
         training cohort's out-of-fold answers, widened to hold the probability itself; the decision
         is a class-conditional split-conformal set (Vovk 2012, doi:10.1007/s10994-013-5355-6).
         """
@@ -68,8 +69,10 @@ class Classifier:
         distance = _distance(scaled, self._distribution)
         if distance > self._distribution.limit:
             return self._beyond(distance)
-        probability = self._probability(values, scaled)
-        return self._decide(probability, self._contributions(values, scaled))
+        score, beta = self._score(values, scaled), self._calibration.beta
+        probability = float(expit(calibrated(np.array(score), beta)))
+        slope = mean_slope(self._linear.intercept, score, beta)
+        return self._decide(probability, self._contributions(values, slope * scaled))
 
     def _values(self, features: Mapping[str, float]) -> Vector:
         missing = [name for name in self.features if name not in features]
@@ -93,9 +96,10 @@ class Classifier:
         ]
         return tuple(sorted(found, key=lambda each: -abs(each.contribution)))
 
-    def _probability(self, values: Vector, scaled: Vector) -> float:
-        log_odds = float(scaled @ np.array(self._linear.coefficients)) + self._linear.intercept
-        probability = float(expit(log_odds))
+    def _score(self, values: Vector, scaled: Vector) -> float:
+        """Return the linear model's log-odds, on which manifest and ONNX model must agree."""
+        score = float(scaled @ np.array(self._linear.coefficients)) + self._linear.intercept
+        probability = float(expit(score))
         feed = {self._session.get_inputs()[0].name: values[None].astype(np.float32)}
         answered = float(self._session.run(["probabilities"], feed)[0][0, 1])
         if abs(answered - probability) > AGREEMENT:
@@ -103,7 +107,7 @@ class Classifier:
                 f"bundle {self._name}: the model answers {answered:.4f} where its manifest's "
                 f"coefficients give {probability:.4f}"
             )
-        return probability
+        return score
 
     def _beyond(self, distance: float) -> Diagnosis:
         unknown = Reason(

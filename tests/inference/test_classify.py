@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from dicomnode.errors import BundleError
 from dicomnode.inference.bundle import load
+from dicomnode.inference.calibration import calibrated
 from dicomnode.inference.classify import Classifier
 
 FEATURES = ("rim", "entropy", "fast")
@@ -21,9 +22,12 @@ def classifier(classifier_bundle: Path) -> Classifier:
 
 @pytest.fixture(scope="session")
 def intercept(classifier_bundle: Path) -> float:
-    linear = load(classifier_bundle).manifest.linear
-    assert linear is not None
-    return linear.intercept
+    """Log-odds of the mean patient."""
+    manifest = load(classifier_bundle).manifest
+    assert manifest.linear is not None
+    assert manifest.calibration is not None
+    start = np.array(manifest.linear.intercept)
+    return float(calibrated(start, manifest.calibration.beta))
 
 
 def patient(rim: float, entropy: float, fast: float) -> dict[str, float]:

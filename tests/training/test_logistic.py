@@ -6,9 +6,12 @@ from types import SimpleNamespace
 import numpy as np
 import onnxruntime
 import pytest
+from scipy.special import expit
+from sklearn.linear_model import LogisticRegression
 
+from dicomnode.inference.calibration import calibrated
 from dicomnode.training.diagnosis.learnt import Learnt
-from dicomnode.training.diagnosis.logistic import Fitted, as_onnx, fit
+from dicomnode.training.diagnosis.logistic import Fitted, as_onnx, beta_calibration, fit
 
 
 def patients(count: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
@@ -26,21 +29,26 @@ def fitted() -> Fitted:
 
 
 def by_hand(fitted: Fitted, x: np.ndarray) -> np.ndarray:
+    """Log-odds before calibration."""
     linear = fitted.linear
     scaled = (x - linear.mean) / np.array(linear.scale)
-    return 1 / (1 + np.exp(-(scaled @ np.array(linear.coefficients) + linear.intercept)))
+    return np.asarray(scaled @ np.array(linear.coefficients) + linear.intercept)
+
+
+def answers(fitted: Fitted, x: np.ndarray) -> np.ndarray:
+    return np.asarray(expit(calibrated(by_hand(fitted, x), fitted.calibration.beta)))
 
 
 def test_onnx_answers_as_the_manifests_numbers_do(fitted: Fitted) -> None:
     x, _ = patients(500, 6)
     session = onnxruntime.InferenceSession(as_onnx(fitted.linear))
     (answered,) = session.run(["probabilities"], {"features": x.astype(np.float32)})
-    assert np.allclose(answered[:, 1], by_hand(fitted, x), atol=1e-5)
+    assert np.allclose(answered[:, 1], expit(by_hand(fitted, x)), atol=1e-5)
 
 
 def test_probabilities_are_calibrated_on_new_patients(fitted: Fitted) -> None:
     x, is_malignant = patients(4000, 8)
-    probability = by_hand(fitted, x)
+    probability = answers(fitted, x)
     for low, high in ((0.0, 0.25), (0.25, 0.5), (0.5, 0.75), (0.75, 1.0)):
         inside = (probability >= low) & (probability < high)
         assert abs(probability[inside].mean() - is_malignant[inside].mean()) < 0.1
@@ -48,7 +56,7 @@ def test_probabilities_are_calibrated_on_new_patients(fitted: Fitted) -> None:
 
 def test_conformal_sets_cover_new_patients_of_either_kind(fitted: Fitted) -> None:
     x, is_malignant = patients(4000, 9)
-    probability = by_hand(fitted, x)
+    probability = answers(fitted, x)
     in_set = np.where(
         is_malignant,
         1 - probability <= fitted.calibration.malignant,
@@ -76,7 +84,7 @@ def test_the_same_seed_gives_the_same_fit(fitted: Fitted) -> None:
 
 
 def test_kinds_that_few_exams_tell_apart_wholly_have_probabilities_all_the_same() -> None:
-    """Platt's slope grows without end there, and with it the log-odds of exams far away."""
+    """Calibration's slopes grow without end there, and with them the log-odds of exams far away."""
     x = np.linspace(-1, 1, 20)[:, None] * (1.0, 0.5)
     is_malignant = x[:, 0] > 0
     found = fit(x, is_malignant, coverage=0.9, seed=1)
@@ -84,4 +92,26 @@ def test_kinds_that_few_exams_tell_apart_wholly_have_probabilities_all_the_same(
     table = SimpleNamespace(is_malignant=is_malignant)
     for fitted in (found, far):
         learnt = Learnt(table=table, kept=np.arange(2), fitted=fitted, growth=())
-        assert ((learnt.probability > 0.5) == is_malignant).mean() > 0.9
+        assert ((learnt.probability > 0.5) == is_malignant).mean() >= 0.9
+
+
+def test_where_some_malignant_lesions_look_benign_probabilities_level_off() -> None:
+    """A line in the score would promise less and less there; what comes true stays at a tenth."""
+    rng = np.random.default_rng(3)
+    score = rng.normal(0, 3, 20_000)
+    truth = 0.1 + 0.9 * expit(score)
+    is_malignant = rng.random(len(score)) < truth
+    found = expit(calibrated(score, beta_calibration(score, is_malignant)))
+    line = LogisticRegression().fit(score[:, None], is_malignant).predict_proba(score[:, None])
+    assert np.abs(found - truth).mean() < 0.6 * np.abs(line[:, 1] - truth).mean()
+    assert np.abs(found - truth).mean() < 0.02
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+def test_calibrated_log_odds_never_fall_where_the_score_rises(sign: int) -> None:
+    """Not even where the kinds are on the wrong side, or one of them only seldom."""
+    rng = np.random.default_rng(4)
+    score = rng.normal(0, 2, 300)
+    is_malignant = rng.random(300) < expit(sign * np.minimum(score, 0))
+    found = beta_calibration(score, is_malignant)
+    assert (np.diff(calibrated(np.sort(score), found)) >= 0).all()

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from dicomnode.training.diagnosis.logistic import Fold, platt, refit
+from dicomnode.inference.calibration import calibrated
+from dicomnode.training.diagnosis.logistic import Fold, beta_calibration, refit
 from dicomnode.training.scoring.probabilities import log_loss
 from dicomnode.training.scoring.scores import auc
 
@@ -142,9 +143,9 @@ def _point(
         for fold, exams in zip(folds, draw, strict=True):
             model = refit(x[exams], is_malignant[exams], fold, seed)
             raw[fold.held_out] = model.decision_function(x[fold.held_out])
-        slope, offset = platt(raw, is_malignant)
+        log_odds = calibrated(raw, beta_calibration(raw, is_malignant))
         areas.append(auc(raw, is_malignant).value)
-        losses.append(log_loss(slope * raw + offset, is_malignant))
+        losses.append(log_loss(log_odds, is_malignant))
     return LearningPoint(
         exams=round(np.mean([len(exams) for exams in learnt[0]])),
         draws=len(learnt),

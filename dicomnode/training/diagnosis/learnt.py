@@ -11,7 +11,7 @@ from dicomnode.inference.bundle import Figure
 from dicomnode.training.diagnosis.learning_curve import LearningPoint
 from dicomnode.training.diagnosis.logistic import Fitted
 from dicomnode.training.measured import FeatureTable
-from dicomnode.training.scoring.probabilities import brier
+from dicomnode.training.scoring.probabilities import brier, calibration_error, errors_if_perfect
 from dicomnode.training.scoring.scores import auc
 from dicomnode.training.site.cohort import SiteCohort
 
@@ -83,6 +83,8 @@ def figures(learnt: Learnt, conditions: str) -> Iterator[Figure]:
     rows = (
         *_areas("", probability, is_malignant),
         ("Brier score", brier(probability, is_malignant)),
+        ("expected calibration error, 10 bins", calibration_error(probability, is_malignant)),
+        ("the same if every probability were true", errors_if_perfect(probability).mean()),
         ("share decided", float(decided.mean())),
         *_share("sensitivity of the decided", right[decided & is_malignant]),
         *_share("specificity of the decided", right[decided & ~is_malignant]),

@@ -13,9 +13,10 @@ from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import StandardScaler
 
-from dicomnode.inference.bundle import Calibration, Distribution, Linear
+from dicomnode.inference.bundle import Beta, Calibration, Distribution, Linear
+from dicomnode.inference.calibration import beta_terms, calibrated
 
-__all__ = ["Fitted", "Fold", "as_onnx", "divided", "fit", "platt", "refit"]
+__all__ = ["Fitted", "Fold", "as_onnx", "beta_calibration", "divided", "fit", "refit"]
 
 Matrix = NDArray[np.float64]
 
@@ -27,6 +28,8 @@ FAR = 0.99
 OPSET = 18
 STEPS, TOLERANCE = 20_000, 1e-3
 """How long and how closely the coefficients are sought."""
+WEAK = 1e4
+"""scikit-learn's C of as good as no penalty."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,8 +67,8 @@ def fit(
     """Fit by nested cross-validation.
 
     The inner folds choose strength and l1 share, the outer folds give every exam an answer by a
-    model that has not seen it. Platt's two numbers are fitted to those answers and folded into
-    the coefficients, so that the model stays linear and its contributions exact. The conformal
+    model that has not seen it. The three numbers of beta calibration are fitted to those answers,
+    for the figures without those of the fold that is answered. The conformal
     thresholds and the distribution's limit rest on the outer folds too; that the final model,
     refitted on all exams, answers as they do is an approximation (as in cross-conformal
     prediction, Vovk 2015, doi:10.1007/s10472-013-9368-4).
@@ -93,12 +96,16 @@ def fit(
         far[held_out] = _distances(scaler.transform(x[held_out]), precision)
         strength, l1_share = float(model[1].C_), float(model[1].l1_ratio_)
         folds.append(Fold(learn=learn, held_out=held_out, strength=strength, l1_share=l1_share))
-    slope, offset = platt(raw, is_malignant)
-    log_odds = slope * raw + offset
+    log_odds = np.empty(len(x))
+    for fold in folds:
+        beta = beta_calibration(raw[fold.learn], is_malignant[fold.learn])
+        log_odds[fold.held_out] = calibrated(raw[fold.held_out], beta)
     final = _elastic_net(x, is_malignant, owners, seed)
     return Fitted(
-        linear=_linear(final, slope, offset),
-        calibration=_calibration(log_odds, is_malignant, coverage),
+        linear=_linear(final),
+        calibration=_calibration(
+            log_odds, is_malignant, coverage, beta_calibration(raw, is_malignant)
+        ),
         distribution=Distribution(
             precision=_rows(_precision(final[0].transform(x))),
             limit=_rounded(float(np.quantile(far, FAR))),
@@ -165,27 +172,36 @@ def _elastic_net(
     return Pipeline([("scale", StandardScaler()), ("logistic", search)]).fit(x, is_malignant)
 
 
-def platt(raw: NDArray[np.float64], is_malignant: NDArray[np.bool_]) -> tuple[float, float]:
-    """Slope and offset that calibrate log-odds (N,) (Platt 1999), without his label smoothing."""
-    model = LogisticRegression(C=1e4).fit(raw[:, None], is_malignant)
-    return float(model.coef_[0, 0]), float(model.intercept_[0])
+def beta_calibration(raw: NDArray[np.float64], is_malignant: NDArray[np.bool_]) -> Beta:
+    """Find what calibrates log-odds (N,), of terms that would fall with them none."""
+    terms = beta_terms(raw)
+    model = LogisticRegression(C=WEAK, max_iter=STEPS).fit(terms, is_malignant)
+    weights = model.coef_[0]
+    if weights.min() < 0:
+        best = int(weights.argmax())
+        model = LogisticRegression(C=WEAK, max_iter=STEPS).fit(terms[:, [best]], is_malignant)
+        weights = np.zeros(2)
+        weights[best] = max(float(model.coef_[0, 0]), 0.0)
+    a, b = weights.tolist()
+    return Beta(a=a, b=b, c=float(model.intercept_[0]))
 
 
-def _linear(model: Pipeline, slope: float, offset: float) -> Linear:
+def _linear(model: Pipeline) -> Linear:
     scaler, logistic = model[0], model[1]
     return Linear(
         mean=tuple(scaler.mean_.tolist()),
         scale=tuple(scaler.scale_.tolist()),
-        coefficients=tuple((slope * logistic.coef_[0]).tolist()),
-        intercept=float(slope * logistic.intercept_[0] + offset),
+        coefficients=tuple(logistic.coef_[0].tolist()),
+        intercept=float(logistic.intercept_[0]),
     )
 
 
 def _calibration(
-    log_odds: NDArray[np.float64], is_malignant: NDArray[np.bool_], coverage: float
+    log_odds: NDArray[np.float64], is_malignant: NDArray[np.bool_], coverage: float, beta: Beta
 ) -> Calibration:
     probability = np.asarray(expit(log_odds))
     return Calibration(
+        beta=beta,
         coverage=coverage,
         benign=_threshold(probability[~is_malignant], coverage),
         malignant=_threshold(1 - probability[is_malignant], coverage),
