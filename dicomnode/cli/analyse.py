@@ -72,7 +72,7 @@ def _show(outcome: Outcome) -> None:
             out.print(f"  {reason.code}: {reason.text}", highlight=False, markup=False)
     out.print("\nwritten:")
     for output in outcome.outputs:
-        out.print(f"  {output.kind:<9} {output.path}", highlight=False, soft_wrap=True)
+        out.print(f"  {output.kind:<12} {output.path}", highlight=False, soft_wrap=True)
 
 
 @click.command()

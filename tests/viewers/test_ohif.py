@@ -30,7 +30,7 @@ COLOUR_STEPS = 3
 
 
 def masks(seg: Dataset) -> NDArray[np.bool_]:
-    return np.asarray(seg.pixel_array, np.bool_)
+    return np.asarray(seg.pixel_array, np.bool_).reshape(-1, seg.Rows, seg.Columns)
 
 
 def colours(seg: Dataset) -> NDArray[np.float64]:
