@@ -12,7 +12,7 @@ from conformance.content import group_name
 from conformance.exam import Cases, findings
 from conformance.markdown import code, table
 from dicomnode.dicom import codes
-from dicomnode.dicom.sr.groups import _quality
+from dicomnode.dicom.results.sr.groups import _quality
 from dicomnode.science.findings import Quality
 from dicomnode.science.kinetics import FAMILIES, PARAMETERS
 from tests.parts import example

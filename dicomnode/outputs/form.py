@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal, get_args
 
-from dicomnode.dicom.segments import Geometry
+from dicomnode.dicom.results.segments import Geometry
 
 __all__ = ["EXTRAS", "Extra", "Form", "Geometry"]
 

@@ -5,7 +5,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from tempfile import TemporaryFile
 
-from dicomnode.dicom.uncompressed import write_uncompressed
+from dicomnode.dicom.results.uncompressed import write_uncompressed
 from dicomnode.errors import StoreError
 
 __all__ = ["uncompressed"]

@@ -11,15 +11,15 @@ from PIL import Image
 from pydicom import Dataset
 
 from dicomnode import __version__
-from dicomnode.dicom.capture import secondary_capture
 from dicomnode.dicom.context import Context, Kind, laterality
 from dicomnode.dicom.exam import Exam
-from dicomnode.dicom.overlay import write_loop
-from dicomnode.dicom.parametric import parametric_map
-from dicomnode.dicom.pdf import encapsulated_pdf
-from dicomnode.dicom.presentation import presentation_state
-from dicomnode.dicom.seg import segmentation
-from dicomnode.dicom.sr import refusal, report
+from dicomnode.dicom.results.capture import secondary_capture
+from dicomnode.dicom.results.overlay import write_loop
+from dicomnode.dicom.results.parametric import parametric_map
+from dicomnode.dicom.results.pdf import encapsulated_pdf
+from dicomnode.dicom.results.presentation import presentation_state
+from dicomnode.dicom.results.seg import segmentation
+from dicomnode.dicom.results.sr import refusal, report
 from dicomnode.errors import Reason
 from dicomnode.outputs.form import Form
 from dicomnode.outputs.schema import Document, OutputPart

@@ -14,7 +14,7 @@ from conformance.generate import documents
 from conformance.validators import VERSION_OPTION, judgements, versions
 from dicomnode.config import OutputKind
 from dicomnode.dicom.codes import PRIVATE_SCHEME
-from dicomnode.dicom.sr.rows import FEATURE_UNITS
+from dicomnode.dicom.results.sr.rows import FEATURE_UNITS
 from dicomnode.network.statuses import STATUSES
 from dicomnode.network.syntaxes import STORAGE_CLASSES, TRANSFER_SYNTAXES
 from parts.programs import program

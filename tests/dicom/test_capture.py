@@ -9,7 +9,7 @@ import pydicom
 import pytest
 from pydicom.dataset import Dataset
 
-from dicomnode.dicom.capture import secondary_capture
+from dicomnode.dicom.results.capture import secondary_capture
 from dicomnode.errors import OutputError
 
 Judge = Callable[[str, Dataset | Path], list[str]]

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from pydicom.dataset import Dataset
 from pydicom.encaps import parse_basic_offsets
 
-from dicomnode.dicom.overlay import painted, write_frames, write_loop
+from dicomnode.dicom.results.overlay import painted, write_frames, write_loop
 from dicomnode.errors import OutputError
 
 Judge = Callable[[str, Dataset | Path], list[str]]

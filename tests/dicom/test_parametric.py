@@ -15,8 +15,8 @@ from pydicom.dataset import Dataset
 
 from dicomnode.dicom.context import RESEARCH_USE
 from dicomnode.dicom.exam import Exam
-from dicomnode.dicom.parametric import parametric_map
-from dicomnode.dicom.seg import segmentation
+from dicomnode.dicom.results.parametric import parametric_map
+from dicomnode.dicom.results.seg import segmentation
 from dicomnode.errors import OutputError
 from dicomnode.science.findings import UNRELIABLE, Findings
 from dicomnode.science.kinetics import PARAMETERS

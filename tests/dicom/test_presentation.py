@@ -24,9 +24,9 @@ from pydicom.uid import (
 from dicomnode.dicom.box import Box
 from dicomnode.dicom.context import RESEARCH_USE
 from dicomnode.dicom.exam import Exam
-from dicomnode.dicom.presentation import MOST_POINTS, presentation_state
-from dicomnode.dicom.segments import LESION_RGB
-from dicomnode.dicom.srgb import srgb_profile
+from dicomnode.dicom.results.presentation import MOST_POINTS, presentation_state
+from dicomnode.dicom.results.segments import LESION_RGB
+from dicomnode.dicom.results.srgb import srgb_profile
 from dicomnode.science.findings import PALETTE, UNRELIABLE, Findings
 from dicomnode.science.regions import outlines
 from parts.accepted import unexpected

@@ -8,8 +8,8 @@ import pytest
 from pydicom.dataset import Dataset
 
 from dicomnode.dicom.exam.clip import ULTRASOUND
-from dicomnode.dicom.seg import segmentation
-from dicomnode.dicom.sr import report
+from dicomnode.dicom.results.seg import segmentation
+from dicomnode.dicom.results.sr import report
 
 
 def classes(dataset: Dataset, uid: str) -> Iterator[str]:

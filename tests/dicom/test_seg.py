@@ -15,8 +15,8 @@ from pydicom.dataset import Dataset
 
 from dicomnode.dicom.box import Box
 from dicomnode.dicom.exam import Exam
-from dicomnode.dicom.seg import segmentation
-from dicomnode.dicom.segments import full_image
+from dicomnode.dicom.results.seg import segmentation
+from dicomnode.dicom.results.segments import full_image
 from dicomnode.errors import OutputError
 from dicomnode.science.findings import UNRELIABLE, Findings
 from parts.accepted import unexpected

@@ -10,9 +10,10 @@ import numpy as np
 import pytest
 from pydicom.dataset import Dataset
 
-from dicomnode.dicom import codes, sr
+from dicomnode.dicom import codes
 from dicomnode.dicom.context import study_context
-from dicomnode.dicom.seg import segmentation
+from dicomnode.dicom.results import sr
+from dicomnode.dicom.results.seg import segmentation
 from dicomnode.errors import OutputError, Reason
 from dicomnode.science.kinetics import PARAMETERS
 from parts.accepted import unexpected

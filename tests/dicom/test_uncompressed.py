@@ -16,8 +16,8 @@ from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian
 from scipy.ndimage import gaussian_filter
 
 from dicomnode.dicom.decode import frames
-from dicomnode.dicom.overlay import write_frames
-from dicomnode.dicom.uncompressed import write_uncompressed
+from dicomnode.dicom.results.overlay import write_frames
+from dicomnode.dicom.results.uncompressed import write_uncompressed
 from dicomnode.errors import InputError, OutputError
 from parts.programs import program
 

@@ -17,9 +17,9 @@ from pydicom.uid import (
     JPEGBaseline8Bit,
 )
 
-from dicomnode.dicom.capture import secondary_capture
 from dicomnode.dicom.decode import frames
-from dicomnode.dicom.overlay import write_frames
+from dicomnode.dicom.results.capture import secondary_capture
+from dicomnode.dicom.results.overlay import write_frames
 from dicomnode.jobs.deliver import Delivery, Destination
 from dicomnode.jobs.options import DeliveryOptions
 from dicomnode.network.peers import Peer

@@ -14,7 +14,7 @@ import pytest
 from pydicom import dcmread
 from pydicom.uid import ExplicitVRLittleEndian
 
-from dicomnode.dicom.overlay import write_frames
+from dicomnode.dicom.results.overlay import write_frames
 from dicomnode.errors import InputError, StoreError
 from dicomnode.outputs.uncompressed import uncompressed
 

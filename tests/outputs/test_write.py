@@ -9,7 +9,7 @@ from PIL import Image
 from pydicom import Dataset, dcmread
 
 from dicomnode.dicom.codes import PRIVATE_SCHEME
-from dicomnode.dicom.sr import refusal
+from dicomnode.dicom.results.sr import refusal
 from dicomnode.errors import Reason
 from dicomnode.outputs.form import EXTRAS, Form
 from dicomnode.outputs.write import write_maps, write_outputs, write_refusal

@@ -13,7 +13,7 @@ from pydicom import Dataset
 from dicomnode.dicom.box import Box
 from dicomnode.dicom.context import exam_context
 from dicomnode.dicom.exam import Exam, ReadSettings, load_loop, read_study
-from dicomnode.dicom.seg import segmentation
+from dicomnode.dicom.results.seg import segmentation
 from dicomnode.science.motion import register
 from dicomnode.science.sampling import Motion
 from dicomnode.simulate.cohort import recipe_for

@@ -9,14 +9,14 @@ from numpy.typing import NDArray
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import ExplicitVRLittleEndian
 
-from dicomnode.dicom import sr
 from dicomnode.dicom.box import Box
-from dicomnode.dicom.capture import secondary_capture
 from dicomnode.dicom.context import exam_context, study_context
 from dicomnode.dicom.header import read_header
-from dicomnode.dicom.overlay import write_frames
-from dicomnode.dicom.seg import segmentation
-from dicomnode.dicom.segments import segments
+from dicomnode.dicom.results import sr
+from dicomnode.dicom.results.capture import secondary_capture
+from dicomnode.dicom.results.overlay import write_frames
+from dicomnode.dicom.results.seg import segmentation
+from dicomnode.dicom.results.segments import segments
 from dicomnode.errors import Reason
 from dicomnode.outputs.form import EXTRAS, Form
 from dicomnode.outputs.write import write_outputs

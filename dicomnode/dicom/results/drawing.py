@@ -12,7 +12,7 @@ from scipy.ndimage import binary_fill_holes
 
 from dicomnode.dicom.box import Box
 from dicomnode.dicom.exam import Exam
-from dicomnode.dicom.segments import Segment, lesion_segment, segments
+from dicomnode.dicom.results.segments import Segment, lesion_segment, segments
 from dicomnode.science.findings import UNRELIABLE, Findings
 from dicomnode.science.regions import outlines
 

@@ -27,11 +27,11 @@ from pydicom.uid import SegmentationStorage
 
 from dicomnode.dicom import codes
 from dicomnode.dicom.context import Context, laterality
-from dicomnode.dicom.drawing import in_image
 from dicomnode.dicom.exam import Exam
 from dicomnode.dicom.references import STAND_IN
-from dicomnode.dicom.segments import Segment, Task, algorithm, lesion_segment
-from dicomnode.dicom.sr.rows import (
+from dicomnode.dicom.results.drawing import in_image
+from dicomnode.dicom.results.segments import Segment, Task, algorithm, lesion_segment
+from dicomnode.dicom.results.sr.rows import (
     TISSUE,
     Row,
     contributions,

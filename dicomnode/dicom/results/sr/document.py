@@ -23,8 +23,8 @@ from dicomnode.dicom.context import RESEARCH_USE, Context, stamp
 from dicomnode.dicom.copied import mended
 from dicomnode.dicom.exam import Exam
 from dicomnode.dicom.references import STAND_IN, as_sent, by_series
-from dicomnode.dicom.segments import segments
-from dicomnode.dicom.sr.groups import Group, exam_groups, remarks
+from dicomnode.dicom.results.segments import segments
+from dicomnode.dicom.results.sr.groups import Group, exam_groups, remarks
 from dicomnode.errors import OutputError, Reason
 from dicomnode.science.findings import Findings, ModelUse
 

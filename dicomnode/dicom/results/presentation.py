@@ -14,11 +14,11 @@ from pydicom.uid import (
 
 from dicomnode.dicom.context import RESEARCH_USE, Context, laterality, stamp
 from dicomnode.dicom.copied import copy_element
-from dicomnode.dicom.drawing import Drawn, Place, Points, drawn_regions, label_places
 from dicomnode.dicom.exam import Exam
 from dicomnode.dicom.references import item, reference
-from dicomnode.dicom.segments import Segment
-from dicomnode.dicom.srgb import COLOR_SPACE, srgb_profile
+from dicomnode.dicom.results.drawing import Drawn, Place, Points, drawn_regions, label_places
+from dicomnode.dicom.results.segments import Segment
+from dicomnode.dicom.results.srgb import COLOR_SPACE, srgb_profile
 from dicomnode.science.findings import Findings
 
 __all__ = ["presentation_state"]

@@ -1,5 +1,5 @@
 """The structured report, TID 1500."""
 
-from dicomnode.dicom.sr.document import refusal, report
+from dicomnode.dicom.results.sr.document import refusal, report
 
 __all__ = ["refusal", "report"]

@@ -17,7 +17,7 @@ from dicomnode.dicom.copied import copy_element
 from dicomnode.dicom.exam import Clip, Exam
 from dicomnode.dicom.modules import LOSSY
 from dicomnode.dicom.references import item, reference
-from dicomnode.dicom.segments import ORIENTATION, ORIGIN, algorithm, full_image
+from dicomnode.dicom.results.segments import ORIENTATION, ORIGIN, algorithm, full_image
 from dicomnode.errors import OutputError
 from dicomnode.science.findings import UNRELIABLE, Findings
 from dicomnode.science.kinetics import PARAMETERS, Parameter

@@ -24,7 +24,7 @@ from dicomnode.dicom.context import Context, laterality, stamp
 from dicomnode.dicom.exam import Exam
 from dicomnode.dicom.modules import LOSSY
 from dicomnode.dicom.references import STAND_IN, as_sent, item, reference
-from dicomnode.dicom.segments import (
+from dicomnode.dicom.results.segments import (
     ORIENTATION,
     ORIGIN,
     Geometry,
