@@ -14,6 +14,7 @@ from dicomnode.dicom import codes
 from parts import example
 from parts.accepted import unexpected
 from parts.outputs import Files, small_set
+from parts.sources import UNSAID, contradicts_its_side, empties
 
 Judge = Callable[[str, Dataset | Path], list[str]]
 Change = Callable[[Dataset], None]
@@ -29,28 +30,12 @@ OPTIONAL = (
     "RequestAttributesSequence",
     "AnatomicRegionSequence",
 )
-UNSAID = (
-    "StudyDate",
-    "StudyTime",
-    "StudyID",
-    "AccessionNumber",
-    "PatientID",
-    "PatientName",
-    "PatientBirthDate",
-    "PatientSex",
-    "ReferringPhysicianName",
-)
 LATERALITY = "272741003"
 
 
 def says_nothing(header: Dataset) -> None:
     for keyword in (*UNSAID, "Manufacturer", "SeriesNumber", "Modality", "SeriesDescription"):
         del header[keyword]
-
-
-def empties(header: Dataset) -> None:
-    for keyword in UNSAID:
-        setattr(header, keyword, None)
 
 
 def adds_private_elements(header: Dataset) -> None:
@@ -99,10 +84,6 @@ def states_no_side(header: Dataset) -> None:
 
 def states_both_sides(header: Dataset) -> None:
     header.Laterality = "B"
-
-
-def contradicts_its_side(header: Dataset) -> None:
-    header.ImageLaterality = "R"
 
 
 def contradicts_its_side_with_both(header: Dataset) -> None:

@@ -9,7 +9,15 @@ from dicomnode.dicom.context import Context, exam_context
 from dicomnode.dicom.exam import Exam
 from parts import example
 
-__all__ = ["PHOTOMETRIC", "SPARSE", "Change", "sent_as"]
+__all__ = [
+    "PHOTOMETRIC",
+    "SPARSE",
+    "UNSAID",
+    "Change",
+    "contradicts_its_side",
+    "empties",
+    "sent_as",
+]
 
 Change = Callable[[Dataset], None]
 
