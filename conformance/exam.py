@@ -20,6 +20,7 @@ from pydicom.uid import ExplicitVRLittleEndian
 
 from dicomnode.dicom.context import exam_context
 from dicomnode.dicom.exam import Exam
+from dicomnode.dicom.results.presentation import presentation_state
 from dicomnode.errors import Reason
 from dicomnode.outputs.form import EXTRAS, Form
 from dicomnode.outputs.write import OutputFile, write_outputs, write_refusal
@@ -111,7 +112,16 @@ def _case(
         files = write_outputs(exam, found, context, Path(folder), Form(extras=frozenset(EXTRAS)))
         objects = _read(files)
         objects |= _read(write_refusal(context, (REASON,), Path(folder)))
+        objects["presentation-grey"] = presentation_state(_in_grey(exam), found, context)
     return Case(header=header, objects=objects)
+
+
+def _in_grey(exam: Exam) -> Exam:
+    """Return the exam as if its clip had no colour: its presentation state is of another class."""
+    header = deepcopy(exam.clips[0].header)
+    header.PhotometricInterpretation, header.SamplesPerPixel = "MONOCHROME2", 1
+    del header.PlanarConfiguration
+    return replace(exam, clips=(replace(exam.clips[0], header=header),))
 
 
 def _exam(path: Path, header: Dataset, found: Findings) -> Exam:

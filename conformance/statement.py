@@ -47,7 +47,8 @@ TITLES: Mapping[str, str] = {
     "report": "Report page",
     "pdf": "Report page as PDF",
     "parametric": "Kinetic parameters as Parametric Map",
-    "presentation": "Outlines as presentation state of the clip",
+    "presentation": "Outlines as presentation state of a clip in colour",
+    "presentation-grey": "Outlines as presentation state of a clip in grey",
 }
 
 
@@ -209,7 +210,7 @@ Looked up from the top; the first range that holds a status counts.
 No connection, no answer, an abort or a transient rejection: tried again later. A permanent
 rejection, or no acceptable presentation context: parked. The wait doubles from the first to the
 longest, see Configuration; when the attempts are used up the delivery is parked until a person
-releases it. Every attempt sends the same bytes under the same UIDs."""
+releases it. Every attempt sends the same instances under the same UIDs."""
 
 
 def _commitment() -> str:
@@ -321,8 +322,9 @@ def _identifiers() -> str:
     return f"""## UIDs and series
 
 UIDs of results are `2.25.` and a number of 128 bits, taken from a SHA-256 over what decides the
-result: injection, SOP Instance UIDs of the sources and their bytes, models, recipe and software
-version. No clock and no random number is in it, so the same exam analysed again has the same UIDs.
+result: injection, SOP Instance UIDs of the sources and their bytes, models, recipe, the form of the
+results (`seg_geometry`, and which objects are made beyond the usual) and software version. No clock
+and no random number is in it, so the same exam analysed again has the same UIDs.
 Transaction UIDs of storage commitment are random. Results go into the source's study, in a series
 per kind and injection:
 

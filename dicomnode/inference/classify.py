@@ -70,9 +70,9 @@ class Classifier:
         if distance > self._distribution.limit:
             return self._beyond(distance)
         score, beta = self._score(values, scaled), self._calibration.beta
-        probability = float(expit(calibrated(np.array(score), beta)))
+        log_odds = float(calibrated(np.array(score), beta))
         slope = mean_slope(self._linear.intercept, score, beta)
-        return self._decide(probability, self._contributions(values, slope * scaled))
+        return self._decide(log_odds, self._contributions(values, slope * scaled))
 
     def _values(self, features: Mapping[str, float]) -> Vector:
         missing = [name for name in self.features if name not in features]
@@ -118,13 +118,13 @@ class Classifier:
         )
         return Diagnosis.withheld(unknown, coverage=self._calibration.coverage)
 
-    def _decide(self, probability: float, contributions: tuple[Contribution, ...]) -> Diagnosis:
-        calibration = self._calibration
+    def _decide(self, log_odds: float, contributions: tuple[Contribution, ...]) -> Diagnosis:
+        calibration, probability = self._calibration, float(expit(log_odds))
         benign = probability <= calibration.benign
         malignant = 1 - probability <= calibration.malignant
         return Diagnosis(
             malignant_probability=probability,
-            interval=_interval(probability, calibration),
+            interval=_interval(log_odds, calibration),
             decision=_DECISIONS[benign, malignant],
             coverage=calibration.coverage,
             contributions=contributions,
@@ -164,8 +164,8 @@ def _distance(scaled: Vector, distribution: Distribution) -> float:
     return float(np.sqrt(max(0.0, scaled @ precision @ scaled) / len(scaled)))
 
 
-def _interval(probability: float, calibration: Calibration) -> tuple[float, float]:
-    log_odds = float(np.log(probability / (1 - probability))) if 0 < probability < 1 else 0.0
+def _interval(log_odds: float, calibration: Calibration) -> tuple[float, float]:
+    probability = float(expit(log_odds))
     low, high = (_isotonic_at(log_odds, label, calibration) for label in (0.0, 1.0))
     return min(low, probability), max(high, probability)
 

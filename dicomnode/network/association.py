@@ -50,7 +50,7 @@ def associate(
         contexts=list(contexts),
         ae_title=peer.ae_title,
         tls_args=None if peer.tls is None else (peer.tls, peer.host),
-        evt_handlers=[(evt.EVT_CONN_OPEN, _send_at_once), *handlers],
+        evt_handlers=[(evt.EVT_CONN_OPEN, _set_up_socket), *handlers],
     )
     _expect_established(assoc, peer, calling_ae)
     try:
@@ -60,11 +60,16 @@ def associate(
             assoc.release()
 
 
-def _send_at_once(event: Event) -> None:
-    """Switch Nagle's algorithm off; waiting for the peer's delayed ACK costs 40 ms a time."""
+def _set_up_socket(event: Event) -> None:
+    """Switch Nagle's algorithm off, and give up on a peer that reads no more.
+
+    Waiting for the peer's delayed ACK would cost 40 ms a time. pynetdicom waits without end for
+    room in a socket, and looks at none of its own timeouts while it does.
+    """
     transport = event.assoc.dul.socket
     if transport is not None and transport.socket is not None:
         transport.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        transport.socket.settimeout(_RESPONSE_TIMEOUT_S)
 
 
 def _why_unreachable(peer: Peer) -> str:

@@ -165,6 +165,8 @@ def _send_one(
             answer = assoc.send_c_store(content, msg_id=number)
     except DicomnodeError as error:
         return item.sent("retry" if error.retryable else "park", str(error))
+    except (OSError, RuntimeError) as error:  # the file is gone, or the association this instant
+        return item.sent("retry", f"{type(error).__name__}: {error}")
     if "Status" not in answer:
         # The library may not have noticed yet; it would wait in vain for the next.
         raise UnreachableError(f"{peer} gave no answer to a C-STORE, the association was lost")

@@ -167,7 +167,7 @@ def _identity(exam: Exam, request: Request) -> str:
     """What decides a result besides software and models: bytes of the clips, recipe, form."""
     parts = [dataset_digest(clip.path) for clip in exam.clips]
     parts += [json.dumps(asdict(request.recipe), sort_keys=True), SCHEMA_VERSION]
-    parts += [request.form.seg_geometry]
+    parts += [request.form.seg_geometry, *sorted(request.form.extras)]
     return hashlib.sha256("\x1f".join(parts).encode()).hexdigest()
 
 

@@ -53,7 +53,7 @@ def notice(trained_on: str) -> str:
 
 def refusals(refused: Sequence[Refusal], exams: int) -> tuple[Figure, ...]:
     """Count the refused among so many ``exams`` by reason, for a card."""
-    counts = Counter(code for each in refused for code in each.reasons)
+    counts = Counter(code for each in refused for code in set(each.reasons))
     return tuple(
         Figure(name=f"refused: {code}", value=count, conditions=f"of {exams} exams")
         for code, count in sorted(counts.items())

@@ -1,5 +1,6 @@
 """The classifier: exact contributions, honest abstention, refusal of what it does not know."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -8,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dicomnode.errors import BundleError
-from dicomnode.inference.bundle import load
+from dicomnode.inference.bundle import Beta, load
 from dicomnode.inference.calibration import calibrated
 from dicomnode.inference.classify import Classifier
 
@@ -66,6 +67,20 @@ def test_contributions_come_with_values_the_strongest_first(classifier: Classifi
     sizes = [abs(each.contribution) for each in answer.contributions]
     assert sizes == sorted(sizes, reverse=True)
     assert {each.feature: each.value for each in answer.contributions} == patient(2.0, 5.0, 0.9)
+
+
+def test_the_more_certain_the_answer_the_narrower_its_interval(classifier_bundle: Path) -> None:
+    """Also where the probability cannot be told from 1 any more."""
+    bundle = load(classifier_bundle)
+    assert bundle.manifest.calibration is not None
+    steep = bundle.manifest.calibration.model_copy(update={"beta": Beta(a=500.0, b=500.0)})
+    sure = Classifier(
+        replace(bundle, manifest=bundle.manifest.model_copy(update={"calibration": steep}))
+    )
+    answer = sure.classify(patient(2.2, 5.0, 1.2))
+    assert answer.malignant_probability == 1.0
+    assert answer.interval is not None
+    assert answer.interval[0] > 0.8
 
 
 def test_clear_patients_are_decided(classifier: Classifier) -> None:

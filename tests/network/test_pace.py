@@ -1,5 +1,6 @@
 """A large object goes out as fast as the peer takes it, and is never in memory."""
 
+import threading
 import time
 import tracemalloc
 from contextlib import contextmanager
@@ -8,6 +9,7 @@ import pytest
 from pydicom.uid import ExplicitVRLittleEndian
 from pynetdicom import AE, evt
 
+from dicomnode.network import association
 from dicomnode.network.peers import Peer
 from dicomnode.network.send import send
 from dicomnode.network.unfinished import discard_unfinished
@@ -62,6 +64,23 @@ def test_a_slow_peer_is_waited_for(us_file):
         peak = peak_bytes(deliver)
     assert sum(seen) > SIZE_BYTES
     assert peak < SIZE_BYTES / 4
+
+
+@pytest.mark.timeout(60)
+def test_a_peer_that_reads_no_more_is_given_up(us_file, monkeypatch):
+    monkeypatch.setattr(association, "_RESPONSE_TIMEOUT_S", 2.0)
+    path, is_over = us_file(size_bytes=SIZE_BYTES), threading.Event()
+
+    def stall(event):
+        if len(event.data) > DATA:
+            is_over.wait(40)
+
+    with scp(stall) as peer:
+        try:
+            (sent,) = send([path], peer, calling_ae="CEUSNODE")
+        finally:
+            is_over.set()
+    assert sent.outcome == "retry"
 
 
 def test_a_peer_that_takes_any_length_gets_pieces(us_file):

@@ -115,3 +115,11 @@ def test_calibrated_log_odds_never_fall_where_the_score_rises(sign: int) -> None
     is_malignant = rng.random(300) < expit(sign * np.minimum(score, 0))
     found = beta_calibration(score, is_malignant)
     assert (np.diff(calibrated(np.sort(score), found)) >= 0).all()
+
+
+def test_a_score_that_says_nothing_leaves_the_share_of_malignant_exams() -> None:
+    rng = np.random.default_rng(5)
+    is_malignant = np.arange(60) % 4 == 0
+    score = rng.normal(0, 2, 60) - 1.0 * is_malignant
+    found = expit(calibrated(score, beta_calibration(score, is_malignant)))
+    assert np.allclose(found, 0.25)

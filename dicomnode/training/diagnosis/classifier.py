@@ -240,7 +240,7 @@ def _manifest(
         inputs=tuple(
             Channel(name=each.name, meaning=each.words, normalisation="none") for each in features
         ),
-        output="probability of malignancy before [calibration] beta, or an abstention",
+        output="probability of malignancy, or an abstention; ONNX: before [calibration.beta]",
         tensors=Tensors(
             input=Tensor(name="features", shape=(-1, len(features))),
             output=Tensor(name="probabilities", shape=(-1, 2)),

@@ -39,7 +39,7 @@ class LearningPoint:
         How often they were chosen at random in every fold.
     auc, log_loss : float
         Mean over the draws, of all folds' answers together. Log loss in nats, after calibration as
-        the bundle's: by Platt's two numbers, fitted to these answers.
+        the bundle's: by beta calibration, fitted to these answers.
     auc_sd, log_loss_sd : float
         Standard deviation over the draws, NaN where there is but one. All draws are judged by the
         same exams, whose own chance is not in it.

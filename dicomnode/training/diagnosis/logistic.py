@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import expit
+from scipy.special import expit, logit
 from skl2onnx import to_onnx
 from skl2onnx.common.data_types import FloatTensorType
 from sklearn.covariance import LedoitWolf
@@ -180,8 +180,11 @@ def beta_calibration(raw: NDArray[np.float64], is_malignant: NDArray[np.bool_]) 
     if weights.min() < 0:
         best = int(weights.argmax())
         model = LogisticRegression(C=WEAK, max_iter=STEPS).fit(terms[:, [best]], is_malignant)
-        weights = np.zeros(2)
-        weights[best] = max(float(model.coef_[0, 0]), 0.0)
+        slope, weights = float(model.coef_[0, 0]), np.zeros(2)
+        if slope <= 0:  # nothing that the score says comes true
+            share = float(is_malignant.mean())
+            return Beta(a=0.0, b=0.0, c=float(logit(share)))
+        weights[best] = slope
     a, b = weights.tolist()
     return Beta(a=a, b=b, c=float(model.intercept_[0]))
 

@@ -21,8 +21,8 @@ MOST_READERS = 3
 """Whose ROC curves can be told apart beside the classifier's."""
 
 FITTED = (
-    "Platt's two numbers and the conformal thresholds were fitted to these same answers: "
-    "calibration, log loss and decisions look a little better than they are."
+    "The conformal thresholds were fitted to these same answers: decisions look a little better "
+    "than they are."
 )
 GROWN = (
     "Learning curve: models refitted to some of each outer fold's exams, with the penalty chosen "
