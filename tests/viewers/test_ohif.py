@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Sequence
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,8 @@ PATCH = np.argwhere(np.ones((3, 3))) - 1
 """A pixel and its neighbours: the page's pixels lie between those of the image."""
 SHADES = 14.0
 """Greys by which a drawn colour may miss: interpolation and JPEG of a speckled picture."""
+OPACITIES = tuple(np.arange(0.2, 0.9, 0.02).tolist())
+"""OHIF draws the SEG that was loaded last more firmly than the others."""
 COLOUR_STEPS = 3
 """A colour is kept as CIELab in 16 bits, and OHIF rounds it on its way to RGB."""
 
@@ -53,11 +56,12 @@ def reference_frame(seg: Dataset) -> int:
 
 def mixed(
     beneath: NDArray[np.float64],
-    layers: list[NDArray[np.float64]],
-    opacity: float,
+    layers: list[tuple[int, NDArray[np.float64]]],
+    opacities: tuple[float, ...],
 ) -> NDArray[np.float64]:
-    for colour in layers:
-        beneath = (1 - opacity) * beneath + opacity * colour
+    """Lay colours over a pixel, each with the opacity of its SEG."""
+    for number, colour in layers:
+        beneath = (1 - opacities[number]) * beneath + opacities[number] * colour
     return beneath
 
 
@@ -72,21 +76,21 @@ def listed_as_stored(rows: list[dict[str, str]], seg: Dataset) -> None:
 def shown_as_stored(
     viewer: Ohif, segs: Sequence[Dataset], frame: NDArray[np.uint8], picture: Path
 ) -> None:
-    """Every segment is drawn over the image at its place, with one opacity for all of them."""
+    """Every segment is drawn over the image at its place, with one opacity for each SEG."""
     parts = np.concatenate([*map(masks, segs)])
-    rgb = np.concatenate([*map(colours, segs)])
+    rgb = [(number, colour) for number, seg in enumerate(segs) for colour in colours(seg)]
     points = [deepest(part) for part in parts] + [deepest(~parts.any(axis=0))]
     drawn = viewer.colours(np.concatenate(points), picture).reshape(len(points), -1, 3).mean(axis=1)
     beneath = [frame[tuple(place.T)].astype(float).mean(axis=0) for place in points]
     layers = [[rgb[i] for i in range(len(parts)) if parts[i][tuple(p[4])]] for p in points]
     misses = {
-        opacity: [
-            float(np.abs(mixed(b, over, opacity) - d).max())
+        opacities: [
+            float(np.abs(mixed(b, over, opacities) - d).max())
             for b, over, d in zip(beneath, layers, drawn, strict=True)
         ]
-        for opacity in np.linspace(0.2, 0.9, 71)
+        for opacities in product(OPACITIES, repeat=len(segs))
     }
-    best = min(misses, key=lambda opacity: max(misses[opacity]))
+    best = min(misses, key=lambda opacities: max(misses[opacities]))
     names = [str(part.SegmentLabel) for seg in segs for part in seg.SegmentSequence] + ["outside"]
     assert max(misses[best]) < SHADES, (best, dict(zip(names, misses[best], strict=True)))
 

@@ -6,8 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from dicomnode.inference.calibration import calibrated
-from dicomnode.training.diagnosis.logistic import Fold, beta_calibration, refit
+from dicomnode.training.diagnosis.logistic import Fold, calibrated_apart, refit
 from dicomnode.training.scoring.probabilities import log_loss
 from dicomnode.training.scoring.scores import auc
 
@@ -39,7 +38,7 @@ class LearningPoint:
         How often they were chosen at random in every fold.
     auc, log_loss : float
         Mean over the draws, of all folds' answers together. Log loss in nats, after calibration as
-        the bundle's: by beta calibration, fitted to these answers.
+        the bundle's: by beta calibration, without the fold that is answered.
     auc_sd, log_loss_sd : float
         Standard deviation over the draws, NaN where there is but one. All draws are judged by the
         same exams, whose own chance is not in it.
@@ -143,7 +142,7 @@ def _point(
         for fold, exams in zip(folds, draw, strict=True):
             model = refit(x[exams], is_malignant[exams], fold, seed)
             raw[fold.held_out] = model.decision_function(x[fold.held_out])
-        log_odds = calibrated(raw, beta_calibration(raw, is_malignant))
+        log_odds = calibrated_apart(raw, is_malignant, folds)
         areas.append(auc(raw, is_malignant).value)
         losses.append(log_loss(log_odds, is_malignant))
     return LearningPoint(

@@ -1,5 +1,6 @@
 """An elastic-net logistic regression with honest calibration, small enough to print."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,7 +17,16 @@ from sklearn.preprocessing import StandardScaler
 from dicomnode.inference.bundle import Beta, Calibration, Distribution, Linear
 from dicomnode.inference.calibration import beta_terms, calibrated
 
-__all__ = ["Fitted", "Fold", "as_onnx", "beta_calibration", "divided", "fit", "refit"]
+__all__ = [
+    "Fitted",
+    "Fold",
+    "as_onnx",
+    "beta_calibration",
+    "calibrated_apart",
+    "divided",
+    "fit",
+    "refit",
+]
 
 Matrix = NDArray[np.float64]
 
@@ -96,10 +106,7 @@ def fit(
         far[held_out] = _distances(scaler.transform(x[held_out]), precision)
         strength, l1_share = float(model[1].C_), float(model[1].l1_ratio_)
         folds.append(Fold(learn=learn, held_out=held_out, strength=strength, l1_share=l1_share))
-    log_odds = np.empty(len(x))
-    for fold in folds:
-        beta = beta_calibration(raw[fold.learn], is_malignant[fold.learn])
-        log_odds[fold.held_out] = calibrated(raw[fold.held_out], beta)
+    log_odds = calibrated_apart(raw, is_malignant, folds)
     final = _elastic_net(x, is_malignant, owners, seed)
     return Fitted(
         linear=_linear(final),
@@ -187,6 +194,17 @@ def beta_calibration(raw: NDArray[np.float64], is_malignant: NDArray[np.bool_]) 
         weights[best] = slope
     a, b = weights.tolist()
     return Beta(a=a, b=b, c=float(model.intercept_[0]))
+
+
+def calibrated_apart(
+    raw: NDArray[np.float64], is_malignant: NDArray[np.bool_], folds: Sequence[Fold]
+) -> NDArray[np.float64]:
+    """Calibrate the log-odds (N,) of each fold's exams by those of all others."""
+    log_odds = np.empty(len(raw))
+    for fold in folds:
+        beta = beta_calibration(raw[fold.learn], is_malignant[fold.learn])
+        log_odds[fold.held_out] = calibrated(raw[fold.held_out], beta)
+    return log_odds
 
 
 def _linear(model: Pipeline) -> Linear:
