@@ -60,9 +60,9 @@ class Classifier:
         """Answer from lesion features; abstain where the evidence or the training does not reach.
 
         The contributions and the mean patient's log-odds sum to the log-odds of the probability.
-        The interval is Venn–Abers' (Vovk and Petej 2014, arXiv:1211.0025) on the
-        training cohort's out-of-fold answers, widened to hold the probability itself; the decision
-        is a class-conditional split-conformal set (Vovk 2012, doi:10.1007/s10994-013-5355-6).
+        The interval is Venn–Abers' (Vovk and Petej 2014, arXiv:1211.0025) on the training cohort's
+        out-of-fold answers, widened to hold the probability itself; the decision is a
+        class-conditional split-conformal set (Vovk 2012, doi:10.1007/s10994-013-5355-6).
         """
         values = self._values(features)
         scaled = (values - np.array(self._linear.mean)) / np.array(self._linear.scale)

@@ -159,9 +159,8 @@ def _send_one(
         return item.sent("park", _not_accepted(item, peer))
     try:
         with _content(item, syntax, rewrite) as content:
-            _expect_established(
-                assoc, peer
-            )  # it took its time, and the peer may have lost patience
+            # It took its time, and the peer may have lost patience.
+            _expect_established(assoc, peer)
             answer = assoc.send_c_store(content, msg_id=number)
     except DicomnodeError as error:
         return item.sent("retry" if error.retryable else "park", str(error))

@@ -5,7 +5,7 @@ from typing import Literal, get_args
 
 from dicomnode.dicom.results.segments import Geometry
 
-__all__ = ["EXTRAS", "Extra", "Form", "Geometry"]
+__all__ = ["EXTRAS", "USUAL", "Extra", "Form", "Geometry"]
 
 Extra = Literal["pdf", "parametric", "presentation"]
 """Objects that are made only where someone asks for them."""
@@ -26,3 +26,7 @@ class Form:
 
     extras: frozenset[Extra] = frozenset()
     seg_geometry: Geometry = "orientation"
+
+
+USUAL = Form()
+"""What is written where nobody asks for anything else."""

@@ -18,7 +18,7 @@ from dicomnode.dicom.header import read_header
 from dicomnode.errors import InputError, Reason
 from dicomnode.inference.models import Models, load_models
 from dicomnode.outputs.document import Document, document
-from dicomnode.outputs.form import Form
+from dicomnode.outputs.form import USUAL, Form
 from dicomnode.outputs.write import (
     OutputFile,
     write_document,
@@ -38,7 +38,7 @@ class Request:
     models_dir: Path
     recipe: Recipe = field(default_factory=Recipe)
     maps: bool = False
-    form: Form = field(default_factory=Form)
+    form: Form = USUAL
     station: str = ""
     """Name of the node, which its results carry."""
     replaces: Mapping[int, Path] = field(default_factory=dict)

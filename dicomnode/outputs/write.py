@@ -19,9 +19,10 @@ from dicomnode.dicom.results.parametric import parametric_map
 from dicomnode.dicom.results.pdf import encapsulated_pdf
 from dicomnode.dicom.results.presentation import presentation_state
 from dicomnode.dicom.results.seg import segmentation
+from dicomnode.dicom.results.segments import full_image
 from dicomnode.dicom.results.sr import refusal, report
 from dicomnode.errors import Reason
-from dicomnode.outputs.form import Form
+from dicomnode.outputs.form import USUAL, Form
 from dicomnode.outputs.schema import Document, OutputPart
 from dicomnode.report.keyframe import keyframe
 from dicomnode.report.page import ReportHeader, page, page_as_pdf
@@ -59,7 +60,7 @@ def write_outputs(
     findings: Findings,
     context: Context,
     directory: Path,
-    form: Form = Form(),  # noqa: B008 - it is frozen
+    form: Form = USUAL,
 ) -> list[OutputFile]:
     """Write both SEGs, overlay, key frame, report page, extras, and the SR that refers to all."""
     geometry, extras = form.seg_geometry, form.extras
@@ -127,10 +128,9 @@ def write_maps(exam: Exam, findings: Findings, directory: Path) -> OutputFile:
 
 
 def _whole(exam: Exam, pane: NDArray[np.generic]) -> NDArray[np.float32]:
+    rows, columns = int(exam.header.Rows), int(exam.header.Columns)
     outside = np.nan if pane.dtype.kind == "f" else 0
-    whole = np.full((exam.header.Rows, exam.header.Columns), outside, np.float32)
-    whole[exam.contrast.slices] = pane
-    return whole
+    return full_image(pane.astype(np.float32), exam.contrast, rows, columns, outside)
 
 
 def _page_header(exam: Exam) -> ReportHeader:

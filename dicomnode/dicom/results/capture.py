@@ -7,10 +7,9 @@ from numpy.typing import NDArray
 from pydicom.dataset import Dataset
 from pydicom.uid import SecondaryCaptureImageStorage
 
-from dicomnode.dicom.codes import SOURCE_IMAGE, code_item
 from dicomnode.dicom.context import RESEARCH_USE, Context, laterality, stamp
 from dicomnode.dicom.exam import Exam
-from dicomnode.dicom.references import reference
+from dicomnode.dicom.references import source_image
 from dicomnode.errors import OutputError
 
 __all__ = ["secondary_capture"]
@@ -46,13 +45,9 @@ def secondary_capture(
 
 def _sources(exam: Exam, frame: int | None) -> list[Dataset]:
     if frame is None:
-        items = [reference(clip.header) for clip in exam.clips]
-    else:
-        clip, number = exam.frame_of(frame)
-        items = [reference(clip.header, number)]
-    for item in items:
-        item.PurposeOfReferenceCodeSequence = [code_item(SOURCE_IMAGE)]
-    return items
+        return [source_image(clip.header) for clip in exam.clips]
+    clip, number = exam.frame_of(frame)
+    return [source_image(clip.header, number)]
 
 
 def _describe_pixels(dataset: Dataset, picture: NDArray[np.uint8]) -> None:

@@ -18,11 +18,11 @@ from pydicom.datadict import tag_for_keyword
 from pydicom.dataset import Dataset
 from pydicom.uid import JPEGBaseline8Bit, UltrasoundMultiFrameImageStorage
 
-from dicomnode.dicom.codes import SOURCE_IMAGE, code_item
 from dicomnode.dicom.context import RESEARCH_USE, Context, laterality, stamp
 from dicomnode.dicom.decode import frames as decoded
 from dicomnode.dicom.exam import Exam
-from dicomnode.dicom.references import reference
+from dicomnode.dicom.limits import LONGEST_SHORT_VALUE
+from dicomnode.dicom.references import source_image
 from dicomnode.errors import OutputError
 
 __all__ = ["Painter", "painted", "write_frames", "write_loop"]
@@ -34,8 +34,6 @@ NO_COLOUR = 128
 """Cb and Cr of grey."""
 PAINTED = "Perfusion sub-regions painted over the loop, all else of it in grey."
 ITEM = b"\xfe\xff\x00\xe0"
-LONGEST_SHORT_VALUE = 65534
-"""Bytes of a value whose explicit VR has a 16-bit length, such as DS (PS3.5, 7.1.2)."""
 
 
 class Painter(Protocol):
@@ -130,16 +128,10 @@ def _header(exam: Exam, context: Context, shape: tuple[int, int], ratio: float) 
     dataset.BurnedInAnnotation = exam.header.get("BurnedInAnnotation") or "YES"
     dataset.PatientOrientation = None
     dataset.Laterality = laterality(context.header)  # type 2C: empty where it is not known
-    dataset.SourceImageSequence = [_source(clip.header) for clip in exam.clips]
+    dataset.SourceImageSequence = [source_image(clip.header) for clip in exam.clips]
     _describe_pixels(dataset, shape, ratio)
     _describe_time(dataset, exam.times_s)
     return dataset
-
-
-def _source(header: Dataset) -> Dataset:
-    item = reference(header)
-    item.PurposeOfReferenceCodeSequence = [code_item(SOURCE_IMAGE)]
-    return item
 
 
 def _describe_pixels(dataset: Dataset, shape: tuple[int, int], ratio: float) -> None:

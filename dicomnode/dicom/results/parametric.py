@@ -11,12 +11,11 @@ from pydicom.uid import ParametricMapStorage
 from pydicom.valuerep import format_number_as_ds
 
 from dicomnode.dicom import codes
-from dicomnode.dicom.box import Box
 from dicomnode.dicom.context import RESEARCH_USE, Context, laterality, stamp
 from dicomnode.dicom.copied import copy_element
 from dicomnode.dicom.exam import Clip, Exam
 from dicomnode.dicom.modules import LOSSY
-from dicomnode.dicom.references import item, reference
+from dicomnode.dicom.references import by_series, item, source_image
 from dicomnode.dicom.results.segments import ORIENTATION, ORIGIN, algorithm, full_image
 from dicomnode.errors import OutputError
 from dicomnode.science.findings import UNRELIABLE, Findings
@@ -54,7 +53,11 @@ def parametric_map(exam: Exam, findings: Findings, context: Context) -> Dataset:
         raise OutputError("parametric map: expected the map of at least one parameter, got none")
     rows, columns = int(clip.header.Rows), int(clip.header.Columns)
     maps = [findings.maps[parameter.name] for parameter in shown]
-    images = [_whole(values, exam.contrast, rows, columns) for values in maps]
+    measured = [np.where(np.isfinite(values), values, NOT_MEASURED) for values in maps]
+    images = [
+        full_image(values, exam.contrast, rows, columns, outside=NOT_MEASURED)
+        for values in measured
+    ]
     dataset = Dataset()
     stamp(dataset, context, "parametric", ParametricMapStorage)
     _describe_content(dataset, findings, context)
@@ -68,14 +71,6 @@ def parametric_map(exam: Exam, findings: Findings, context: Context) -> Dataset:
     ]
     dataset.CodingSchemeIdentificationSequence = [codes.private_scheme()]
     return dataset
-
-
-def _whole(pane: Image, box: Box, rows: int, columns: int) -> Image:
-    """Place a map of a pane in the whole image, NaN where it is not finite."""
-    measured = np.isfinite(pane)
-    whole = np.full((rows, columns), NOT_MEASURED, np.float32)
-    whole[full_image(measured, box, rows, columns)] = pane[measured]
-    return whole
 
 
 def _describe_content(dataset: Dataset, findings: Findings, context: Context) -> None:
@@ -103,27 +98,15 @@ def _how(findings: Findings, context: Context) -> str:
 
 def _describe_sources(dataset: Dataset, exam: Exam) -> None:
     """Name all clips, for every frame of them was measured (PS3.3 C.7.6.1 and C.12.2)."""
-    dataset.SourceImageSequence = [_source(clip.header) for clip in exam.clips]
-    series: dict[str, list[Dataset]] = {}
-    for clip in exam.clips:
-        uid = str(clip.header.SeriesInstanceUID)
-        series.setdefault(uid, []).append(reference(clip.header))
-    dataset.ReferencedSeriesSequence = [
-        item(SeriesInstanceUID=uid, ReferencedInstanceSequence=references)
-        for uid, references in series.items()
-    ]
+    headers = [clip.header for clip in exam.clips]
+    dataset.SourceImageSequence = [source_image(header) for header in headers]
+    dataset.ReferencedSeriesSequence = by_series(headers, "ReferencedInstanceSequence")
     dataset.LossyImageCompression = "00"
-    for clip in exam.clips:
-        if str(clip.header.get("LossyImageCompression")) == "01":
+    for header in headers:
+        if str(header.get("LossyImageCompression")) == "01":
             for keyword in LOSSY:
-                copy_element(keyword, clip.header, dataset)
+                copy_element(keyword, header, dataset)
             break
-
-
-def _source(header: Dataset, frame: int | None = None) -> Dataset:
-    source = reference(header, frame)
-    source.PurposeOfReferenceCodeSequence = [codes.code_item(codes.SOURCE_IMAGE)]
-    return source
 
 
 def _describe_pixels(dataset: Dataset, images: Sequence[Image]) -> None:
@@ -233,7 +216,7 @@ def _window(values: Image, findings: Findings) -> Dataset:
 
 def _derivation(parameter: Parameter, clip: Clip, frame: int) -> Dataset:
     """Return how a frame was derived, with a single-valued source frame (PS3.3 C.7.6.16.2.6)."""
-    source = _source(clip.header, frame)
+    source = source_image(clip.header, frame)
     source.SpatialLocationsPreserved = "YES"
     return item(
         DerivationDescription=codes.plain(parameter.definition),

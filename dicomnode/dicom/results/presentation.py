@@ -15,6 +15,7 @@ from pydicom.uid import (
 from dicomnode.dicom.context import RESEARCH_USE, Context, laterality, stamp
 from dicomnode.dicom.copied import copy_element
 from dicomnode.dicom.exam import Exam
+from dicomnode.dicom.limits import LONGEST_SHORT_VALUE
 from dicomnode.dicom.references import item, reference
 from dicomnode.dicom.results.drawing import Drawn, Place, Points, drawn_regions, label_places
 from dicomnode.dicom.results.segments import Segment
@@ -30,9 +31,8 @@ NOTICE = "NOTICE"
 NOTICE_RGB = (255, 255, 255)
 NOTICE_PLACE: Place = (0.0, 0.95, 1.0, 1.0)
 """As shares of what is displayed."""
-MOST_POINTS = 65534 // 8
-"""Points of a polyline, two floats each: the length of a value of VR FL has 16 bits (PS3.5, 7.1.2).
-"""
+MOST_POINTS = LONGEST_SHORT_VALUE // 8
+"""Points of a polyline, two floats of four bytes each."""
 
 
 def presentation_state(exam: Exam, findings: Findings, context: Context) -> Dataset:

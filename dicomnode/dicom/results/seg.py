@@ -23,7 +23,7 @@ from dicomnode.dicom import codes
 from dicomnode.dicom.context import Context, laterality, stamp
 from dicomnode.dicom.exam import Exam
 from dicomnode.dicom.modules import LOSSY
-from dicomnode.dicom.references import STAND_IN, as_sent, item, reference
+from dicomnode.dicom.references import STAND_IN, as_sent, by_series, item, source_image
 from dicomnode.dicom.results.segments import (
     ORIENTATION,
     ORIGIN,
@@ -183,15 +183,12 @@ def _describe_frames(
         group.DerivationImageSequence = [_derivation(header, frame)]
         if geometry == "full":
             group.PlanePositionSequence = [item(ImagePositionPatient=ORIGIN)]
-    series = item(SeriesInstanceUID=header.SeriesInstanceUID)
-    series.ReferencedInstanceSequence = [reference(header)]
-    dataset.ReferencedSeriesSequence = [series]
+    dataset.ReferencedSeriesSequence = by_series([header], "ReferencedInstanceSequence")
 
 
 def _derivation(header: Dataset, frame: int) -> Dataset:
     """Return how a frame was derived, with a single-valued source frame (PS3.3 C.7.6.16.2.6)."""
-    source = reference(header, frame)
-    source.PurposeOfReferenceCodeSequence = [codes.code_item(codes.SOURCE_IMAGE)]
+    source = source_image(header, frame)
     source.SpatialLocationsPreserved = "YES"
     derivation = item(SourceImageSequence=[source])
     derivation.DerivationCodeSequence = [codes.code_item(codes.SEGMENTATION)]

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Literal, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,6 +31,7 @@ Geometry = Literal["orientation", "full"]
 ORIENTATION = [1, 0, 0, 0, 1, 0]
 ORIGIN = [0, 0, 0]
 """The plane that viewers ask for."""
+Scalar = TypeVar("Scalar", bound=np.generic)
 Task = Literal["segment", "subregion", "classify"]
 
 LESION_RGB = (240, 228, 66)
@@ -117,15 +118,17 @@ def algorithm(task: Task, models: Sequence[ModelUse], context: Context) -> Algor
     )
 
 
-def full_image(pane: NDArray[np.bool_], box: Box, rows: int, columns: int) -> NDArray[np.bool_]:
-    """Place a mask of a pane where the pane lies in the whole image."""
+def full_image(
+    pane: NDArray[Scalar], box: Box, rows: int, columns: int, outside: float = 0
+) -> NDArray[Scalar]:
+    """Place a mask or map of a pane where the pane lies in the whole image."""
     if pane.shape != (box.rows, box.columns):
         raise OutputError(
-            f"mask: expected the pane's shape {(box.rows, box.columns)}, got {pane.shape}"
+            f"pane: expected the box's shape {(box.rows, box.columns)}, got {pane.shape}"
         )
     if box.row + box.rows > rows or box.column + box.columns > columns:
         raise OutputError(f"pane {box}: expected it within an image of {rows}x{columns} pixels")
-    whole = np.zeros((rows, columns), np.bool_)
+    whole = np.full((rows, columns), outside, pane.dtype)
     whole[box.slices] = pane
     return whole
 

@@ -9,13 +9,12 @@ from pydicom.uid import UID
 
 from dicomnode.dicom.decode import frame_shape, frames, number_of_frames
 from dicomnode.dicom.header import Header, read_header
+from dicomnode.dicom.limits import LONGEST_VALUE
 from dicomnode.errors import OutputError
 
 __all__ = ["write_uncompressed"]
 
 PIXEL_DATA = (0x7FE0, 0x0010)
-LONGEST_VALUE = 0xFFFFFFFE
-"""Bytes that a length of 32 bits can state; all ones mean "undefined" (PS3.5, 7.1.1)."""
 OF_FRAGMENTS = ("ExtendedOffsetTable", "ExtendedOffsetTableLengths")
 
 

@@ -78,10 +78,10 @@ def fit(
 
     The inner folds choose strength and l1 share, the outer folds give every exam an answer by a
     model that has not seen it. The three numbers of beta calibration are fitted to those answers,
-    for the figures without those of the fold that is answered. The conformal
-    thresholds and the distribution's limit rest on the outer folds too; that the final model,
-    refitted on all exams, answers as they do is an approximation (as in cross-conformal
-    prediction, Vovk 2015, doi:10.1007/s10472-013-9368-4).
+    for the figures without those of the fold that is answered. The conformal thresholds and the
+    distribution's limit rest on the outer folds too; that the final model, refitted on all exams,
+    answers as they do is an approximation (as in cross-conformal prediction, Vovk 2015,
+    doi:10.1007/s10472-013-9368-4).
 
     Parameters
     ----------

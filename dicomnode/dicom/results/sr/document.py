@@ -22,7 +22,7 @@ from dicomnode.dicom import codes
 from dicomnode.dicom.context import RESEARCH_USE, Context, stamp
 from dicomnode.dicom.copied import mended
 from dicomnode.dicom.exam import Exam
-from dicomnode.dicom.references import STAND_IN, as_sent, by_series
+from dicomnode.dicom.references import STAND_IN, as_sent, by_study
 from dicomnode.dicom.results.segments import segments
 from dicomnode.dicom.results.sr.groups import Group, exam_groups, remarks
 from dicomnode.errors import OutputError, Reason
@@ -115,9 +115,9 @@ def _describe_document(dataset: Dataset, context: Context, evidence: Sequence[Da
     dataset.VerificationFlag = "UNVERIFIED"
     dataset.PerformedProcedureCodeSequence = []
     dataset.ReferencedPerformedProcedureStepSequence = []
-    dataset.CurrentRequestedProcedureEvidenceSequence = by_series(evidence)
+    dataset.CurrentRequestedProcedureEvidenceSequence = by_study(evidence)
     if context.replaces is not None:
-        dataset.PredecessorDocumentsSequence = by_series([context.replaces])
+        dataset.PredecessorDocumentsSequence = by_study([context.replaces])
     if requests := _requests(context.header):
         dataset.ReferencedRequestSequence = requests
 
