@@ -22,7 +22,8 @@ class Peer:
         expect_ae_title(self.ae_title)
 
     def __str__(self) -> str:
-        return f"{self.name} ({self.ae_title}@{self.host}:{self.port})"
+        address = f"{self.ae_title}@{self.host}:{self.port}"
+        return address if self.name == address else f"{self.name} ({address})"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -8,7 +8,12 @@ from pathlib import Path
 from pydicom import Dataset, dcmread
 from pydicom.errors import InvalidDicomError
 from pydicom.filereader import read_file_meta_info
-from pydicom.uid import ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian
+from pydicom.uid import (
+    UID,
+    ExplicitVRBigEndian,
+    ExplicitVRLittleEndian,
+    ImplicitVRLittleEndian,
+)
 from pynetdicom import build_context
 from pynetdicom.association import Association
 from pynetdicom.presentation import PresentationContext
@@ -178,11 +183,10 @@ def _expect_established(assoc: Association, peer: Peer) -> None:
 
 
 def _not_accepted(item: _Object, peer: Peer) -> str:
-    reason = (
-        f"{peer} accepts no {item.sop_class_uid} in transfer syntax {' or '.join(item.syntaxes)}"
-    )
+    syntaxes = " or ".join(UID(syntax).name for syntax in item.syntaxes)
+    reason = f"{peer} accepts no {UID(item.sop_class_uid).name} in {syntaxes}"
     if item.is_compressed and item.transfer_syntax_uid in item.syntaxes:
-        return f'{reason} (set transfer_syntax = "uncompressed" for this destination)'
+        return f'{reason} (a [[destination]] with transfer_syntax = "uncompressed" gets it plain)'
     return reason
 
 

@@ -182,7 +182,7 @@ def test_as_it_is_it_is_parked_and_the_reason_says_what_to_set(
     rows = deliver(pacs=Destination(peer=start_pacs(ONLY_UNCOMPRESSED).peer))
     assert rows["pacs", "keyframe"].state is DeliveryState.SENT
     assert rows["pacs", "overlay"].state is DeliveryState.PARKED
-    assert JPEGBaseline8Bit in rows["pacs", "overlay"].error
+    assert JPEGBaseline8Bit.name in rows["pacs", "overlay"].error
     assert 'transfer_syntax = "uncompressed"' in rows["pacs", "overlay"].error
 
 

@@ -73,8 +73,10 @@ def test_a_peer_that_takes_only_some_gets_those(storescp, us_file):
         [us_file(1, syntax=JPEGBaseline8Bit), us_file(2)], pacs.peer, calling_ae="CEUSNODE"
     )
     assert [answer.outcome for answer in answers] == ["park", "sent"]
-    assert JPEGBaseline8Bit in answers[0].reason
-    assert '(set transfer_syntax = "uncompressed" for this destination)' in answers[0].reason
+    assert answers[0].reason == (
+        f"{pacs.peer} accepts no Ultrasound Multi-frame Image Storage in JPEG Baseline (Process 1) "
+        '(a [[destination]] with transfer_syntax = "uncompressed" gets it plain)'
+    )
 
 
 def test_a_peer_that_takes_nothing_parks(storescp, us_file):
