@@ -10,7 +10,8 @@ from pynetdicom.sop_class import StorageCommitmentPushModel, StorageCommitmentPu
 
 from dicomnode.errors import RejectedError
 from dicomnode.network.commitment import CommitmentResult, request
-from dicomnode.network.peers import Accepted, Peer
+from dicomnode.network.peers import Accepted
+from parts.serving import serving
 
 KEPT, LOST = ("1.2.840.10008.5.1.4.1.1.66.4", "2.25.1"), ("1.2.840.10008.5.1.4.1.1.7", "2.25.2")
 
@@ -37,14 +38,8 @@ def report(information: Dataset, port: int) -> None:
 def pacs(answer):
     ae = AE(ae_title="PACS")
     ae.add_supported_context(StorageCommitmentPushModel)
-    server = ae.start_server(
-        ("127.0.0.1", 0), block=False, evt_handlers=[(evt.EVT_N_ACTION, answer)]
-    )
-    try:
-        port = server.socket.getsockname()[1]
-        yield Peer(name="pacs", ae_title="PACS", host="127.0.0.1", port=port)
-    finally:
-        server.shutdown()
+    with serving(ae, [(evt.EVT_N_ACTION, answer)]) as peer:
+        yield peer
 
 
 def test_a_peers_answer_reaches_the_receiver(start):

@@ -10,9 +10,9 @@ from pydicom.uid import ExplicitVRLittleEndian
 from pynetdicom import AE, evt
 
 from dicomnode.network import association
-from dicomnode.network.peers import Peer
 from dicomnode.network.send import send
 from dicomnode.network.unfinished import discard_unfinished
+from parts.serving import serving
 
 US_MULTI_FRAME = "1.2.840.10008.5.1.4.1.1.3.1"
 SIZE_BYTES = 40_000_000
@@ -31,12 +31,8 @@ def scp(on_pdu, maximum_pdu_size=16382):
         (evt.EVT_DATA_RECV, on_pdu),
         (evt.EVT_CONN_CLOSE, lambda event: discard_unfinished(event.assoc)),
     ]
-    server = ae.start_server(("127.0.0.1", 0), block=False, evt_handlers=handlers)
-    try:
-        port = server.socket.getsockname()[1]
-        yield Peer(name="pacs", ae_title="PACS", host="127.0.0.1", port=port)
-    finally:
-        server.shutdown()
+    with serving(ae, handlers) as peer:
+        yield peer
 
 
 def peak_bytes(action):

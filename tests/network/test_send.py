@@ -13,6 +13,7 @@ from dicomnode import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
 from dicomnode.errors import OutputError, RejectedError, StoreError, UnreachableError
 from dicomnode.network.peers import Peer
 from dicomnode.network.send import echo, send
+from parts.serving import serving
 
 US_MULTI_FRAME = "1.2.840.10008.5.1.4.1.1.3.1"
 SECONDARY_CAPTURE = "1.2.840.10008.5.1.4.1.1.7"
@@ -26,13 +27,8 @@ def scp(answer, syntaxes=(ExplicitVRLittleEndian,), title="PACS", patience_s=60)
     ae.require_called_aet = True
     for sop_class in (US_MULTI_FRAME, SECONDARY_CAPTURE):
         ae.add_supported_context(sop_class, list(syntaxes))
-    handlers = [(evt.EVT_C_STORE, answer)]
-    server = ae.start_server(("127.0.0.1", 0), block=False, evt_handlers=handlers)
-    try:
-        port = server.socket.getsockname()[1]
-        yield Peer(name="pacs", ae_title="PACS", host="127.0.0.1", port=port)
-    finally:
-        server.shutdown()
+    with serving(ae, [(evt.EVT_C_STORE, answer)]) as peer:
+        yield peer
 
 
 def received(storescp):
