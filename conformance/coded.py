@@ -12,10 +12,9 @@ from conformance.content import group_name
 from conformance.exam import Cases, findings
 from conformance.markdown import code, table
 from dicomnode.dicom import codes
-from dicomnode.dicom.results.sr.groups import _quality
+from dicomnode.dicom.results.sr.evaluations import of_exam
 from dicomnode.science.findings import Quality
 from dicomnode.science.kinetics import FAMILIES, PARAMETERS
-from tests.parts import example
 
 __all__ = ["Use", "declared_codes", "private_table", "public_table", "unit_table", "uses"]
 
@@ -64,7 +63,7 @@ def uses(made: Cases) -> tuple[Use, ...]:
         for kind, dataset in case.objects.items()
         for use in _walk(dataset, kind, "")
     ]
-    seen += [use for group in _quality_groups() for use in _walk(group, "sr", "")]
+    seen += [use for part in _evaluations() for use in _walk(part, "sr", "")]
     known = {(use.value, use.scheme) for use in seen}
     unseen = [
         Use(each.value, each.scheme_designator, each.meaning, NOT_SEEN)
@@ -92,12 +91,12 @@ def unit_table(found: Iterable[Use]) -> str:
     return table(("Unit (UCUM)", "Meaning"), rows)
 
 
-def _quality_groups() -> Iterator[Dataset]:
-    """Yield the group about quality for every family of curves."""
-    found, context = findings(), example.context()
+def _evaluations() -> Iterator[Dataset]:
+    """Yield the qualitative evaluations for every family of curves."""
+    found = findings()
     for family in FAMILIES:
         other = replace(found, bolus=replace(found.bolus, family=family))
-        yield _quality(other, context)[0]
+        yield of_exam(other)
 
 
 def _table(found: Iterable[Use]) -> str:

@@ -10,11 +10,12 @@ from pydicom.uid import UID
 __all__ = ["Line", "coded", "group_name", "lines"]
 
 TRACKING_IDENTIFIER = "112039"
+EVALUATIONS = "C0034375"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Line:
-    """One content item. ``group`` names the measurement group it is in, if it is in one."""
+    """One content item. ``group`` names the group it is in, if it is in one."""
 
     depth: int
     group: str
@@ -37,7 +38,9 @@ def coded(item: Dataset) -> str:
 
 
 def group_name(container: Dataset) -> str:
-    """Return the tracking identifier of a measurement group, any number in it as N."""
+    """Return how a group is called: by its tracking identifier, any number in it as N, or name."""
+    if any(name.CodeValue == EVALUATIONS for name in container.get("ConceptNameCodeSequence", ())):
+        return str(container.ConceptNameCodeSequence[0].CodeMeaning)
     for item in container.get("ContentSequence", ()):
         names = item.get("ConceptNameCodeSequence") or ()
         if any(name.CodeValue == TRACKING_IDENTIFIER for name in names):

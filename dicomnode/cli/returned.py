@@ -1,10 +1,10 @@
 """What came back, read from the structured report itself: the bytes a PACS holds."""
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import TypeAlias
 
 from pydicom import Dataset, dcmread
+from pydicom.sr.codedict import codes as public
 from pydicom.sr.coding import Code
 
 from dicomnode.cli.answer import SHOWN, Answer
@@ -18,45 +18,41 @@ Key: TypeAlias = tuple[str, str]
 Numbers: TypeAlias = dict[tuple[Key, Key | None], tuple[float, str]]
 """Concept and derivation to value and unit."""
 
-_CONTAINER = ("125007", "DCM")  # Measurement Group, TID 1410 and 1501
-_MEASUREMENTS = ("126010", "DCM")  # Imaging Measurements, TID 1500
+_GROUP = ("125007", "DCM")  # Measurement Group, TID 1410
 _TRACKING = ("112039", "DCM")
 _DERIVATION = ("121401", "DCM")
 _SUBREGION = "Sub-region "
-_WARNING = "Warning: "
+_FAILED = ", FAILED"
 
 
 def answer_of_report(path: Path) -> Answer:
     """Read the answer from a structured report of this software, TID 1500."""
-    groups = {_text(group, _TRACKING): group for group in _groups(dcmread(path))}
-    answer, quality = groups["Classification"], groups["Quality"]
-    numbers = _numbers(answer)
-    probability = _value(numbers, codes.PROBABILITY_OF_CANCER)
+    report = dcmread(path)
+    said = _container(report, codes.QUALITATIVE_EVALUATIONS)
+    measured = _container(report, public.DCM.ImagingMeasurements).ContentSequence
+    groups = {_text(group, _TRACKING): group for group in measured if _concept(group) == _GROUP}
+    numbers = _numbers(groups["Lesion"])
     limits = (
         _share(_value(numbers, codes.PROBABILITY_LOWER)),
         _share(_value(numbers, codes.PROBABILITY_UPPER)),
     )
-    decision = _code(answer, _key(codes.DECISION_NAME))
+    decision = _code(said, codes.DECISION_NAME)
     return Answer(
         decision={_key(code): name for name, code in codes.DECISIONS.items()}[decision],
-        probability=_share(probability),
+        probability=_share(_value(numbers, codes.PROBABILITY_OF_CANCER)),
         interval=None if None in limits else limits,
-        remarks=tuple(text.removeprefix("Indeterminate: ") for text in _comments(answer)),
-        lesion=_lesion(_numbers(groups["Lesion"])),
-        grade=_code(quality, _key(codes.IMAGE_QUALITY))[0].removeprefix("GRADE-"),
+        remarks=_texts(said, codes.REASON),
+        lesion=_lesion(numbers),
+        grade=_code(said, codes.IMAGE_QUALITY)[0].removeprefix("GRADE-"),
         subregions=tuple(
             _subregion(group)
             for group in groups.values()
-            if any(text.startswith(_SUBREGION) for text in _comments(group))
+            if any(text.startswith(_SUBREGION) for text in _texts(group))
         ),
-        failed_checks=tuple(
-            text.partition(", FAILED")[0] for text in _comments(quality) if ", FAILED" in text
-        ),
-        stability=_stability(_numbers(quality)),
-        warnings=tuple(
-            text.removeprefix(_WARNING) for text in _comments(quality) if text.startswith(_WARNING)
-        ),
-        notice=" ".join(_comments(groups["Notice"])),
+        failed_checks=tuple(text.partition(_FAILED)[0] for text in _texts(said) if _FAILED in text),
+        stability=_stability(numbers),
+        warnings=_texts(said, codes.WARNING),
+        notice=" ".join(_texts(said, codes.NOTICE)),
     )
 
 
@@ -71,7 +67,7 @@ def _lesion(numbers: Numbers) -> LesionPart:
 
 def _subregion(group: Dataset) -> SubRegionPart:
     numbers = _numbers(group)
-    number, _, name = _comments(group)[0].removeprefix(_SUBREGION).partition(": ")
+    number, _, name = _texts(group)[0].removeprefix(_SUBREGION).partition(": ")
     parameters = {name: _parameter(numbers, codes.parameter(name)) for name in SHOWN}
     return SubRegionPart(
         number=int(number),
@@ -101,10 +97,9 @@ def _stability(numbers: Numbers) -> StabilityPart | None:
     return StabilityPart(ari=ari, replicates=int(replicates))
 
 
-def _groups(report: Dataset) -> Iterator[Dataset]:
-    for part in report.ContentSequence:
-        if _concept(part) == _MEASUREMENTS:
-            yield from (item for item in part.ContentSequence if _concept(item) == _CONTAINER)
+def _container(report: Dataset, name: Code) -> Dataset:
+    (found,) = (item for item in report.ContentSequence if _concept(item) == _key(name))
+    return Dataset(found)
 
 
 def _numbers(group: Dataset) -> Numbers:
@@ -134,23 +129,21 @@ def _share(percent: float | None) -> float | None:
     return None if percent is None else percent / 100
 
 
-def _comments(group: Dataset) -> list[str]:
-    return [
-        str(item.TextValue)
-        for item in group.ContentSequence
-        if _concept(item) == _key(codes.COMMENT)
-    ]
+def _texts(group: Dataset, name: Code = codes.COMMENT) -> tuple[str, ...]:
+    return tuple(
+        str(item.TextValue) for item in group.ContentSequence if _concept(item) == _key(name)
+    )
 
 
 def _text(group: Dataset, concept: Key) -> str:
     return next(str(i.TextValue) for i in group.ContentSequence if _concept(i) == concept)
 
 
-def _code(group: Dataset, concept: Key) -> Key:
+def _code(group: Dataset, name: Code) -> Key:
     return next(
         _coded(item.ConceptCodeSequence[0])
         for item in group.ContentSequence
-        if _concept(item) == concept
+        if _concept(item) == _key(name)
     )
 
 

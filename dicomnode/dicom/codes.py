@@ -41,14 +41,17 @@ __all__ = [
     "MEDIAN",
     "MODEL_FITTING",
     "MORPHOLOGICALLY_ABNORMAL",
+    "NOTICE",
     "PERFUSION_ANALYSIS",
     "PRIVATE_SCHEME",
     "PRIVATE_SCHEME_UID",
     "PROBABILITY_LOWER",
     "PROBABILITY_OF_CANCER",
     "PROBABILITY_UPPER",
+    "QUALITATIVE_EVALUATIONS",
     "QUANTITY",
     "RATIO_TO_TISSUE",
+    "REASON",
     "RECIRCULATION",
     "REFERENCE_REGION",
     "REFUSED",
@@ -66,9 +69,11 @@ __all__ = [
     "ULTRASOUND",
     "UNRELIABLE_REGION",
     "UPPER_QUARTILE",
+    "WARNING",
     "check",
     "code_item",
     "contribution",
+    "curve_model",
     "grade",
     "parameter",
     "plain",
@@ -97,6 +102,7 @@ PERFUSION_ANALYSIS = Code("129104", "DCM", "Perfusion image analysis")
 MODEL_FITTING = Code("113241", "DCM", "Model fitting method")
 QUANTITY = Code("246205007", "SCT", "Quantity")
 COMMENT = Code("121106", "DCM", "Comment")
+QUALITATIVE_EVALUATIONS = Code("C0034375", "UMLS", "Qualitative Evaluations")
 IMAGE_QUALITY = Code("111101", "DCM", "Image Quality")
 CERTAINTY = Code("111012", "DCM", "Certainty of Finding")
 PROBABILITY_OF_CANCER = Code("111047", "DCM", "Probability of cancer")
@@ -170,6 +176,9 @@ UPPER_QUARTILE = private("Q3", "Upper quartile")
 DYNAMIC_RANGE = private("DYNAMICRANGE", "Log-compression dynamic range")
 STATUS = private("STATUS", "Status of the CEUS analysis")
 REFUSED = private("REFUSED", "Exam refused, not analysed")
+REASON = private("REASON", "Why there is no definite answer")
+WARNING = private("WARNING", "Warning")
+NOTICE = private("NOTICE", "Conditions of use")
 BASELINE = private("BASELINE", "Echo power before arrival of the bolus")
 CURVE_MODEL = private("CURVEMODEL", "Bolus curve model")
 RECIRCULATION = private("RECIRCULATION", "Share of the first pass that recirculates")
@@ -222,6 +231,11 @@ def contribution(feature: str, words: str) -> Code:
     It is a concept of its own for the reason that :func:`relative_parameter` gives.
     """
     return private(f"LO-{feature}", f"Added to log-odds: {words}")
+
+
+def curve_model(family: str) -> Code:
+    """Return the code of a family of bolus curves."""
+    return private(family.upper(), f"{family} bolus")
 
 
 def unit(symbol: str) -> Code:

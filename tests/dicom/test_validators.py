@@ -25,7 +25,6 @@ REASONS: dict[str, set[str]] = {
     **{kind: set() for kind in (*PICTURES, "presentation")},
 }
 """Why dciodvfy complains, where it is not the private scheme alone."""
-PLANAR, OTHER = "1410", "1501"
 
 
 @pytest.fixture(scope="module")
@@ -41,10 +40,6 @@ def measurements(report: Dataset) -> Dataset:
         if item.ConceptNameCodeSequence[0].CodeMeaning == "Imaging Measurements"
     ]
     return found
-
-
-def template(group: Dataset) -> str:
-    return str(group.ContentTemplateSequence[0].TemplateIdentifier)
 
 
 @pytest.mark.parametrize("kind", [*SEGS, *REPORTS, *PICTURES, *OTHERS])
@@ -75,30 +70,9 @@ def test_dcm2xml_makes_well_formed_xml(written: Files, kind: str) -> None:
     assert names == ["Müller^Änne"]
 
 
-@pytest.mark.parametrize("unwanted", [PLANAR, OTHER])
-def test_pixelmed_finds_no_error_in_either_kind_of_group(
-    written: Files, pixelmed: PixelMed, tmp_path: Path, unwanted: str
-) -> None:
-    report = dcmread(written["sr-brief"])
-    container = measurements(report)
-    kept = [group for group in container.ContentSequence if template(group) != unwanted]
-    assert len(kept) == {PLANAR: 3, OTHER: 4}[unwanted]
-    container.ContentSequence = kept
-    report.save_as(tmp_path / "sr.dcm")
-    assert pixelmed.report_errors(tmp_path / "sr.dcm") == []
-
-
-def test_pixelmed_takes_only_groups_without_a_region_for_planar_ones(
-    written: Files, pixelmed: PixelMed
-) -> None:
-    errors = pixelmed.report_errors(written["sr-bare"])
-    assert unexpected("DicomSRValidator", errors) == []
-    groups = measurements(dcmread(written["sr-bare"])).ContentSequence
-    others = [f".{i}:" for i, group in enumerate(groups, start=1) if template(group) == OTHER]
-    assert len(others) == 3
-    assert len(errors) == 2 * len(others)
-    for place in others:
-        assert sum(place in error.split(" within ")[1][:12] for error in errors) == 2
+@pytest.mark.parametrize("kind", ["sr-brief", "sr-bare", "refusal"])
+def test_pixelmed_finds_no_error_in_a_report(written: Files, pixelmed: PixelMed, kind: str) -> None:
+    assert pixelmed.report_errors(written[kind]) == []
 
 
 def test_pixelmed_finds_no_error_in_the_image_library(
@@ -106,15 +80,9 @@ def test_pixelmed_finds_no_error_in_the_image_library(
 ) -> None:
     report = dcmread(written["sr"])
     container = measurements(report)
-    container.ContentSequence = [
-        group for group in container.ContentSequence if template(group) == OTHER
-    ][:1]
+    container.ContentSequence = container.ContentSequence[-1:]  # all of them take it minutes
     report.save_as(tmp_path / "sr.dcm")
     assert pixelmed.report_errors(tmp_path / "sr.dcm") == []
-
-
-def test_pixelmed_finds_no_error_in_a_refusal(written: Files, pixelmed: PixelMed) -> None:
-    assert pixelmed.report_errors(written["refusal"]) == []
 
 
 def test_pixelmed_finds_nothing_new_in_a_segmentation(written: Files, pixelmed: PixelMed) -> None:

@@ -71,11 +71,6 @@ ACCEPTED = (
         r"Missing required sequence attribute \(Type 2\)",
         reason="It is per frame, hence must not be shared (PS3.3 C.7.6.16).",
     ),
-    Accepted(
-        judge="DicomSRValidator",
-        complaint=r"Error: Template 1410 .*\[Row (5|7)\] .*: Missing conditional content item",
-        reason="Where one group is planar it takes all others for planar too; TID 1500 has both.",
-    ),
 )
 
 

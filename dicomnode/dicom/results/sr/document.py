@@ -4,14 +4,20 @@ from collections.abc import Container, Sequence
 from copy import deepcopy
 
 from highdicom.sr import (
+    CodeContentItem,
+    ContainerContentItem,
+    ContentItem,
+    ContentSequence,
     DeviceObserverIdentifyingAttributes,
     ImageLibrary,
-    MeasurementReport,
+    LanguageOfContentItemAndDescendants,
     ObservationContext,
     ObserverContext,
+    RelationshipTypeValues,
 )
 from pydicom.dataset import Dataset
 from pydicom.sr.codedict import codes as public
+from pydicom.sr.coding import Code
 from pydicom.uid import (
     Comprehensive3DSRStorage,
     SecondaryCaptureImageStorage,
@@ -19,19 +25,22 @@ from pydicom.uid import (
 )
 
 from dicomnode.dicom import codes
-from dicomnode.dicom.context import RESEARCH_USE, Context, stamp
+from dicomnode.dicom.context import Context, stamp
 from dicomnode.dicom.copied import mended
 from dicomnode.dicom.exam import Exam
 from dicomnode.dicom.references import STAND_IN, as_sent, by_study
 from dicomnode.dicom.results.segments import segments
-from dicomnode.dicom.results.sr.groups import Group, exam_groups, remarks
+from dicomnode.dicom.results.sr.evaluations import of_exam, of_refusal
+from dicomnode.dicom.results.sr.groups import measurement_groups
+from dicomnode.dicom.results.sr.items import container
 from dicomnode.errors import OutputError, Reason
-from dicomnode.science.findings import Findings, ModelUse
+from dicomnode.science.findings import Findings
 
 __all__ = ["refusal", "report"]
 
 PICTURES = (SecondaryCaptureImageStorage, UltrasoundMultiFrameImageStorage)
 """Results that are looked at as they are."""
+LANGUAGE = Code("en-US", "RFC5646", "English (United States)")
 
 
 def report(
@@ -55,46 +64,43 @@ def report(
         raise OutputError(
             f"report: expected a SEG with {len(parts)} segments, got {len(seg.SegmentSequence)}"
         )
-    notice = remarks("Notice", context, [RESEARCH_USE, *_training(findings.models)])
-    groups = exam_groups(exam, findings, context, parts, seg)
+    groups = measurement_groups(exam, findings, context, parts, seg)
     pictures = [other for other in others if other.SOPClassUID in PICTURES]
-    return _document(
-        context, [*groups, notice], [*context.sources, seg, *others], [*context.sources, *pictures]
-    )
+    content = [
+        *_library([*context.sources, *pictures], context),
+        container(public.DCM.ImagingMeasurements, (item for group in groups for item in group)),
+        of_exam(findings),
+    ]
+    return _document(context, content, [*context.sources, seg, *others])
 
 
 def refusal(context: Context, reasons: Sequence[Reason]) -> Dataset:
     """Build a report that says why the exam was not analysed."""
     if not reasons:
         raise OutputError("refusal: expected at least one reason, got none")
-    texts = [f"{reason.code}: {reason.text}" for reason in reasons]
-    evaluations = [(codes.STATUS, codes.REFUSED)]
-    group = remarks("Refusal", context, [*texts, RESEARCH_USE], evaluations)
-    return _document(context, [group], context.sources)
-
-
-def _training(models: Sequence[ModelUse]) -> list[str]:
-    return [
-        f"Model {model.name} {model.version} ({model.task}) was trained on: {model.trained_on}. "
-        "Not clinically validated."
-        for model in models
-    ]
+    return _document(context, [of_refusal(reasons)], context.sources)
 
 
 def _document(
-    context: Context,
-    groups: Sequence[Group],
-    evidence: Sequence[Dataset],
-    library: Sequence[Dataset] = (),
+    context: Context, content: Sequence[ContentItem], evidence: Sequence[Dataset]
 ) -> Dataset:
-    content = MeasurementReport(
-        observation_context=ObservationContext(observer_device_context=_observer(context)),
-        procedure_reported=codes.IMAGING_PROCEDURE,
-        imaging_measurements=groups,
-        title=public.DCM.ImagingMeasurementReport,
+    """Build a measurement report (TID 1500) of this content.
+
+    highdicom's class for it knows no qualitative evaluations.
+    """
+    root = ContainerContentItem(name=public.DCM.ImagingMeasurementReport, template_id="1500")
+    root.ContentSequence = ContentSequence(
+        [
+            *LanguageOfContentItemAndDescendants(LANGUAGE),
+            *ObservationContext(observer_device_context=_observer(context)),
+            CodeContentItem(
+                name=public.DCM.ProcedureReported,
+                value=codes.IMAGING_PROCEDURE,
+                relationship_type=RelationshipTypeValues.HAS_CONCEPT_MOD,
+            ),
+            *content,
+        ]
     )
-    (root,) = content
-    root.ContentSequence[-1:-1] = _library(library, context)  # before the measurements
     dataset = Dataset()
     dataset.update(root)
     _describe_document(dataset, context, evidence)
@@ -122,19 +128,17 @@ def _describe_document(dataset: Dataset, context: Context, evidence: Sequence[Da
         dataset.ReferencedRequestSequence = requests
 
 
-def _library(images: Sequence[Dataset], context: Context) -> list[Dataset]:
+def _library(images: Sequence[Dataset], context: Context) -> ImageLibrary:
     """Return an image library (TID 1600); highdicom would call every entry "Source"."""
-    if not images:
-        return []
     sources = _uids(context.sources)
-    (library,) = ImageLibrary([_entry(image, sources) for image in images])
-    for item in (item for group in library.ContentSequence for item in group.ContentSequence):
+    library = ImageLibrary([_entry(image, sources) for image in images])
+    for item in (item for group in library[0].ContentSequence for item in group.ContentSequence):
         (referenced,) = item.ReferencedSOPSequence
         if str(referenced.ReferencedSOPInstanceUID) not in sources:
             item.ConceptNameCodeSequence = [codes.code_item(codes.ILLUSTRATION)]
         if referenced.ReferencedSOPClassUID == SecondaryCaptureImageStorage:
             del item.ContentSequence[0]  # its modality, which CID 29 does not know
-    return [library]
+    return library
 
 
 def _entry(image: Dataset, sources: Container[str]) -> Dataset:

@@ -8,7 +8,7 @@ import math
 from collections.abc import Iterable, Iterator, Mapping
 from typing import NamedTuple
 
-from highdicom.sr import Measurement
+from highdicom.sr import AlgorithmIdentification, Measurement
 from pydicom.sr.coding import Code
 
 from dicomnode.dicom import codes
@@ -42,8 +42,13 @@ class Row(NamedTuple):
     method: Code | None = None
 
 
-def measurements(rows: Iterable[Row]) -> list[Measurement]:
-    """Return measurements to 6 digits; a value that does not exist has no measurement."""
+def measurements(
+    rows: Iterable[Row], algorithm: AlgorithmIdentification | None = None
+) -> list[Measurement]:
+    """Return measurements to 6 digits; a value that does not exist has no measurement.
+
+    ``algorithm`` is what they are from, where it is not that of their group.
+    """
     return [
         Measurement(
             name=row.name,
@@ -51,6 +56,7 @@ def measurements(rows: Iterable[Row]) -> list[Measurement]:
             unit=codes.unit(row.unit),
             derivation=row.derivation,
             method=row.method,
+            algorithm_id=algorithm,
         )
         for row in rows
         if row.value is not None and math.isfinite(row.value)

@@ -1,0 +1,87 @@
+"""What the structured report says of the whole exam: the answer, its quality, or the refusal.
+
+It stands where TID 1500 has it, in a container of its own, and holds codes and words only: numbers
+stand with the region that they were measured on.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+
+from highdicom.sr import CodeContentItem, ContainerContentItem, ContentItem, RelationshipTypeValues
+from pydicom.sr.coding import Code
+
+from dicomnode.dicom import codes
+from dicomnode.dicom.context import RESEARCH_USE
+from dicomnode.dicom.results.sr.items import container, text
+from dicomnode.errors import Reason
+from dicomnode.science.findings import Bolus, Check, Findings, ModelUse
+
+__all__ = ["of_exam", "of_refusal"]
+
+
+def of_exam(findings: Findings) -> ContainerContentItem:
+    """Return the answer and how far it can be relied on."""
+    coded = {
+        codes.DECISION_NAME: codes.DECISIONS[findings.diagnosis.decision],
+        codes.IMAGE_QUALITY: codes.grade(findings.quality.grade),
+        codes.CURVE_MODEL: codes.curve_model(findings.bolus.family),
+    }
+    return container(
+        codes.QUALITATIVE_EVALUATIONS,
+        [
+            *_coded(coded),
+            *(text(reason.text, codes.REASON) for reason in findings.diagnosis.reasons),
+            *(text(notice, codes.NOTICE) for notice in (RESEARCH_USE, *_training(findings.models))),
+            *(text(warning, codes.WARNING) for warning in findings.warnings),
+            *(text(_digest(model)) for model in findings.models),
+            text(f"Dynamic range taken from: {findings.dynamic_range_source}"),
+            text(_bolus_text(findings.bolus)),
+            *(text(_check_text(check)) for check in findings.quality.checks),
+        ],
+    )
+
+
+def of_refusal(reasons: Sequence[Reason]) -> ContainerContentItem:
+    """Return that the exam was refused, and why."""
+    return container(
+        codes.QUALITATIVE_EVALUATIONS,
+        [
+            *_coded({codes.STATUS: codes.REFUSED}),
+            *(text(f"{reason.code}: {reason.text}", codes.REASON) for reason in reasons),
+            text(RESEARCH_USE, codes.NOTICE),
+        ],
+    )
+
+
+def _coded(evaluations: Mapping[Code, Code]) -> Iterator[ContentItem]:
+    for name, value in evaluations.items():
+        yield CodeContentItem(
+            name=name, value=value, relationship_type=RelationshipTypeValues.CONTAINS
+        )
+
+
+def _training(models: Sequence[ModelUse]) -> list[str]:
+    return [
+        f"Model {model.name} {model.version} ({model.task}) was trained on: {model.trained_on}. "
+        "Not clinically validated."
+        for model in models
+    ]
+
+
+def _digest(model: ModelUse) -> str:
+    return f"Model {model.name} {model.version}: sha256 {model.sha256}"
+
+
+def _bolus_text(bolus: Bolus) -> str:
+    others = ", ".join(
+        f"{name} {deviance:.4g}"
+        for name, deviance in bolus.deviances.items()
+        if name != bolus.family
+    )
+    chosen = f"Bolus curve model: {bolus.family}"
+    return f"{chosen}; deviance of the others above it: {others}" if others else chosen
+
+
+def _check_text(check: Check) -> str:
+    value = "not known" if check.value is None else f"{check.value:.4g} {check.unit}"
+    verdict = "passed" if check.passed else "FAILED"
+    return f"{check.name}: {value}, limit {check.limit:.4g} {check.unit}, {verdict}: {check.words}"
