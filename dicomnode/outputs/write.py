@@ -81,7 +81,9 @@ def write_outputs(
     if "presentation" in extras:
         made["presentation"] = presentation_state(exam, findings, context)
     files = [_saved(dataset, kind, directory) for kind, dataset in made.items()]
-    loop = write_loop(directory / "overlay.dcm", exam, context, LoopPainter(findings))
+    bmode = None if exam.bmode is None else exam.bmode.slices
+    painter = LoopPainter(findings, exam.contrast.slices, bmode)
+    loop = write_loop(directory / "overlay.dcm", exam, context, painter)
     seg, *others = made.values()
     root = report(exam, findings, context, seg, [*others, loop])
     return [

@@ -5,6 +5,7 @@ all 0 to 1.
 """
 
 from pathlib import Path
+from typing import NamedTuple
 
 import matplotlib as mpl
 import numpy as np
@@ -18,6 +19,8 @@ from dicomnode.science.findings import PALETTE, Findings
 __all__ = ["LoopPainter", "layer"]
 
 Picture = NDArray[np.uint8]
+Pane = tuple[slice, slice]
+"""Rows and columns of an image, both with start and stop."""
 Cut = tuple[NDArray[np.float32], NDArray[np.int64]]
 """A transparent picture and where its corner lies in the pane."""
 
@@ -67,61 +70,97 @@ class LoopPainter:
     known.
     """
 
-    def __init__(self, findings: Findings) -> None:
+    def __init__(self, findings: Findings, contrast: Pane, bmode: Pane | None = None) -> None:
         self._findings = findings
         line = outline(findings.lesion_mask)
-        inside = layer(findings)
-        self._contrast = _Layer(_in_ycbcr(np.where(line[..., 3:] > 0, line, inside)))
-        self._bmode = _Layer(_in_ycbcr(line))
+        inside = np.where(line[..., 3:] > 0, line, layer(findings))
+        self._layers = [_Layer(_in_ycbcr(inside), contrast)]
+        if bmode is not None:
+            self._layers.append(_Layer(_in_ycbcr(line), bmode))
 
-    def contrast(self, pane: Picture, frame: int) -> None:
-        """Paint sub-regions and outline over the contrast pane (R, C, 3) of a frame."""
-        self._blend(pane, self._contrast, frame)
+    def paint(self, luma: Picture, chroma: Picture, frame: int) -> None:
+        """Paint sub-regions over the contrast pane and the outline over both.
 
-    def bmode(self, pane: Picture, frame: int) -> None:
-        """Paint the outline over the B-mode pane (R, C, 3) of a frame."""
-        self._blend(pane, self._bmode, frame)
-
-    def banner(self, width: int) -> Picture:
-        """Return a strip of this width with the legend and what the picture is."""
-        return np.asarray(Image.fromarray(banner(self._findings, width)).convert("YCbCr"))
-
-    def _blend(self, pane: Picture, layer: "_Layer", frame: int) -> None:
+        Parameters
+        ----------
+        luma : ndarray of uint8, shape (R, C)
+        chroma : ndarray of uint8, shape (2, R, (C + 1) // 2)
+            Cb and Cr, 128 where the image is grey, one sample for two pixels side by side.
+        frame : int
+            Number of the exam's frame, from 0.
+        """
         if self._findings.kept[frame]:
-            layer.over(pane, self._findings.shift_px[frame])
+            for each in self._layers:
+                each.over(luma, chroma, self._findings.shift_px[frame])
+
+    def banner(self, width: int) -> tuple[Picture, Picture]:
+        """Return luma and chroma of a strip with the legend and what the picture is."""
+        strip = np.asarray(Image.fromarray(banner(self._findings, width)).convert("YCbCr"))
+        return np.ascontiguousarray(strip[..., 0]), _halved(strip[..., 1:].astype(np.float32))
 
 
 class _Layer:
-    """A transparent picture that is laid over panes, each time moved by another shift.
+    """A transparent picture that is laid over a pane, each time moved by another shift.
 
     Shifts are rounded to a quarter of a pixel, which no eye tells, so that the few pictures between
     pixels are made once.
     """
 
-    def __init__(self, picture: NDArray[np.float32]) -> None:
+    def __init__(self, picture: NDArray[np.float32], pane: Pane) -> None:
         self._part, self._corner = _cut(picture)
-        self._moved: dict[tuple[int, int], tuple[NDArray[np.float32], NDArray[np.float32]]] = {}
+        self._pane = pane
+        self._moved: dict[tuple[int, int, int], _Paint] = {}
 
-    def over(self, pane: Picture, shift_px: NDArray[np.float64]) -> None:
-        """Blend it into a pane (R, C, 3), clipped where it leaves the pane."""
+    def over(self, luma: Picture, chroma: Picture, shift_px: NDArray[np.float64]) -> None:
+        """Blend it into an image, clipped where it leaves the pane."""
         quarters = np.rint(4 * shift_px).astype(int)
         (row, column), (below, right) = self._corner + quarters // 4, quarters % 4
-        paint, keep = self._moved_by(int(below), int(right))
-        rows = slice(max(-row, 0), min(paint.shape[0], pane.shape[0] - row))
-        columns = slice(max(-column, 0), min(paint.shape[1], pane.shape[1] - column))
+        row, column = row + self._pane[0].start, column + self._pane[1].start
+        paint = self._moved_by(int(below), int(right), int(column) % 2)
+        column -= column % 2
+        rows = _common(self._pane[0], row, paint.luma.shape[0])
+        columns = _common(self._pane[1], column, paint.luma.shape[1])
         if rows.start >= rows.stop or columns.start >= columns.stop:
             return
-        seen = pane[row + rows.start : row + rows.stop, column + columns.start :]
-        seen = seen[:, : columns.stop - columns.start]
-        seen[...] = seen * keep[rows, columns] + paint[rows, columns]
+        here = _moved(rows, -row), _moved(columns, -column)
+        luma[rows, columns] = luma[rows, columns] * paint.keep[here] + paint.luma[here]
+        pairs = slice(columns.start // 2, (columns.stop + 1) // 2)
+        chroma[:, rows, pairs] = paint.chroma[:, here[0], _moved(pairs, -column // 2)]
 
-    def _moved_by(self, below: int, right: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """Return the picture moved by quarters of a pixel: what it adds, and what it leaves."""
-        if (below, right) not in self._moved:
+    def _moved_by(self, below: int, right: int, odd: int) -> "_Paint":
+        """Return the picture moved by quarters of a pixel, from an even column of the image on."""
+        if (below, right, odd) not in self._moved:
             moved = _between(self._part, below / 4, right / 4)
-            left = np.repeat(1 - moved[..., 3:], 3, axis=-1)  # as long as the rest: 7 times as fast
-            self._moved[below, right] = (255 * moved[..., :3] + np.float32(0.5), left)
-        return self._moved[below, right]
+            moved = np.pad(moved, ((0, 0), (odd, (odd + moved.shape[1]) % 2), (0, 0)))
+            keep = 1 - moved[..., 3]
+            over_grey = 255 * moved[..., 1:3] + 128 * keep[..., None]
+            self._moved[below, right, odd] = _Paint(
+                luma=255 * moved[..., 0] + np.float32(0.5), keep=keep, chroma=_halved(over_grey)
+            )
+        return self._moved[below, right, odd]
+
+
+class _Paint(NamedTuple):
+    """What a picture adds to luma, how much it leaves of it, and chroma where it lies over grey."""
+
+    luma: NDArray[np.float32]
+    keep: NDArray[np.float32]
+    chroma: Picture
+
+
+def _common(pane: slice, start: int, length: int) -> slice:
+    return slice(max(pane.start, start), min(pane.stop, start + length))
+
+
+def _moved(places: slice, by: int) -> slice:
+    return slice(places.start + by, places.stop + by)
+
+
+def _halved(chroma: NDArray[np.float32]) -> Picture:
+    """Return Cb and Cr (R, C, 2) as planes (2, R, (C + 1) // 2), the mean of two pixels each."""
+    even = np.pad(chroma, ((0, 0), (0, chroma.shape[1] % 2), (0, 0)), mode="edge")
+    planes = np.moveaxis((even[:, ::2] + even[:, 1::2]) / 2 + np.float32(0.5), -1, 0)
+    return np.ascontiguousarray(planes.astype(np.uint8))
 
 
 def banner(findings: Findings, width: int) -> Picture:

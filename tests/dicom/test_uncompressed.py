@@ -10,15 +10,15 @@ from types import ModuleType
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 from pydicom import Dataset, dcmread
 from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian
 from scipy.ndimage import gaussian_filter
 
 from dicomnode.dicom.decode import frames
-from dicomnode.dicom.results.overlay import write_frames
+from dicomnode.dicom.results.overlay import Planes, write_frames
 from dicomnode.dicom.results.uncompressed import write_uncompressed
 from dicomnode.errors import InputError, OutputError
+from parts.planes import as_planes
 from parts.programs import program
 
 Judge = Callable[[str, Dataset | Path], list[str]]
@@ -39,10 +39,10 @@ def loop(example: ModuleType, path: Path, shape: tuple[int, int], count: int) ->
     clip = replace(exam.clips[0], frame_times_s=np.arange(count) / 10)
     rng = np.random.default_rng(2)
 
-    def pictures() -> Iterator[NDArray[np.uint8]]:
+    def pictures() -> Iterator[Planes]:
         blobs = gaussian_filter(rng.normal(size=(*shape, 3)), (3, 3, 0))
         picture = np.clip(128 + 400 * blobs, 0, 255).astype(np.uint8)
-        yield from (np.roll(picture, number, axis=1) for number in range(count))
+        yield from (as_planes(np.roll(picture, number, axis=1)) for number in range(count))
 
     write_frames(path, replace(exam, clips=(clip,)), example.context(), pictures())
     return path

@@ -27,6 +27,7 @@ from dicomnode.store.ledger import Ledger
 from dicomnode.store.rows import DeliveryRow, ExamRow, Output
 from dicomnode.store.spool import Spool, dataset_sha256
 from dicomnode.store.states import DeliveryState
+from parts.planes import as_planes
 from parts.programs import program
 from parts.waiting import free_port, listens, wait_until
 
@@ -74,7 +75,7 @@ def outputs(example: ModuleType, spool: Spool) -> dict[str, Output]:
     """An overlay, which is JPEG, and a key frame, which is not compressed."""
     folder = PurePosixPath("outputs")
     picture = np.random.default_rng(1).integers(0, 256, (90, 70, 3), np.uint8)
-    pictures = (np.roll(picture, number, axis=0) for number in range(example.FRAMES))
+    pictures = (as_planes(np.roll(picture, n, axis=0)) for n in range(example.FRAMES))
     exam, context = example.exam(), example.context()
     write_frames(spool.absolute(folder / "overlay.dcm"), exam, context, pictures)
     keyframe = secondary_capture(exam, context, picture, "keyframe", frame=3)

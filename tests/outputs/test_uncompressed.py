@@ -17,6 +17,7 @@ from pydicom.uid import ExplicitVRLittleEndian
 from dicomnode.dicom.results.overlay import write_frames
 from dicomnode.errors import InputError, StoreError
 from dicomnode.outputs.uncompressed import uncompressed
+from parts.planes import as_planes
 
 DIES = """
 import os, sys
@@ -33,7 +34,7 @@ with uncompressed(source, "1.2.840.10008.1.2.1", folder=folder) as path:
 def overlay(example: ModuleType, tmp_path: Path) -> Path:
     picture = np.random.default_rng(1).integers(0, 256, (90, 70, 3), np.uint8)
     path = tmp_path / "overlay.dcm"
-    pictures = (picture for _ in range(example.FRAMES))
+    pictures = (as_planes(picture) for _ in range(example.FRAMES))
     write_frames(path, example.exam(), example.context(), pictures)
     return path
 

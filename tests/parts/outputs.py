@@ -22,6 +22,7 @@ from dicomnode.outputs.form import EXTRAS, Form
 from dicomnode.outputs.write import write_outputs
 from dicomnode.science.findings import UNRELIABLE, Findings, Region, SubRegion
 from parts import example
+from parts.planes import as_planes
 
 __all__ = ["REASONS", "Files", "brief_findings", "full_set", "sized_seg", "small_set"]
 
@@ -74,7 +75,7 @@ def small_set(folder: Path, header: Dataset) -> Files:
         "report": secondary_capture(exam, context, picture, "report"),
     }
     overlay = folder / "overlay.dcm"
-    write_frames(overlay, exam, context, (picture for _ in range(example.FRAMES)))
+    write_frames(overlay, exam, context, (as_planes(picture) for _ in range(example.FRAMES)))
     return {"overlay": overlay, **_saved(made, folder)}
 
 

@@ -12,12 +12,13 @@ from matplotlib.figure import Figure
 from matplotlib.markers import CARETUP
 from numpy.typing import NDArray
 from PIL import Image
+from scipy.ndimage import binary_dilation, binary_erosion
 
 from dicomnode.errors import Reason
 from dicomnode.report.curves import draw_curves
 from dicomnode.report.keyframe import keyframe
 from dicomnode.report.page import ReportHeader, page
-from dicomnode.report.paint import LoopPainter, banner
+from dicomnode.report.paint import LoopPainter, banner, layer
 from dicomnode.report.regions import draw_regions
 from dicomnode.report.style import BAD, CAUTION, DPI, number, percent, shorten
 from dicomnode.report.tables import draw_answer, draw_warnings
@@ -220,54 +221,98 @@ def test_key_frames_have_the_proportions_of_tissue(
     assert width / 900 == pytest.approx(columns * spacing_mm[1] / (rows * spacing_mm[0]), rel=0.01)
 
 
+SHAPE = (201, 151)
+"""Of a pane of the made-up exam."""
+
+
+def pane_at(row: int, column: int) -> tuple[slice, slice]:
+    return slice(row, row + SHAPE[0]), slice(column, column + SHAPE[1])
+
+
+def grey_planes(
+    rows: int, columns: int, level: int = 128
+) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+    luma = np.full((rows, columns), level, np.uint8)
+    return luma, np.full((2, rows, (columns + 1) // 2), 128, np.uint8)
+
+
+def in_rgb(luma: NDArray[np.uint8], chroma: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    wide = np.moveaxis(np.repeat(chroma, 2, axis=-1), 0, -1)[:, : luma.shape[1]]
+    picture = np.concatenate([luma[..., None], wide], axis=-1)
+    return np.asarray(Image.fromarray(picture, "YCbCr").convert("RGB"))
+
+
 def test_paint_moves_with_the_tissue(example: ModuleType) -> None:
     full = example.findings()
     shift = np.zeros((example.FRAMES, 2))
     shift[5] = (7, -4)
     shift[6] = (0.5, 0)
-    painter = LoopPainter(replace(full, shift_px=shift, kept=np.ones(example.FRAMES, np.bool_)))
-    still, moved, half = (np.zeros((201, 151, 3), np.uint8) for _ in range(3))
-    painter.contrast(still, 0)
-    painter.contrast(moved, 5)
-    painter.contrast(half, 6)
-    assert np.array_equal(np.roll(still, (7, -4), (0, 1)), moved)
-    between = (still.astype(float) + np.roll(still, 1, 0)) / 2
-    assert np.abs(half - between).max() <= 1
+    kept = np.ones(example.FRAMES, np.bool_)
+    painter = LoopPainter(replace(full, shift_px=shift, kept=kept), pane_at(0, 0))
+    still, moved, half = (grey_planes(*SHAPE, 0) for _ in range(3))
+    painter.paint(*still, 0)
+    painter.paint(*moved, 5)
+    painter.paint(*half, 6)
+    for plane, by in ((0, (7, -4)), (1, (0, 7, -2))):
+        assert np.array_equal(np.roll(still[plane], by, range(len(by))), moved[plane])
+        between = (still[plane].astype(float) + np.roll(still[plane], 1, -2)) / 2
+        assert np.abs(half[plane] - between).max() <= 1
 
 
-def test_paint_has_the_colours_of_the_palette(example: ModuleType) -> None:
+@pytest.mark.parametrize("column", [40, 41])
+def test_paint_lies_in_its_pane_with_the_colours_of_the_palette(
+    example: ModuleType, column: int
+) -> None:
     findings = example.findings()
-    painter = LoopPainter(findings)
-    grey = np.full((201, 151, 3), 128, np.uint8)
-    painter.contrast(grey, findings.reference_frame)
-    pane = np.asarray(Image.fromarray(grey, "YCbCr").convert("RGB"))
+    painter = LoopPainter(findings, pane_at(10, column))
+    planes = grey_planes(230, 251)
+    painter.paint(*planes, findings.reference_frame)
+    pane = in_rgb(*planes)[pane_at(10, column)]
     for number_, rgb in PALETTE.items():
         mask = findings.subregion_map == number_
         if mask.sum() > 200:
             toward = np.sign(np.array(rgb) - 128)
             moved = np.median(pane[mask], axis=0) - 128
             assert (toward * moved > 0).all()
+    painted = layer(findings)[..., 3] > 0.9  # the edges of sub-regions, and no colour elsewhere
+    away = ~binary_dilation(painted | findings.lesion_mask, iterations=3)
+    assert (pane[away] == 128).all()
+    expected = 255 * layer(findings)[..., :3] + 128 * (1 - layer(findings)[..., 3:])
+    inside = binary_erosion(findings.lesion_mask, iterations=3)
+    error = np.abs(pane[inside] - expected[inside])
+    assert np.median(error) <= 2
 
 
 def test_paint_leaves_the_image_alone_outside_and_in_frames_left_out(example: ModuleType) -> None:
     findings = example.findings()
-    painter = LoopPainter(findings)
-    rng = np.random.default_rng(2)
-    grey = np.repeat(rng.integers(0, 256, (201, 151, 1), np.uint8), 3, axis=2)
-    left_out, kept = grey.copy(), grey.copy()
-    painter.bmode(left_out, 7)
-    painter.bmode(kept, findings.reference_frame)
-    assert np.array_equal(left_out, grey)
-    assert np.array_equal(kept[:40], grey[:40])
-    assert not np.array_equal(kept, grey)
+    painter = LoopPainter(findings, pane_at(0, 0), pane_at(0, 160))
+    grey = np.random.default_rng(2).integers(0, 256, (201, 320), np.uint8)
+    _, chroma = grey_planes(201, 320)
+    left_out, kept = (grey.copy(), chroma.copy()), (grey.copy(), chroma.copy())
+    painter.paint(*left_out, 7)
+    painter.paint(*kept, findings.reference_frame)
+    assert np.array_equal(left_out[0], grey)
+    assert (left_out[1] == 128).all()
+    assert np.array_equal(kept[0][:40], grey[:40])
+    for pane in (pane_at(0, 0), pane_at(0, 160)):
+        assert not np.array_equal(kept[0][pane], grey[pane])
+    colour = (kept[1] != 128).any(axis=(0, 1))
+    assert colour[:76].any()
+    assert not colour[76:].any()  # the outline over B-mode is white
 
 
 @pytest.mark.parametrize("shift", [(300, 0), (-400.5, 20), (0, 149.5), (-90, -80)])
-def test_paint_may_leave_the_pane(example: ModuleType, shift: tuple[float, float]) -> None:
+def test_paint_never_leaves_its_pane(example: ModuleType, shift: tuple[float, float]) -> None:
     findings = replace(
         example.findings(), shift_px=np.tile(shift, (example.FRAMES, 1)).astype(float)
     )
-    LoopPainter(findings).contrast(np.zeros((201, 151, 3), np.uint8), 0)
+    planes = grey_planes(260, 220)
+    pane = pane_at(30, 35)
+    LoopPainter(findings, pane).paint(*planes, 0)
+    planes[0][pane] = 128
+    planes[1][:, pane[0], 35 // 2 : (35 + SHAPE[1] + 1) // 2] = 128
+    assert (planes[0] == 128).all()
+    assert (planes[1] == 128).all()
 
 
 @pytest.mark.parametrize("width", [64, 331, 640, 1600])

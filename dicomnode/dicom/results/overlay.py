@@ -1,7 +1,7 @@
 """The source loop with the findings painted over it, as a derived colour clip any PACS can play.
 
-What the scanner showed is shown in grey, so that all colour is ours. Pictures are YCbCr, as JPEG
-stores them: neither decoding nor encoding has to look at any colour but what was painted.
+What the scanner showed is shown in grey, so that all colour is ours. Pictures are planes of YCbCr,
+as JPEG stores them: neither decoding nor encoding has to look at any colour but what was painted.
 """
 
 import struct
@@ -9,14 +9,14 @@ import tempfile
 from collections.abc import Iterable, Iterator
 from copy import copy
 from pathlib import Path
-from typing import IO, Protocol
+from typing import IO, Protocol, TypeAlias
 
-import imagecodecs
 import numpy as np
 from numpy.typing import NDArray
 from pydicom.datadict import tag_for_keyword
 from pydicom.dataset import Dataset
 from pydicom.uid import JPEGBaseline8Bit, UltrasoundMultiFrameImageStorage
+from simplejpeg import encode_jpeg_yuv_planes
 
 from dicomnode.dicom.context import RESEARCH_USE, Context, laterality, stamp
 from dicomnode.dicom.decode import frames as decoded
@@ -25,9 +25,11 @@ from dicomnode.dicom.limits import LONGEST_SHORT_VALUE
 from dicomnode.dicom.references import source_image
 from dicomnode.errors import OutputError
 
-__all__ = ["Painter", "painted", "write_frames", "write_loop"]
+__all__ = ["Painter", "Planes", "painted", "write_frames", "write_loop"]
 
-Picture = NDArray[np.uint8]
+Plane: TypeAlias = NDArray[np.uint8]
+Planes: TypeAlias = tuple[Plane, Plane]
+"""Luma (R, C), then Cb and Cr (2, R, (C + 1) // 2): one sample for two pixels side by side."""
 
 QUALITY = 90
 NO_COLOUR = 128
@@ -37,51 +39,51 @@ ITEM = b"\xfe\xff\x00\xe0"
 
 
 class Painter(Protocol):
-    """Paints panes (R, C, 3) of YCbCr in place; ``frame`` counts the exam's frames from 0."""
+    """Paints findings over grey frames."""
 
-    def contrast(self, pane: Picture, frame: int) -> None:
-        """Paint over the contrast pane."""
+    def paint(self, luma: Plane, chroma: Plane, frame: int) -> None:
+        """Paint over the planes of a frame in place; ``frame`` counts the exam's from 0."""
 
-    def bmode(self, pane: Picture, frame: int) -> None:
-        """Paint over the B-mode pane."""
-
-    def banner(self, width: int) -> Picture:
-        """Return a strip (H, width, 3) that goes below every frame."""
+    def banner(self, width: int) -> Planes:
+        """Return a strip of this width that goes below every frame."""
 
 
 def write_loop(path: Path, exam: Exam, context: Context, painter: Painter) -> Dataset:
     """Write the painted loop of an exam to ``path``, frame by frame; return its header."""
     source = (frame for clip in exam.clips for frame in decoded(clip.path, colour="luma"))
-    return write_frames(path, exam, context, painted(exam, painter, source))
+    return write_frames(path, exam, context, painted(painter, source))
 
 
-def painted(exam: Exam, painter: Painter, frames: Iterable[Picture]) -> Iterator[Picture]:
+def painted(painter: Painter, frames: Iterable[Plane]) -> Iterator[Planes]:
     """Paint whole frames of an exam and put the banner below them.
 
     Parameters
     ----------
-    frames : iterable of ndarray of uint8, shape (Rows, Columns)
+    frames : iterable of ndarray of uint8, shape (R, C)
         Luma.
 
     Yields
     ------
-    ndarray of uint8, shape (Rows + H, Columns, 3)
-        YCbCr; the same array each time: use it before asking for the next.
+    Planes
+        Of R + H rows; the same arrays each time: use them before asking for the next.
     """
-    rows, columns = int(exam.header.Rows), int(exam.header.Columns)
-    grey = np.full((rows, columns, 3), NO_COLOUR, np.uint8)
-    canvas = np.concatenate([grey, painter.banner(columns)])
+    canvas: Planes | None = None
     for number, frame in enumerate(frames):
-        canvas[:rows] = grey
-        canvas[:rows, :, 0] = frame
-        painter.contrast(canvas[exam.contrast.slices], number)
-        if exam.bmode is not None:
-            painter.bmode(canvas[exam.bmode.slices], number)
+        rows, columns = frame.shape
+        luma, chroma = canvas = canvas or _canvas(rows, painter.banner(columns))
+        luma[:rows], chroma[:, :rows] = frame, NO_COLOUR
+        painter.paint(luma[:rows], chroma[:, :rows], number)
         yield canvas
 
 
-def write_frames(path: Path, exam: Exam, context: Context, frames: Iterable[Picture]) -> Dataset:
-    """Encode frames (R, C, 3) of YCbCr as they come and write one object; return it.
+def _canvas(rows: int, banner: Planes) -> Planes:
+    """Return planes with so many rows above a banner."""
+    luma, chroma = banner
+    return np.pad(luma, ((rows, 0), (0, 0))), np.pad(chroma, ((0, 0), (rows, 0), (0, 0)))
+
+
+def write_frames(path: Path, exam: Exam, context: Context, frames: Iterable[Planes]) -> Dataset:
+    """Encode frames as they come and write one object; return it.
 
     JPEG baseline, YBR_FULL_422. Only compressed frames are kept, in a temporary file beside
     ``path``.
@@ -104,17 +106,15 @@ def write_frames(path: Path, exam: Exam, context: Context, frames: Iterable[Pict
     return dataset
 
 
-def _encode(stream: IO[bytes], frames: Iterable[Picture]) -> tuple[list[int], tuple[int, int]]:
+def _encode(stream: IO[bytes], frames: Iterable[Planes]) -> tuple[list[int], tuple[int, int]]:
     """Append each frame as one fragment; return the items' lengths and the frames' shape."""
     lengths, shape = [], (0, 0)
-    for frame in frames:
-        data = imagecodecs.jpeg8_encode(
-            frame, level=QUALITY, colorspace="YCBCR", outcolorspace="YCBCR", subsampling="422"
-        )
+    for luma, (blue, red) in frames:
+        data = encode_jpeg_yuv_planes(luma, blue, red, QUALITY)
         data += b"\0" * (len(data) % 2)
         stream.write(ITEM + struct.pack("<I", len(data)) + data)
         lengths.append(8 + len(data))
-        shape = (frame.shape[0], frame.shape[1])
+        shape = (luma.shape[0], luma.shape[1])
     return lengths, shape
 
 
