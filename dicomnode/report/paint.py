@@ -199,8 +199,21 @@ def _wrapped(entries: list[tuple[str, float]], width: int) -> list[list[tuple[in
 
 
 def _fitted(notices: list[str], font: ImageFont.FreeTypeFont, width: int) -> list[str]:
+    """Put notices into one line, else each into one of its own, else into as many as they need."""
     joined = " · ".join(notices)
-    return [joined] if font.getlength(joined) < width - 12 else notices
+    if font.getlength(joined) < width - 12:
+        return [joined]
+    lines: list[str] = []
+    for notice in notices:
+        first, *words = notice.split(" ")
+        lines.append(first)
+        for word in words:
+            longer = f"{lines[-1]} {word}"
+            if font.getlength(longer) < width - 12:
+                lines[-1] = longer
+            else:
+                lines.append(word)
+    return lines
 
 
 def _in_ycbcr(picture: NDArray[np.float32]) -> NDArray[np.float32]:

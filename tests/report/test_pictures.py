@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from types import ModuleType
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,12 +12,13 @@ from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 from matplotlib.markers import CARETUP
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, ImageDraw
 from scipy.ndimage import binary_dilation, binary_erosion
 
 from dicomnode.errors import Reason
 from dicomnode.report.curves import draw_curves
 from dicomnode.report.keyframe import keyframe
+from dicomnode.report.notice import SHORT_NOTICE
 from dicomnode.report.page import ReportHeader, page
 from dicomnode.report.paint import LoopPainter, banner, layer
 from dicomnode.report.regions import draw_regions
@@ -320,6 +322,23 @@ def test_a_banner_is_as_wide_as_asked(example: ModuleType, width: int) -> None:
     strip = banner(example.findings(), width)
     assert strip.shape[1:] == (width, 3)
     assert strip.max() > 200
+
+
+@pytest.mark.parametrize("width", [181, 331, 640])
+def test_a_banner_cuts_no_notice(
+    example: ModuleType, width: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    written: list[tuple[float, str]] = []
+    draw_text = ImageDraw.ImageDraw.text
+
+    def text(self: ImageDraw.ImageDraw, xy: tuple[float, float], words: str, **how: Any) -> None:
+        written.append((xy[0] + how["font"].getlength(words), words))
+        draw_text(self, xy, words, **how)
+
+    monkeypatch.setattr(ImageDraw.ImageDraw, "text", text)
+    banner(example.findings(), width)
+    assert max(end for end, _ in written) <= width
+    assert SHORT_NOTICE in " ".join(words for _, words in written)
 
 
 def test_numbers_are_written_for_people() -> None:
