@@ -9,7 +9,7 @@ from pydicom.datadict import dictionary_description
 from pydicom.sr.coding import Code
 
 from conformance.content import group_name
-from conformance.exam import Cases, findings
+from conformance.exam import REASON, Cases, findings
 from conformance.markdown import code, table
 from dicomnode.dicom import codes
 from dicomnode.dicom.results.sr.evaluations import of_exam
@@ -92,10 +92,11 @@ def unit_table(found: Iterable[Use]) -> str:
 
 
 def _evaluations() -> Iterator[Dataset]:
-    """Yield the qualitative evaluations for every family of curves."""
+    """Yield the qualitative evaluations for every family of curves, with a reason to abstain."""
     found = findings()
     for family in FAMILIES:
-        other = replace(found, bolus=replace(found.bolus, family=family))
+        bolus = replace(found.bolus, family=family)
+        other = replace(found, bolus=bolus, diagnosis=replace(found.diagnosis, reasons=(REASON,)))
         yield of_exam(other)
 
 

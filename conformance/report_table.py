@@ -36,7 +36,7 @@ class _Row:
 
 
 def report_tables(reports: Sequence[Dataset]) -> str:
-    """Return a table of the document and one of each measurement group, in order.
+    """Return a table of the document and one of each of its parts, in order.
 
     Groups of sub-regions are one. What may stand in one place is named together.
     """

@@ -282,22 +282,26 @@ def _alike(*found: tuple[Attribute, ...]) -> tuple[Attribute, ...]:
 
 
 def _content(made: Cases) -> str:
-    reports = [case.objects[kind] for kind in ("sr", "refusal") for case in made]
-    return f"""### Content of the structured reports
+    reports, refusals = ([case.objects[kind] for case in made] for kind in ("sr", "refusal"))
+    return f"""### Content of the structured report
 
 TID 1500, complete, unverified and preliminary. Sub-regions are measured on their frame of the SEG;
 lesion and reference tissue on the source frame. An item may occur several times with other
 modifiers; an item whose value does not exist is left out. `sr.txt` is a whole report.
 
-{report_tables(reports)}"""
+{report_tables(reports)}
+
+### Content of the report of a refusal
+
+{report_tables(refusals)}"""
 
 
 def _terminology(made: Cases) -> str:
     found = uses(made)
     return f"""## Coded terminology
 
-"Where" names the output and the place: an attribute of it, or name, value or unit in a measurement
-group of the report.
+"Where" names the output and the place: an attribute of it, or name, value or unit in a part of
+the report.
 
 ### Codes of public schemes
 

@@ -17,7 +17,7 @@ from dicomnode.cli.present import console, counted
 from dicomnode.cli.returned import answer_of_report
 from dicomnode.cli.serve import config_option
 from dicomnode.config import Settings, load_settings
-from dicomnode.errors import SettingsError
+from dicomnode.errors import InputError, SettingsError
 from dicomnode.store.ledger import Ledger
 from dicomnode.store.rows import DeliveryRow, ExamRow, InstanceRow, OutputRow, RejectionRow
 from dicomnode.store.states import DeliveryState, ExamState
@@ -124,7 +124,10 @@ def _show_results(outputs: tuple[OutputRow, ...], spool: Path) -> None:
     paths = {output.kind: spool / output.path for output in outputs}
     if (report := paths.get("sr")) is not None and report.exists():
         out.print()
-        show_answer(out, answer_of_report(report))
+        try:
+            show_answer(out, answer_of_report(report))
+        except InputError as error:
+            out.print(f"[yellow]{report.name}:[/] {error}", highlight=False)
     if paths:
         out.print("\n[bold]results[/]")
     for kind, path in paths.items():

@@ -9,6 +9,7 @@ from pydicom.sr.coding import Code
 
 from dicomnode.cli.answer import SHOWN, Answer
 from dicomnode.dicom import codes
+from dicomnode.errors import InputError
 from dicomnode.outputs.schema import LesionPart, ParameterPart, StabilityPart, SubRegionPart
 
 __all__ = ["answer_of_report"]
@@ -26,7 +27,13 @@ _FAILED = ", FAILED"
 
 
 def answer_of_report(path: Path) -> Answer:
-    """Read the answer from a structured report of this software, TID 1500."""
+    """Read the answer from a structured report of this software, TID 1500.
+
+    Raises
+    ------
+    InputError
+        The report is of another version, which laid it out in another way.
+    """
     report = dcmread(path)
     said = _container(report, codes.QUALITATIVE_EVALUATIONS)
     measured = _container(report, public.DCM.ImagingMeasurements).ContentSequence
@@ -98,8 +105,15 @@ def _stability(numbers: Numbers) -> StabilityPart | None:
 
 
 def _container(report: Dataset, name: Code) -> Dataset:
-    (found,) = (item for item in report.ContentSequence if _concept(item) == _key(name))
-    return Dataset(found)
+    for item in report.ContentSequence:
+        if _concept(item) == _key(name):
+            found: Dataset = item
+            return found
+    raise InputError(
+        "other-report",
+        f"expected a report with {name.meaning}, as this version of dicomnode writes it, got one "
+        "without; it can be read in any viewer of structured reports",
+    )
 
 
 def _numbers(group: Dataset) -> Numbers:

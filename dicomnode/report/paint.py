@@ -73,8 +73,8 @@ class LoopPainter:
     def __init__(self, findings: Findings, contrast: Pane, bmode: Pane | None = None) -> None:
         self._findings = findings
         line = outline(findings.lesion_mask)
-        inside = np.where(line[..., 3:] > 0, line, layer(findings))
-        self._layers = [_Layer(_in_ycbcr(inside), contrast)]
+        outlined = np.where(line[..., 3:] > 0, line, layer(findings))
+        self._layers = [_Layer(_in_ycbcr(outlined), contrast)]
         if bmode is not None:
             self._layers.append(_Layer(_in_ycbcr(line), bmode))
 
@@ -99,6 +99,19 @@ class LoopPainter:
         return np.ascontiguousarray(strip[..., 0]), _halved(strip[..., 1:].astype(np.float32))
 
 
+class _Paint(NamedTuple):
+    """A picture as it is laid over an image, from one of its even columns on."""
+
+    luma: NDArray[np.float32]
+    """What it adds."""
+    keep: NDArray[np.float32]
+    """The share of what was there that it leaves."""
+    chroma: Picture
+    """Cb and Cr of the picture over grey."""
+    coloured: NDArray[np.bool_]
+    """Where chroma is the picture's."""
+
+
 class _Layer:
     """A transparent picture that is laid over a pane, each time moved by another shift.
 
@@ -109,50 +122,46 @@ class _Layer:
     def __init__(self, picture: NDArray[np.float32], pane: Pane) -> None:
         self._part, self._corner = _cut(picture)
         self._pane = pane
-        self._moved: dict[tuple[int, int, int], _Paint] = {}
+        self._paints: dict[tuple[int, int, int], _Paint] = {}
 
     def over(self, luma: Picture, chroma: Picture, shift_px: NDArray[np.float64]) -> None:
-        """Blend it into an image, clipped where it leaves the pane."""
+        """Lay it over an image, clipped where it leaves the pane: luma blended, chroma set."""
         quarters = np.rint(4 * shift_px).astype(int)
         (row, column), (below, right) = self._corner + quarters // 4, quarters % 4
         row, column = row + self._pane[0].start, column + self._pane[1].start
-        paint = self._moved_by(int(below), int(right), int(column) % 2)
+        paint = self._between_pixels(int(below), int(right), int(column) % 2)
         column -= column % 2
         rows = _common(self._pane[0], row, paint.luma.shape[0])
         columns = _common(self._pane[1], column, paint.luma.shape[1])
         if rows.start >= rows.stop or columns.start >= columns.stop:
             return
-        here = _moved(rows, -row), _moved(columns, -column)
+        here = _displaced(rows, -row), _displaced(columns, -column)
         luma[rows, columns] = luma[rows, columns] * paint.keep[here] + paint.luma[here]
         pairs = slice(columns.start // 2, (columns.stop + 1) // 2)
-        chroma[:, rows, pairs] = paint.chroma[:, here[0], _moved(pairs, -column // 2)]
+        here = here[0], _displaced(pairs, -column // 2)
+        np.copyto(chroma[:, rows, pairs], paint.chroma[:, *here], where=paint.coloured[here])
 
-    def _moved_by(self, below: int, right: int, odd: int) -> "_Paint":
-        """Return the picture moved by quarters of a pixel, from an even column of the image on."""
-        if (below, right, odd) not in self._moved:
+    def _between_pixels(self, below: int, right: int, odd: int) -> _Paint:
+        """Return the picture moved by quarters of a pixel, and by one pixel where that is odd."""
+        if (below, right, odd) not in self._paints:
             moved = _between(self._part, below / 4, right / 4)
             moved = np.pad(moved, ((0, 0), (odd, (odd + moved.shape[1]) % 2), (0, 0)))
-            keep = 1 - moved[..., 3]
-            over_grey = 255 * moved[..., 1:3] + 128 * keep[..., None]
-            self._moved[below, right, odd] = _Paint(
-                luma=255 * moved[..., 0] + np.float32(0.5), keep=keep, chroma=_halved(over_grey)
+            alpha, colour = moved[..., 3], 255 * moved[..., :3]
+            over_grey = colour[..., 1:] + 128 * (1 - alpha[..., None])
+            self._paints[below, right, odd] = _Paint(
+                luma=colour[..., 0] + np.float32(0.5),
+                keep=1 - alpha,
+                chroma=_halved(over_grey),
+                coloured=(alpha[:, ::2] > 0) | (alpha[:, 1::2] > 0),
             )
-        return self._moved[below, right, odd]
-
-
-class _Paint(NamedTuple):
-    """What a picture adds to luma, how much it leaves of it, and chroma where it lies over grey."""
-
-    luma: NDArray[np.float32]
-    keep: NDArray[np.float32]
-    chroma: Picture
+        return self._paints[below, right, odd]
 
 
 def _common(pane: slice, start: int, length: int) -> slice:
     return slice(max(pane.start, start), min(pane.stop, start + length))
 
 
-def _moved(places: slice, by: int) -> slice:
+def _displaced(places: slice, by: int) -> slice:
     return slice(places.start + by, places.stop + by)
 
 

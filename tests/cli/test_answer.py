@@ -5,11 +5,12 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
+from pydicom import dcmread
 from rich.console import Console
 
 from dicomnode.cli.answer import SHOWN, Answer, answer_of_document, show_answer
 from dicomnode.cli.returned import answer_of_report
-from dicomnode.errors import Reason
+from dicomnode.errors import InputError, Reason
 from dicomnode.outputs.document import document
 from dicomnode.outputs.schema import ParameterPart, SubRegionPart
 from dicomnode.outputs.write import write_outputs
@@ -36,6 +37,15 @@ def shown(answer: Answer, width: int) -> str:
 def spread(region: SubRegionPart, name: str) -> tuple[float | None, ...]:
     part: ParameterPart = region.parameters[name]
     return part.median, *part.iqr
+
+
+def test_a_report_of_another_version_is_told_by_name(example: ModuleType, tmp_path: Path) -> None:
+    both_ways(example, example.findings(), tmp_path)
+    report = dcmread(tmp_path / "sr.dcm")
+    del report.ContentSequence[-1]
+    report.save_as(tmp_path / "sr.dcm")
+    with pytest.raises(InputError, match="expected a report with Qualitative Evaluations"):
+        answer_of_report(tmp_path / "sr.dcm")
 
 
 def test_the_structured_report_tells_what_the_document_tells(

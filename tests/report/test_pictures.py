@@ -244,21 +244,70 @@ def in_rgb(luma: NDArray[np.uint8], chroma: NDArray[np.uint8]) -> NDArray[np.uin
     return np.asarray(Image.fromarray(picture, "YCbCr").convert("RGB"))
 
 
-def test_paint_moves_with_the_tissue(example: ModuleType) -> None:
-    full = example.findings()
-    shift = np.zeros((example.FRAMES, 2))
-    shift[5] = (7, -4)
-    shift[6] = (0.5, 0)
-    kept = np.ones(example.FRAMES, np.bool_)
-    painter = LoopPainter(replace(full, shift_px=shift, kept=kept), pane_at(0, 0))
-    still, moved, half = (grey_planes(*SHAPE, 0) for _ in range(3))
-    painter.paint(*still, 0)
-    painter.paint(*moved, 5)
-    painter.paint(*half, 6)
-    for plane, by in ((0, (7, -4)), (1, (0, 7, -2))):
-        assert np.array_equal(np.roll(still[plane], by, range(len(by))), moved[plane])
-        between = (still[plane].astype(float) + np.roll(still[plane], 1, -2)) / 2
-        assert np.abs(half[plane] - between).max() <= 1
+def painted(
+    found: Findings, column: int = 0, shift: tuple[float, float] = (0, 0)
+) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+    """A black image of odd width, painted from a column on."""
+    shifts = np.tile(shift, (len(found.times_s), 1)).astype(float)
+    moved = replace(found, shift_px=shifts, kept=np.ones(len(found.times_s), np.bool_))
+    planes = grey_planes(SHAPE[0], 201, 0)
+    LoopPainter(moved, pane_at(0, column)).paint(*planes, 0)
+    return planes
+
+
+def middle_of_colour(chroma: NDArray[np.uint8]) -> NDArray[np.float64]:
+    """Row and column of chroma about which colour lies."""
+    strength = np.abs(chroma.astype(float) - 128).sum(axis=0)
+    places = np.indices(strength.shape)
+    return np.asarray((places * strength).sum(axis=(1, 2)) / strength.sum())
+
+
+@pytest.mark.parametrize("column", [0, 1, 40, 41])
+@pytest.mark.parametrize("shift", [(7, -4), (0, -3), (-2, 1), (0, 0)])
+def test_paint_moves_with_the_tissue(
+    example: ModuleType, column: int, shift: tuple[int, int]
+) -> None:
+    found = example.findings()
+    still, moved = painted(found, 20), painted(found, column, shift)
+    by = shift[1] + column - 20
+    assert np.array_equal(np.roll(still[0], (shift[0], by), (0, 1)), moved[0])
+    expected = middle_of_colour(still[1]) + np.array([shift[0], by / 2])
+    assert np.allclose(middle_of_colour(moved[1]), expected, atol=0.15)
+
+
+@pytest.mark.parametrize("shift", [(0.5, 0), (0, 0.5)])
+def test_paint_lies_between_pixels(example: ModuleType, shift: tuple[float, float]) -> None:
+    still, half = painted(example.findings())[0], painted(example.findings(), 0, shift)[0]
+    one = np.roll(still, (1, 0) if shift[0] else (0, 1), (0, 1))
+    assert np.abs(half - (still.astype(float) + one) / 2).max() <= 1
+
+
+def test_the_last_column_of_an_odd_image_is_coloured(example: ModuleType) -> None:
+    whole = example.findings()
+    found = replace(
+        whole,
+        subregion_map=np.full_like(whole.subregion_map, 2),
+        lesion_mask=np.zeros_like(whole.lesion_mask),
+    )
+    planes = grey_planes(*SHAPE)
+    LoopPainter(found, pane_at(0, 0)).paint(*planes, found.reference_frame)
+    assert SHAPE[1] % 2 == 1
+    assert (planes[1][:, 20:-20, -1] != 128).any(axis=0).all()
+
+
+def test_the_outline_over_bmode_leaves_the_colours_beside_it(
+    example: ModuleType,
+) -> None:
+    found = example.findings()
+    alone, both = grey_planes(201, 320), grey_planes(201, 320)
+    LoopPainter(found, pane_at(0, 0)).paint(*alone, found.reference_frame)
+    LoopPainter(found, pane_at(0, 0), pane_at(0, 60)).paint(*both, found.reference_frame)
+    line = np.zeros((201, 320), np.bool_)
+    line[pane_at(0, 60)] = binary_dilation(found.lesion_mask, iterations=3)
+    line[pane_at(0, 60)] &= ~binary_erosion(found.lesion_mask, iterations=3)
+    away = ~(line[:, ::2] | line[:, 1::2])
+    assert (alone[1][:, away] != 128).any()
+    assert np.array_equal(alone[1][:, away], both[1][:, away])
 
 
 @pytest.mark.parametrize("column", [40, 41])
@@ -276,8 +325,7 @@ def test_paint_lies_in_its_pane_with_the_colours_of_the_palette(
             toward = np.sign(np.array(rgb) - 128)
             moved = np.median(pane[mask], axis=0) - 128
             assert (toward * moved > 0).all()
-    painted = layer(findings)[..., 3] > 0.9  # the edges of sub-regions, and no colour elsewhere
-    away = ~binary_dilation(painted | findings.lesion_mask, iterations=3)
+    away = ~binary_dilation(findings.lesion_mask, iterations=3)
     assert (pane[away] == 128).all()
     expected = 255 * layer(findings)[..., :3] + 128 * (1 - layer(findings)[..., 3:])
     inside = binary_erosion(findings.lesion_mask, iterations=3)

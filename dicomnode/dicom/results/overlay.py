@@ -70,7 +70,8 @@ def painted(painter: Painter, frames: Iterable[Plane]) -> Iterator[Planes]:
     canvas: Planes | None = None
     for number, frame in enumerate(frames):
         rows, columns = frame.shape
-        luma, chroma = canvas = canvas or _canvas(rows, painter.banner(columns))
+        canvas = canvas or _canvas(rows, painter.banner(columns))
+        luma, chroma = canvas
         luma[:rows], chroma[:, :rows] = frame, NO_COLOUR
         painter.paint(luma[:rows], chroma[:, :rows], number)
         yield canvas

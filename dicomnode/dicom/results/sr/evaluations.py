@@ -68,7 +68,7 @@ def _training(models: Sequence[ModelUse]) -> list[str]:
 
 
 def _digest(model: ModelUse) -> str:
-    return f"Model {model.name} {model.version}: sha256 {model.sha256}"
+    return f"Model {model.name} {model.version} ({model.task}): sha256 {model.sha256}"
 
 
 def _bolus_text(bolus: Bolus) -> str:

@@ -68,13 +68,12 @@ def _lesion(exam: Exam, findings: Findings, context: Context, part: Segment) -> 
         Row(codes.SHORT_AXIS, lesion.short_axis_mm, "mm"),
         Row(codes.ENLARGEMENT, lesion.enlargement_ratio, "1"),
     ]
-    classifier = identification("classify", findings, context)
+    answer = [*probabilities(diagnosis), *contributions(diagnosis)]
     numbers = [
-        *measurements(probabilities(diagnosis), classifier),
+        *measurements(answer, identification("classify", findings, context)),
         *measurements(size),
         *measurements(kinetics(findings.whole.parameters, findings.whole.relative)),
         *measurements(of_mean_curve(findings, "lesion")),
-        *measurements(contributions(diagnosis)),
         *measurements(of_quality(findings)),
     ]
     return Group(
