@@ -24,7 +24,7 @@ from dicomnode.dicom.exam import Exam
 from dicomnode.dicom.references import STAND_IN
 from dicomnode.dicom.results.drawing import in_image
 from dicomnode.dicom.results.segments import Segment, lesion_segment
-from dicomnode.dicom.results.sr.items import identification, text
+from dicomnode.dicom.results.sr.items import identification, source, text
 from dicomnode.dicom.results.sr.rows import (
     TISSUE,
     Row,
@@ -70,7 +70,7 @@ def _lesion(exam: Exam, findings: Findings, context: Context, part: Segment) -> 
     ]
     answer = [*probabilities(diagnosis), *contributions(diagnosis)]
     numbers = [
-        *measurements(answer, identification("classify", findings, context)),
+        *measurements(answer, source("classify", findings, context)),
         *measurements(size),
         *measurements(kinetics(findings.whole.parameters, findings.whole.relative)),
         *measurements(of_mean_curve(findings, "lesion")),

@@ -17,7 +17,7 @@ from dicomnode.dicom.context import Context
 from dicomnode.dicom.results.segments import Task, algorithm
 from dicomnode.science.findings import Findings
 
-__all__ = ["container", "identification", "text"]
+__all__ = ["container", "identification", "source", "text"]
 
 
 def container(name: Code, items: Iterable[ContentItem]) -> ContainerContentItem:
@@ -35,7 +35,7 @@ def text(words: str, name: Code = codes.COMMENT) -> TextContentItem:
 
 
 def identification(task: Task, findings: Findings, context: Context) -> AlgorithmIdentification:
-    """Return what did this task (TID 4019)."""
+    """Return what did this task (TID 4019), with its digest and what it was trained on."""
     used = algorithm(task, findings.models, context)
     return AlgorithmIdentification(
         name=used.name,
@@ -44,3 +44,9 @@ def identification(task: Task, findings: Findings, context: Context) -> Algorith
         manufacturer=context.equipment.manufacturer,
         parameters=[f"{name}: {value}" for name, value in used.parameters] or None,
     )
+
+
+def source(task: Task, findings: Findings, context: Context) -> AlgorithmIdentification:
+    """Return name and version of what did this task (TID 4019), for a single number of it."""
+    used = algorithm(task, findings.models, context)
+    return AlgorithmIdentification(name=used.name, version=used.version)
