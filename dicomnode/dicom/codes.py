@@ -20,6 +20,7 @@ __all__ = [
     "ARTIFICIAL_INTELLIGENCE",
     "BASELINE",
     "BREAST",
+    "CENTER",
     "CERTAINTY",
     "CLUSTER_ANALYSIS",
     "COMMENT",
@@ -95,6 +96,7 @@ ACQUISITION_EQUIPMENT = Code("109101", "DCM", "Acquisition Equipment")
 ARTIFICIAL_INTELLIGENCE = Code("123110", "DCM", "Artificial Intelligence")
 CLUSTER_ANALYSIS = Code("123107", "DCM", "Cluster Analysis")
 ILLUSTRATION = Code("121080", "DCM", "Best illustration of finding")
+CENTER = Code("111010", "DCM", "Center")
 SELECTED_REGION = Code("111099", "DCM", "Selected region")
 SOURCE_IMAGE = Code("121322", "DCM", "Source Image for Image Processing Operation")
 SEGMENTATION = Code("113076", "DCM", "Segmentation")

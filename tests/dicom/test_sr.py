@@ -91,6 +91,7 @@ def test_sub_regions_are_measured_on_their_seg_frame(
         int(item.ReferencedSOPSequence[0].ReferencedFrameNumber)
         for item in items(dataset)
         if item.get("ValueType") == "IMAGE"
+        and item.RelationshipType == "CONTAINS"
         and item.ReferencedSOPSequence[0].ReferencedSOPInstanceUID == seg.SOPInstanceUID
     ]
     assert frames == [1, 2, 3, 4, 5]
@@ -98,6 +99,25 @@ def test_sub_regions_are_measured_on_their_seg_frame(
     regions = [found.whole, *found.subregions, found.tissue]
     medians = [region.parameters["TTP"].median for region in regions if region.parameters]
     assert np.allclose(numbers(dataset, "113069")[::3], medians, rtol=1e-5)
+
+
+def test_the_center_of_a_sub_region_lies_in_its_segment(made: tuple[Dataset, Dataset]) -> None:
+    dataset, seg = made
+    masks = seg.pixel_array.astype(bool)
+    centers = [
+        item
+        for item in items(dataset)
+        if item.get("ValueType") == "SCOORD"
+        and item.ConceptNameCodeSequence[0].CodeValue == codes.CENTER.value
+    ]
+    frames = []
+    for center in centers:
+        (referenced,) = center.ContentSequence[0].ReferencedSOPSequence
+        assert referenced.ReferencedSOPInstanceUID == seg.SOPInstanceUID
+        column, row = (int(value) for value in center.GraphicData)
+        frames.append(int(referenced.ReferencedFrameNumber))
+        assert masks[frames[-1] - 1, row, column]
+    assert frames == [1, 2, 3, 4, 5]
 
 
 def measured(dataset: Dataset, group: str) -> dict[tuple[str, ...], float]:
@@ -222,7 +242,7 @@ def test_the_result_says_how_far_it_can_be_relied_on(
 def test_the_outline_lies_on_the_contrast_pane(
     made: tuple[Dataset, Dataset], example: ModuleType
 ) -> None:
-    region, tissue = [item for item in items(made[0]) if item.get("ValueType") == "SCOORD"]
+    region, tissue = [item for item in items(made[0]) if item.get("GraphicType") == "POLYLINE"]
     points = np.array(region.GraphicData).reshape(-1, 2)
     outline = example.findings().lesion.outlines[0]
     pane = example.CONTRAST

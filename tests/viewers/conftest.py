@@ -107,6 +107,8 @@ class Stored:
     """Of the sub-regions, one for every injection."""
     lesions: tuple[Dataset, ...]
     """The same of the lesion."""
+    reports: tuple[str, ...]
+    """UIDs of the structured reports."""
     pictures: tuple[str, ...]
     """UIDs of overlay, key frame and report page."""
 
@@ -147,6 +149,7 @@ def stored(request: pytest.FixtureRequest, tmp_path: Path, pacs: Orthanc) -> Sto
         frames=tuple(frames for _, frames in made),
         segs=tuple(dcmread(path) for path in sorted(tmp_path.glob("*/seg.dcm"))),
         lesions=tuple(dcmread(path) for path in sorted(tmp_path.glob("*/lesion.dcm"))),
+        reports=_uids(tmp_path, "sr"),
         pictures=_uids(tmp_path, "overlay", "keyframe", "report"),
     )
 

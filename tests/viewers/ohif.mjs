@@ -85,6 +85,17 @@ const TASKS = {
     return { image, rows: await rows() };
   },
 
+  /** Open a structured report by a double click on it; give the image and all text that it shows. */
+  async report({ instance, words }) {
+    await doubleClick(instance);
+    await until(wanted => document.body.innerText.includes(wanted), words);
+    await drawn();
+    return page.evaluate(() => ({
+      image: viewport().getCurrentImageId(),
+      text: document.body.innerText,
+    }));
+  },
+
   /** Go on by one frame with the keyboard; give the number of the frame that is shown then. */
   async step({ key }) {
     const frame = () => viewport().getCurrentImageIdIndex() + 1;

@@ -119,5 +119,9 @@ def test_every_segment_is_listed_and_drawn_at_its_place(
         listed_as_stored(beside["rows"], lesion)
         back = re.findall(r"frames/(\d+)", beside["image"])[0]
         shown_as_stored(viewer, [seg, lesion], frames[int(back) - 1], tmp_path / "both.png")
+    for report, seg in zip(stored.reports, stored.segs, strict=True):
+        shown = viewer.ask("report", instance=report, words="Probability of cancer: 87.00 %")
+        assert re.search(rf"/frames/{reference_frame(seg)}$", shown["image"])
+        assert "Probability of cancer, lower limit: 71.00 %" in shown["text"]
     for part in stored.pictures:
         viewer.ask("show", instance=part)

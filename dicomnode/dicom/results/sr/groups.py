@@ -9,6 +9,8 @@ from highdicom.sr import (
     ImageRegion,
     QualitativeEvaluation,
     ReferencedSegmentationFrame,
+    RelationshipTypeValues,
+    ScoordContentItem,
     SourceImageForRegion,
     SourceImageForSegmentation,
     TrackingIdentifier,
@@ -17,6 +19,7 @@ from highdicom.sr import PlanarROIMeasurementsAndQualitativeEvaluations as Group
 from numpy.typing import NDArray
 from pydicom.dataset import Dataset
 from pydicom.uid import SegmentationStorage
+from scipy.ndimage import distance_transform_edt
 
 from dicomnode.dicom import codes
 from dicomnode.dicom.context import Context, laterality
@@ -114,6 +117,7 @@ def _subregion(
         algorithm_id=identification(part.task, findings, context),
     )
     group[0].ContentSequence.append(text(f"Sub-region {region.number}: {region.name}"))
+    group[0].ContentSequence.append(_center(exam, part, seg))
     return group
 
 
@@ -152,6 +156,25 @@ def _image_region(exam: Exam, findings: Findings, outline: NDArray[np.float64]) 
         graphic_data=in_image(outline, exam.contrast),
         source_image=SourceImageForRegion(STAND_IN, clip.header.SOPInstanceUID, [frame]),
     )
+
+
+def _center(exam: Exam, part: Segment, seg: Dataset) -> ScoordContentItem:
+    """Return the point of a SEG frame that lies deepest in its segment.
+
+    It tells where the region is without a look into the SEG. OHIF 3.12 shows nothing of a report
+    in which a group has no coordinates at all.
+    """
+    depth = distance_transform_edt(np.pad(part.mask, 1))[1:-1, 1:-1]
+    deepest = np.array([np.unravel_index(np.argmax(depth), depth.shape)], np.float64)
+    center = ScoordContentItem(
+        name=codes.CENTER,
+        graphic_type=GraphicTypeValues.POINT,
+        graphic_data=in_image(deepest, exam.contrast),
+        relationship_type=RelationshipTypeValues.CONTAINS,
+    )
+    frame = SourceImageForRegion(SegmentationStorage, seg.SOPInstanceUID, [part.number])
+    center.ContentSequence = [frame]
+    return center
 
 
 def _segmentation_frame(
