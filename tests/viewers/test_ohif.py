@@ -122,6 +122,7 @@ def test_every_segment_is_listed_and_drawn_at_its_place(
     for report, seg in zip(stored.reports, stored.segs, strict=True):
         shown = viewer.ask("report", instance=report, words="Probability of cancer: 87.00 %")
         assert re.search(rf"/frames/{reference_frame(seg)}$", shown["image"])
-        assert "Probability of cancer, lower limit: 71.00 %" in shown["text"]
+        for words in ("Probability of cancer, lower limit: 71.00 %", "Area: 200.19 mm2"):
+            assert words in shown["text"]
     for part in stored.pictures:
         viewer.ask("show", instance=part)

@@ -71,10 +71,11 @@ def _lesion(exam: Exam, findings: Findings, context: Context, part: Segment) -> 
         Row(codes.SHORT_AXIS, lesion.short_axis_mm, "mm"),
         Row(codes.ENLARGEMENT, lesion.enlargement_ratio, "1"),
     ]
-    answer = [*probabilities(diagnosis), *contributions(diagnosis)]
-    numbers = [
-        *measurements(answer, source("classify", findings, context)),
+    classifier = source("classify", findings, context)
+    numbers = [  # of which OHIF shows the first five
+        *measurements(probabilities(diagnosis), classifier),
         *measurements(size),
+        *measurements(contributions(diagnosis), classifier),
         *measurements(kinetics(findings.whole.parameters, findings.whole.relative)),
         *measurements(of_mean_curve(findings, "lesion")),
         *measurements(of_quality(findings)),
