@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from pydicom import Dataset
 from pydicom.uid import UID
 
+from dicomnode.dicom.codes import QUALITATIVE_EVALUATIONS
+
 __all__ = ["Line", "coded", "group_name", "lines"]
 
 TRACKING_IDENTIFIER = "112039"
-EVALUATIONS = "C0034375"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,8 +40,9 @@ def coded(item: Dataset) -> str:
 
 def group_name(container: Dataset) -> str:
     """Return how a group is called: by its tracking identifier, any number in it as N, or name."""
-    if any(name.CodeValue == EVALUATIONS for name in container.get("ConceptNameCodeSequence", ())):
-        return str(container.ConceptNameCodeSequence[0].CodeMeaning)
+    own = container.get("ConceptNameCodeSequence") or ()
+    if any(name.CodeValue == QUALITATIVE_EVALUATIONS.value for name in own):
+        return QUALITATIVE_EVALUATIONS.meaning
     for item in container.get("ContentSequence", ()):
         names = item.get("ConceptNameCodeSequence") or ()
         if any(name.CodeValue == TRACKING_IDENTIFIER for name in names):

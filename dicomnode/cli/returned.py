@@ -19,9 +19,6 @@ Key: TypeAlias = tuple[str, str]
 Numbers: TypeAlias = dict[tuple[Key, Key | None], tuple[float, str]]
 """Concept and derivation to value and unit."""
 
-_GROUP = ("125007", "DCM")  # Measurement Group, TID 1410
-_TRACKING = ("112039", "DCM")
-_DERIVATION = ("121401", "DCM")
 _SUBREGION = "Sub-region "
 _FAILED = ", FAILED"
 
@@ -37,7 +34,7 @@ def answer_of_report(path: Path) -> Answer:
     report = dcmread(path)
     said = _container(report, codes.QUALITATIVE_EVALUATIONS)
     measured = _container(report, public.DCM.ImagingMeasurements).ContentSequence
-    groups = {_text(group, _TRACKING): group for group in measured if _concept(group) == _GROUP}
+    groups = {_texts(group, public.DCM.TrackingIdentifier)[0]: group for group in measured}
     numbers = _numbers(groups["Lesion"])
     limits = (
         _share(_value(numbers, codes.PROBABILITY_LOWER)),
@@ -129,7 +126,7 @@ def _numbers(group: Dataset) -> Numbers:
 
 def _derivation(item: Dataset) -> Key | None:
     for part in item.get("ContentSequence", ()):
-        if _concept(part) == _DERIVATION:
+        if _concept(part) == _key(public.DCM.Derivation):
             return _coded(part.ConceptCodeSequence[0])
     return None
 
@@ -147,10 +144,6 @@ def _texts(group: Dataset, name: Code = codes.COMMENT) -> tuple[str, ...]:
     return tuple(
         str(item.TextValue) for item in group.ContentSequence if _concept(item) == _key(name)
     )
-
-
-def _text(group: Dataset, concept: Key) -> str:
-    return next(str(i.TextValue) for i in group.ContentSequence if _concept(i) == concept)
 
 
 def _code(group: Dataset, name: Code) -> Key:

@@ -138,8 +138,8 @@ class _Layer:
         here = _displaced(rows, -row), _displaced(columns, -column)
         luma[rows, columns] = luma[rows, columns] * paint.keep[here] + paint.luma[here]
         pairs = slice(columns.start // 2, (columns.stop + 1) // 2)
-        here = here[0], _displaced(pairs, -column // 2)
-        np.copyto(chroma[:, rows, pairs], paint.chroma[:, *here], where=paint.coloured[here])
+        there = here[0], _displaced(pairs, -column // 2)
+        np.copyto(chroma[:, rows, pairs], paint.chroma[:, *there], where=paint.coloured[there])
 
     def _between_pixels(self, below: int, right: int, odd: int) -> _Paint:
         """Return the picture moved by quarters of a pixel, and by one pixel where that is odd."""

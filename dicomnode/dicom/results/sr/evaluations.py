@@ -32,7 +32,7 @@ def of_exam(findings: Findings) -> ContainerContentItem:
             *(text(reason.text, codes.REASON) for reason in findings.diagnosis.reasons),
             *(text(notice, codes.NOTICE) for notice in (RESEARCH_USE, *_training(findings.models))),
             *(text(warning, codes.WARNING) for warning in findings.warnings),
-            *(text(_digest(model)) for model in findings.models),
+            *(text(f"{_named(model)}: sha256 {model.sha256}") for model in findings.models),
             text(f"Dynamic range taken from: {findings.dynamic_range_source}"),
             text(_bolus_text(findings.bolus)),
             *(text(_check_text(check)) for check in findings.quality.checks),
@@ -61,14 +61,13 @@ def _coded(evaluations: Mapping[Code, Code]) -> Iterator[ContentItem]:
 
 def _training(models: Sequence[ModelUse]) -> list[str]:
     return [
-        f"Model {model.name} {model.version} ({model.task}) was trained on: {model.trained_on}. "
-        "Not clinically validated."
+        f"{_named(model)} was trained on: {model.trained_on}. Not clinically validated."
         for model in models
     ]
 
 
-def _digest(model: ModelUse) -> str:
-    return f"Model {model.name} {model.version} ({model.task}): sha256 {model.sha256}"
+def _named(model: ModelUse) -> str:
+    return f"Model {model.name} {model.version} ({model.task})"
 
 
 def _bolus_text(bolus: Bolus) -> str:

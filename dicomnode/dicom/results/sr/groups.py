@@ -27,7 +27,7 @@ from dicomnode.dicom.exam import Exam
 from dicomnode.dicom.references import STAND_IN
 from dicomnode.dicom.results.drawing import in_image
 from dicomnode.dicom.results.segments import Segment, lesion_segment
-from dicomnode.dicom.results.sr.items import identification, source, text
+from dicomnode.dicom.results.sr.items import identification, short_identification, text
 from dicomnode.dicom.results.sr.rows import (
     TISSUE,
     Row,
@@ -71,7 +71,7 @@ def _lesion(exam: Exam, findings: Findings, context: Context, part: Segment) -> 
         Row(codes.SHORT_AXIS, lesion.short_axis_mm, "mm"),
         Row(codes.ENLARGEMENT, lesion.enlargement_ratio, "1"),
     ]
-    classifier = source("classify", findings, context)
+    classifier = short_identification("classify", findings, context)
     numbers = [  # of which OHIF shows the first five
         *measurements(probabilities(diagnosis), classifier),
         *measurements(size),

@@ -17,7 +17,7 @@ from dicomnode.dicom.context import Context
 from dicomnode.dicom.results.segments import Task, algorithm
 from dicomnode.science.findings import Findings
 
-__all__ = ["container", "identification", "source", "text"]
+__all__ = ["container", "identification", "short_identification", "text"]
 
 
 def container(name: Code, items: Iterable[ContentItem]) -> ContainerContentItem:
@@ -46,7 +46,9 @@ def identification(task: Task, findings: Findings, context: Context) -> Algorith
     )
 
 
-def source(task: Task, findings: Findings, context: Context) -> AlgorithmIdentification:
+def short_identification(
+    task: Task, findings: Findings, context: Context
+) -> AlgorithmIdentification:
     """Return name and version of what did this task (TID 4019), for a single number of it."""
     used = algorithm(task, findings.models, context)
     return AlgorithmIdentification(name=used.name, version=used.version)
