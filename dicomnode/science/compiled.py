@@ -5,7 +5,7 @@ import os
 import threading
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -53,23 +53,28 @@ def vectorised(function: Function) -> Function:
 
 
 def inlined(function: Function) -> Function:
-    """As :func:`vectorised`, and copied into its callers: a call would keep their loops scalar.
+    """As :func:`vectorised`, and part of its callers' loops: a call would keep them scalar.
 
-    And it may round otherwise: what is compiled afresh and what comes from the cache may call
-    differently optimised copies.
     What is inlined from other files than the caller's is in :data:`_INLINED`.
     """
     return _compiled(function, {"fastmath": True, "error_model": "numpy", "inline": "always"})
 
 
 def _compiled(function: Function, options: dict[str, Any]) -> Function:
+    """Compile, each callee into its caller.
+
+    A callee left by itself would be there twice, optimised apart, once in the cache of each of its
+    callers and once alone in the process that compiled it; the two may round differently, so that
+    the first exam after an installation would be measured in other bits than the same exam later.
+    """
     if numba is None:
         return function
     function.__qualname__ += _STAMP
+    compiler = partial(numba.njit, nogil=True, forceinline=True, **options)
     try:
-        return numba.njit(cache=True, nogil=True, **options)(function)  # type: ignore[no-any-return]
+        return compiler(cache=True)(function)  # type: ignore[no-any-return]
     except RuntimeError:  # numba found no directory it may write to
-        return numba.njit(nogil=True, **options)(function)  # type: ignore[no-any-return]
+        return compiler()(function)  # type: ignore[no-any-return]
 
 
 def cores() -> int:
