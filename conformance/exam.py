@@ -213,6 +213,7 @@ def _other_result(found: Findings) -> Findings:
                 version="0.2.0",
                 sha256=model.sha256[::-1],
                 trained_on="other exams",
+                figures=(),
             )
             for model in found.models
         ),

@@ -16,6 +16,7 @@ from dicomnode.training.evaluation.bundles import (
     EvaluationSettings,
     evaluate_bundles,
 )
+from dicomnode.training.evaluation.cards import may_be_recorded, record
 from dicomnode.training.evaluation.figures import Score
 from dicomnode.training.evaluation.record import write_evaluation
 
@@ -142,6 +143,12 @@ def _tables(found: Evaluation) -> list[Table]:
     type=click.Path(path_type=Path, file_okay=False),
     help="Folder for evaluation.json and evaluation.png.",
 )
+@click.option(
+    "--record",
+    "recorded",
+    is_flag=True,
+    help="Write the figures onto the cards of --models; every report then says the main ones.",
+)
 def evaluate(
     models: Path,
     against: Path | None,
@@ -150,6 +157,7 @@ def evaluate(
     seed: int,
     jobs: int,
     output: Path | None,
+    recorded: bool,
 ) -> None:
     """Analyse simulated exams that no training used and compare with their truth.
 
@@ -160,8 +168,12 @@ def evaluate(
     settings = EvaluationSettings(
         models=models, against=against, cohort=cohort, exams=exams, seed=seed, jobs=jobs
     )
+    if recorded:
+        may_be_recorded(models)
     found = evaluate_bundles(settings)
     written = () if output is None else write_evaluation(found, output)
+    if recorded:
+        written = (*written, *record(found, models))
     out = console()
     for table in _tables(found):
         out.print(table)

@@ -153,7 +153,9 @@ def exam_context(
 ) -> Context:
     """Return the context of an exam's results; ``recipe`` is any text that identifies it."""
     headers = [clip.header for clip in exam.clips]
-    used = [f"{model.name} {model.version} {model.sha256}" for model in models]
+    used = [
+        f"{model.name} {model.version} {model.sha256} {model.manifest_sha256}" for model in models
+    ]
     return study_context(
         headers,
         injection=exam.injection,

@@ -9,7 +9,9 @@
 
 import hashlib
 import tomllib
+from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Literal
 
@@ -25,6 +27,7 @@ from onnxruntime.capi.onnxruntime_pybind11_state import NotImplemented as NotImp
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from dicomnode.errors import BundleError
+from dicomnode.inference.figures import Figure, headlines
 from dicomnode.science.findings import ModelUse
 
 __all__ = [
@@ -32,7 +35,6 @@ __all__ = [
     "Calibration",
     "Channel",
     "Distribution",
-    "Figure",
     "Linear",
     "Manifest",
     "Source",
@@ -115,14 +117,6 @@ class Source(_Part):
     citation: str
 
 
-class Figure(_Part):
-    """One measured figure and the conditions under which it was printed."""
-
-    name: str
-    value: float
-    conditions: str
-
-
 class Linear(_Part):
     """A logistic regression, feature by feature, so that contributions are exact."""
 
@@ -184,9 +178,17 @@ class Manifest(_Part):
     tensors: Tensors | None = None
     training_data: tuple[Source, ...] = ()
     figures: tuple[Figure, ...] = ()
+    """From training."""
+    evaluated: Mapping[str, tuple[Figure, ...]] = {}
+    """From ``dicomnode evaluate --record``, by cohort."""
     linear: Linear | None = None
     calibration: Calibration | None = None
     distribution: Distribution | None = None
+
+    @property
+    def all_figures(self) -> tuple[Figure, ...]:
+        """From training, then from evaluations."""
+        return (*self.figures, *chain.from_iterable(self.evaluated.values()))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -199,6 +201,7 @@ class Bundle:
     manifest: Manifest
     path: Path
     sha256: str
+    manifest_sha256: str
     content: bytes
     """The model file as it was hashed, so that nothing is read twice."""
     session: onnxruntime.InferenceSession | None
@@ -212,7 +215,9 @@ class Bundle:
             version=self.version,
             task=self.task,
             sha256=self.sha256,
+            manifest_sha256=self.manifest_sha256,
             trained_on=self.manifest.trained_on,
+            figures=headlines(self.manifest.all_figures),
         )
 
 
@@ -224,7 +229,8 @@ def load(directory: Path) -> Bundle:
     BundleError
         Manifest missing or malformed, digest or shapes different.
     """
-    manifest = _manifest(directory)
+    signed = _read(directory.name, directory / "manifest.toml")
+    manifest = _manifest(directory, signed)
     path = directory / manifest.file
     content = _content(manifest, path)
     return Bundle(
@@ -234,19 +240,25 @@ def load(directory: Path) -> Bundle:
         manifest=manifest,
         path=path,
         sha256=manifest.sha256,
+        manifest_sha256=hashlib.sha256(signed).hexdigest(),
         content=content,
         session=_session(manifest, content) if path.suffix == ".onnx" else None,
     )
 
 
-def _manifest(directory: Path) -> Manifest:
-    path = directory / "manifest.toml"
+def _read(name: str, path: Path) -> bytes:
     try:
-        return Manifest.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
+        return path.read_bytes()
     except OSError as error:
         raise BundleError(
-            f"bundle {directory.name}: expected a readable {path}, got {error.strerror}"
+            f"bundle {name}: expected a readable {path}, got {error.strerror}"
         ) from error
+
+
+def _manifest(directory: Path, signed: bytes) -> Manifest:
+    path = directory / "manifest.toml"
+    try:
+        return Manifest.model_validate(tomllib.loads(signed.decode("utf-8")))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise BundleError(f"bundle {directory.name}: {path} is not TOML: {error}") from error
     except ValidationError as error:
@@ -260,12 +272,7 @@ def _content(manifest: Manifest, path: Path) -> bytes:
         raise BundleError(
             f"bundle {manifest.name}: file: expected a plain file name, got {manifest.file!r}"
         )
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise BundleError(
-            f"bundle {manifest.name}: expected a readable {path}, got {error.strerror}"
-        ) from error
+    content = _read(manifest.name, path)
     found = hashlib.sha256(content).hexdigest()
     if found != manifest.sha256:
         raise BundleError(

@@ -13,7 +13,15 @@ from dicomnode.inference.segment import Image, Segmentation, Segmenter
 from dicomnode.science.findings import Diagnosis, ModelUse
 from dicomnode.science.subregions.codebook import Codebook
 
-__all__ = ["Finder", "Judge", "Models", "load_models", "read_codebook"]
+__all__ = ["BUNDLES", "Finder", "Judge", "Models", "load_models", "read_codebook"]
+
+
+BUNDLES: Mapping[str, Task] = {
+    "segmenter": "segmentation",
+    "codebook": "sub-regions",
+    "classifier": "classification",
+}
+"""Folders of the bundles in the order in which they have their part, and what each is for."""
 
 
 class Finder(Protocol):
@@ -54,16 +62,16 @@ class Models:
 
 
 def load_models(directory: Path) -> Models:
-    """Load ``segmenter``, ``codebook`` and ``classifier`` below ``directory``.
+    """Load :data:`BUNDLES` below ``directory``.
 
     Raises
     ------
     BundleError
         One of them is missing, tampered with or for another task.
     """
-    segmenter = _of_task(directory / "segmenter", "segmentation")
-    codebook = _of_task(directory / "codebook", "sub-regions")
-    classifier = _of_task(directory / "classifier", "classification")
+    segmenter, codebook, classifier = (
+        _of_task(directory / name, task) for name, task in BUNDLES.items()
+    )
     return Models(
         segmenter=Segmenter(segmenter),
         codebook=read_codebook(codebook),

@@ -216,8 +216,13 @@ class ModelUse:
     version: str
     task: str
     sha256: str
+    """Of the model file."""
+    manifest_sha256: str
+    """Of the manifest, which says how the model is fed and read: it decides the result as well."""
     trained_on: str
     """The training data in a few words, e.g. "simulated exams"; shown beside every result."""
+    figures: tuple[str, ...] = ()
+    """How well it does, in sentences that say what that was obtained on."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import tomli_w
 
-from dicomnode.inference.bundle import Figure, Manifest
+from dicomnode.inference.bundle import Manifest
+from dicomnode.inference.figures import Figure
 from dicomnode.science.findings import from_simulation
 from dicomnode.training.measured import Refusal
 
@@ -22,6 +23,7 @@ __all__ = [
     "notice",
     "refusals",
     "write_bundle",
+    "write_manifest",
 ]
 
 UNSIGNED = "0" * 64
@@ -70,12 +72,17 @@ def write_bundle(
     manifest = draft.model_copy(update={"sha256": hashlib.sha256(content).hexdigest()})
     directory.mkdir(parents=True, exist_ok=True)
     _write(directory / manifest.file, content)
-    table = manifest.model_dump(mode="json", exclude_none=True)
-    _write(directory / "manifest.toml", tomli_w.dumps(table, multiline_strings=False).encode())
-    _write(directory / "card.md", ("\n".join(_card(manifest)) + "\n").encode())
+    write_manifest(directory, manifest)
     if report is not None:
         _write(directory / "report.png", report)
     return directory
+
+
+def write_manifest(directory: Path, manifest: Manifest) -> None:
+    """Write the manifest of a model that lies there already, and the card."""
+    table = manifest.model_dump(mode="json", exclude_none=True)
+    _write(directory / "manifest.toml", tomli_w.dumps(table, multiline_strings=False).encode())
+    _write(directory / "card.md", ("\n".join(_card(manifest)) + "\n").encode())
 
 
 def _write(path: Path, content: bytes) -> None:
@@ -108,8 +115,16 @@ def _card(manifest: Manifest) -> Iterator[str]:
     yield from (f"- {s.name}. {s.citation} Licence: {s.licence}." for s in manifest.training_data)
     yield ""
     yield "## Figures, with their conditions"
-    yield "| figure | value | conditions |"
-    yield "|---|---|---|"
-    yield from (f"| {f.name} | {f.value:g} | {f.conditions} |" for f in manifest.figures)
+    yield "| figure | value | 95 % interval | n | conditions |"
+    yield "|---|---|---|---|---|"
+    yield from map(_row, manifest.all_figures)
     yield ""
     yield f"sha256 `{manifest.sha256}`"
+
+
+def _row(figure: Figure) -> str:
+    count = "" if figure.count is None else figure.count
+    return (
+        f"| {figure.name} | {figure.value:.4g} | {figure.interval} | {count} | "
+        f"{figure.conditions} |"
+    )

@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 from rich.progress import track
 from scipy import ndimage
 
-from dicomnode.inference.bundle import Channel, Figure, Manifest, Source
+from dicomnode.inference.bundle import Channel, Manifest, Source
+from dicomnode.inference.figures import Figure
 from dicomnode.pipeline import Recipe, measure_lesion
 from dicomnode.science.findings import UNRELIABLE
 from dicomnode.science.loop import summary_images

@@ -63,8 +63,9 @@ class _Undecided:
     """Stands where the classifier will: the node's own function then yields features only."""
 
     use = ModelUse(
-        name="undecided", version="0", task="classification", sha256="", trained_on="nothing"
-    )
+        name="undecided", version="0", task="classification", sha256="", manifest_sha256="",
+        trained_on="nothing",
+    )  # fmt: skip
 
     def classify(self, _features: Mapping[str, float], /) -> Diagnosis:
         """Say nothing about any lesion."""

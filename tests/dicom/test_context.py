@@ -54,13 +54,15 @@ def test_uids_do_not_depend_on_the_clock(example: ModuleType) -> None:
 def test_another_model_recipe_or_injection_gives_other_uids(example: ModuleType) -> None:
     exam, models, when = example.exam(), example.models(), example.context().when
     changed = (replace(models[0], sha256="0" * 64), *models[1:])
+    read_otherwise = (replace(models[0], manifest_sha256="0" * 64), *models[1:])
     contexts = [
         exam_context(exam, models=models, recipe="recipe 1", when=when),
         exam_context(exam, models=changed, recipe="recipe 1", when=when),
+        exam_context(exam, models=read_otherwise, recipe="recipe 1", when=when),
         exam_context(exam, models=models, recipe="recipe 2", when=when),
         exam_context(replace(exam, injection=2), models=models, recipe="recipe 1", when=when),
     ]
-    assert len({context.instance_uid("seg") for context in contexts}) == 4
+    assert len({context.instance_uid("seg") for context in contexts}) == 5
 
 
 def test_every_kind_is_a_series_of_its_own(example: ModuleType) -> None:

@@ -268,6 +268,9 @@ def test_the_answer_says_how_sure_it_is_and_why(
     assert "Dynamic range taken from: vendor" in texts(dataset)
     for model in example.models():
         assert model.sha256 in texts(dataset)
+    (figure,) = example.models()[2].figures
+    words = f"Model lesion-classifier 0.1.0 (classify), not clinical accuracy: {figure}"
+    assert words in said(dataset, codes.COMMENT)
     assert (dataset.VerificationFlag, dataset.PreliminaryFlag) == ("UNVERIFIED", "PRELIMINARY")
 
 

@@ -27,6 +27,16 @@ def test_the_card_says_that_nothing_is_validated(segmenter_bundle: Path) -> None
     assert "Nothing here is clinically validated" in (segmenter_bundle / "card.md").read_text()
 
 
+def test_a_changed_manifest_makes_another_bundle(segmenter_bundle: Path) -> None:
+    before = load(segmenter_bundle).use
+    rewrite(segmenter_bundle, "present = 0.5", "present = 0.8")
+    after = load(segmenter_bundle).use
+    assert after.sha256 == before.sha256
+    assert after.manifest_sha256 != before.manifest_sha256
+    content = (segmenter_bundle / "manifest.toml").read_bytes()
+    assert after.manifest_sha256 == hashlib.sha256(content).hexdigest()
+
+
 def test_a_tampered_model_is_refused_by_name(segmenter_bundle: Path) -> None:
     model = segmenter_bundle / "model.onnx"
     content = bytearray(model.read_bytes())

@@ -27,8 +27,9 @@ from dicomnode.training.exams import Case, cases
 from dicomnode.training.scoring.probabilities import coverages_if_exchangeable
 
 USE = ModelUse(
-    name="classifier", version="1", task="classification", sha256="0" * 64, trained_on="nothing"
-)
+    name="classifier", version="1", task="classification", sha256="0" * 64,
+    manifest_sha256="1" * 64, trained_on="nothing",
+)  # fmt: skip
 
 
 def outcome(case: Case, rng: np.random.Generator) -> Outcome:

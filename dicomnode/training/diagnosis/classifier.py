@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 
 from dicomnode import __version__
 from dicomnode.errors import BundleError
-from dicomnode.inference.bundle import Channel, Figure, Manifest, Source, Tensor, Tensors
+from dicomnode.inference.bundle import Channel, Manifest, Source, Tensor, Tensors
+from dicomnode.inference.figures import Figure
 from dicomnode.pipeline import Recipe
 from dicomnode.report.accuracy import Caption
 from dicomnode.science.features import FEATURES

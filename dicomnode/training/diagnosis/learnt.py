@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import expit
 
-from dicomnode.inference.bundle import Figure
+from dicomnode.inference.figures import Figure
 from dicomnode.training.diagnosis.learning_curve import LearningPoint
 from dicomnode.training.diagnosis.logistic import Fitted
 from dicomnode.training.measured import FeatureTable
@@ -80,8 +80,8 @@ def figures(learnt: Learnt, conditions: str) -> Iterator[Figure]:
     probability, is_malignant = learnt.probability, learnt.table.is_malignant
     decided = learnt.decisions != "indeterminate"
     right = learnt.decisions == np.where(is_malignant, "malignant", "benign")
+    yield _area("AUC", probability, is_malignant, conditions)
     rows = (
-        *_areas("", probability, is_malignant),
         ("Brier score", brier(probability, is_malignant)),
         ("expected calibration error, 10 bins", calibration_error(probability, is_malignant)),
         ("the same if every probability were true", errors_if_perfect(probability).mean()),
@@ -114,25 +114,24 @@ def reader_figures(learnt: Learnt, readers: tuple[Reader, ...]) -> Iterator[Figu
             f"{len(is_malignant)} cases of this site that {reader.name} scored, "
             f"{is_malignant.sum()} malignant; the model's answers are those of outer folds"
         )
-        rows = (
-            *_areas(f" of {reader.name}", reader.scores[read], is_malignant),
-            *_areas(f" of the model on {reader.name}'s", learnt.probability[read], is_malignant),
-        )
-        for name, value in rows:
-            yield _figure(name, value, conditions)
+        sides = {
+            f"AUC of {reader.name}": reader.scores[read],
+            f"AUC of the model on {reader.name}'s": learnt.probability[read],
+        }
+        for name, scores in sides.items():
+            yield _area(name, scores, is_malignant, conditions)
 
 
 def _figure(name: str, value: float, conditions: str) -> Figure:
     return Figure(name=name, value=round(value, 4), conditions=conditions)
 
 
-def _areas(whose: str, scores: Floats, is_malignant: Mask) -> list[tuple[str, float]]:
+def _area(name: str, scores: Floats, is_malignant: Mask, conditions: str) -> Figure:
     area = auc(scores, is_malignant)
-    return [
-        (f"AUC{whose}", area.value),
-        (f"AUC{whose}, lower end of DeLong's 95 % interval", area.low),
-        (f"AUC{whose}, upper end of DeLong's 95 % interval", area.high),
-    ]
+    return Figure(
+        name=name, value=round(area.value, 4), conditions=conditions,
+        low=round(area.low, 4), high=round(area.high, 4),
+    )  # fmt: skip
 
 
 def _share(name: str, right: Mask) -> list[tuple[str, float]]:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from dicomnode.inference.bundle import Calibration
+from dicomnode.inference.bundle import Calibration, Task
 from dicomnode.training.evaluation import baselines
 from dicomnode.training.evaluation.outcomes import Outcome
 from dicomnode.training.scoring.probabilities import (
@@ -38,11 +38,15 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True, kw_only=True)
 class Score:
-    """One figure of ``count`` exams; with a 95 % interval and a two-sided p where it has them."""
+    """One figure of ``count`` exams; with a 95 % interval and a two-sided p where it has them.
+
+    ``task`` is that of the bundle that it is a figure of.
+    """
 
     name: str
     value: float
     count: int
+    task: Task = "classification"
     low: float | None = None
     high: float | None = None
     p: float | None = None
@@ -137,22 +141,25 @@ def _gap(name: str, first: Floats, second: Floats, positive: NDArray[np.bool_]) 
 
 
 def _pictures(outcomes: Sequence[Outcome]) -> Iterator[Score]:
-    yield from _mean("mean lesion Dice", [each.lesion_dice for each in outcomes])
-    for words, layouts in LAYOUTS.items():
-        shown = [each for each in outcomes if each.case.recipe.display.layout in layouts]
-        yield from _mean(f"mean lesion Dice, {words}", [each.lesion_dice for each in shown])
-    yield from _mean(
-        "mean sub-region adjusted Rand index", [each.subregion_rand for each in outcomes]
-    )
-    yield from _mean(
-        "mean share of pixels with true number", [each.subregion_same for each in outcomes]
-    )
+    outlined = {"": outcomes} | {
+        f", {words}": [each for each in outcomes if each.case.recipe.display.layout in layouts]
+        for words, layouts in LAYOUTS.items()
+    }
+    for words, shown in outlined.items():
+        dices = [each.lesion_dice for each in shown]
+        yield from _mean("segmentation", f"mean lesion Dice{words}", dices)
+    divided = {
+        "mean sub-region adjusted Rand index": [each.subregion_rand for each in outcomes],
+        "mean share of pixels with true number": [each.subregion_same for each in outcomes],
+    }
+    for name, values in divided.items():
+        yield from _mean("sub-regions", name, values)
 
 
-def _mean(name: str, values: Sequence[float | None]) -> Iterator[Score]:
+def _mean(task: Task, name: str, values: Sequence[float | None]) -> Iterator[Score]:
     known = [value for value in values if value is not None]
     if known:
-        yield Score(name=name, value=float(np.mean(known)), count=len(known))
+        yield Score(name=name, value=float(np.mean(known)), count=len(known), task=task)
 
 
 def _areas(answers: Answers) -> Iterator[Score]:

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from dicomnode.inference.bundle import Figure
+from dicomnode.inference.figures import Figure
 from dicomnode.inference.segment import PRESENT, Segmentation
 from dicomnode.training.scoring.overlap import Overlap, hausdorff_95, overlap
 

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import numpy as np
 
-from dicomnode.inference.bundle import Figure, load
+from dicomnode.inference.bundle import load
+from dicomnode.inference.figures import Figure
 from dicomnode.inference.segment import Segmenter
 from dicomnode.training.scoring.overlap_figures import (
     REPORTED,

@@ -6,8 +6,9 @@ from pathlib import Path
 import torch
 
 from dicomnode.errors import SettingsError
-from dicomnode.inference.bundle import Channel, Figure, Manifest, Source, Tensors
+from dicomnode.inference.bundle import Channel, Manifest, Source, Tensors
 from dicomnode.inference.bundle import Tensor as TensorShape
+from dicomnode.inference.figures import Figure
 from dicomnode.training.card import UNSIGNED, write_bundle
 from dicomnode.training.exams import SIMULATED_EXAMS, exam_samples
 from dicomnode.training.segmentation.busi import busi_images, lesion_pictures

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from dicomnode.inference.bundle import Figure
+from dicomnode.inference.figures import Figure
 from dicomnode.training.scoring.overlap import overlap
 from dicomnode.training.segmentation.augment import plain
 from dicomnode.training.segmentation.network import UNet

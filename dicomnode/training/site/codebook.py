@@ -17,7 +17,7 @@ from rich.progress import track
 from scipy.stats import multivariate_normal
 
 from dicomnode.errors import BundleError, InputError, Reason, RefusedError, SettingsError
-from dicomnode.inference.bundle import Figure
+from dicomnode.inference.figures import Figure
 from dicomnode.inference.models import Models
 from dicomnode.pipeline import SCHEMA_VERSION, Recipe, measure
 from dicomnode.science.findings import UNRELIABLE, Findings

@@ -10,7 +10,8 @@ from hashlib import sha256
 from pathlib import Path
 
 from dicomnode.errors import BundleError, SettingsError
-from dicomnode.inference.bundle import Figure, load
+from dicomnode.inference.bundle import load
+from dicomnode.inference.figures import Figure
 from dicomnode.inference.segment import Segmenter
 from dicomnode.pipeline import Recipe
 from dicomnode.training.card import Trained, refusals

@@ -33,6 +33,7 @@ def of_exam(findings: Findings) -> ContainerContentItem:
             *(text(notice, codes.NOTICE) for notice in (RESEARCH_USE, *_training(findings.models))),
             *(text(warning, codes.WARNING) for warning in findings.warnings),
             *(text(f"{_named(model)}: sha256 {model.sha256}") for model in findings.models),
+            *map(text, _accuracy(findings.models)),
             text(f"Dynamic range taken from: {findings.dynamic_range_source}"),
             text(_bolus_text(findings.bolus)),
             *(text(_check_text(check)) for check in findings.quality.checks),
@@ -63,6 +64,14 @@ def _training(models: Sequence[ModelUse]) -> list[str]:
     return [
         f"{_named(model)} was trained on: {model.trained_on}. Not clinically validated."
         for model in models
+    ]
+
+
+def _accuracy(models: Sequence[ModelUse]) -> list[str]:
+    return [
+        f"{_named(model)}, not clinical accuracy: {sentence}"
+        for model in models
+        for sentence in model.figures
     ]
 
 
