@@ -47,7 +47,7 @@ __all__ = [
     "measure_lesion",
 ]
 
-SCHEMA_VERSION = "7"
+SCHEMA_VERSION = "8"
 """Changes whenever the same input would give another result; part of every derived UID."""
 
 Mask = NDArray[np.bool_]
