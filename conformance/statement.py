@@ -392,6 +392,6 @@ def _limits() -> str:
   and refers to one frame of its source.
 - Dates and times of results are UTC unless the source has Timezone Offset From UTC (0008,0201).
 - Probability, classification and sub-regions come from models that were trained mostly on simulated
-  exams. The report says of each model what it was trained on.
+  exams. The report says of each model what it was trained on, and how well it does on what.
 - Validators' output on the dumps in this folder is in `validators.md`; no IHE connectathon was
   attended."""

@@ -13,6 +13,7 @@ from rich.table import Table
 from dicomnode.cli.present import console
 from dicomnode.config import default_models_dir, load_settings
 from dicomnode.errors import SettingsError
+from dicomnode.inference.models import BUNDLES
 from dicomnode.pipeline import Recipe
 
 __all__ = ["train"]
@@ -297,7 +298,7 @@ def _recipe(config: Path | None) -> Recipe:
 
 def _complete(models: Path) -> None:
     """Put the bundles that come with dicomnode where there are none yet."""
-    for name in ("segmenter", "codebook", "classifier"):
+    for name in BUNDLES:
         shipped = default_models_dir() / name
         if not (models / name).exists() and shipped.exists():
             shutil.copytree(shipped, models / name)
@@ -307,15 +308,15 @@ def _show(trained: Any) -> None:
     """Print figures, then every exam that was refused, then where the bundle is."""
     out = console()
     table = Table(title="figures", box=None, header_style="bold", title_justify="left")
-    for title in ("figure", "value"):
+    for title in ("figure", "value", "95 % interval"):
         table.add_column(title)
     for figure in trained.figures:
-        table.add_row(figure.name, f"{figure.value:g}")
+        table.add_row(figure.name, f"{figure.value:g}", figure.interval)
     out.print(table)
     if trained.refused:
         out.print(f"\nrefused, not learnt from: {len(trained.refused)}", highlight=False)
     for refusal in trained.refused:
-        codes = ", ".join(refusal.reasons)
+        codes = ", ".join(dict.fromkeys(refusal.reasons))
         out.print(f"  {refusal.name}: {codes}", highlight=False, markup=False)
     card, report = trained.bundle / "card.md", trained.bundle / "report.png"
     out.print(f"\nconditions: {card}", highlight=False, soft_wrap=True)

@@ -14,7 +14,7 @@ from dicomnode.inference.bundle import load
 from dicomnode.inference.models import BUNDLES, load_models
 from dicomnode.training.evaluation.bundles import Evaluation, assembled
 from dicomnode.training.evaluation.cards import may_be_recorded, record
-from tests.training.test_evaluation import by_name, outcomes
+from parts.outcomes import by_name, outcomes
 
 
 @pytest.fixture

@@ -12,7 +12,6 @@ from PIL import Image
 from dicomnode.cli import evaluate as command
 from dicomnode.config import default_models_dir
 from dicomnode.inference.bundle import Calibration
-from dicomnode.science.findings import ModelUse
 from dicomnode.training.evaluation.bundles import (
     NOTICE,
     Evaluation,
@@ -20,54 +19,17 @@ from dicomnode.training.evaluation.bundles import (
     assembled,
     evaluate_bundles,
 )
-from dicomnode.training.evaluation.figures import Score, compared
+from dicomnode.training.evaluation.figures import compared
 from dicomnode.training.evaluation.outcomes import Outcome
 from dicomnode.training.evaluation.record import write_evaluation
-from dicomnode.training.exams import Case, cases
+from dicomnode.training.exams import Case
 from dicomnode.training.scoring.probabilities import coverages_if_exchangeable
-
-USE = ModelUse(
-    name="classifier", version="1", task="classification", sha256="0" * 64,
-    manifest_sha256="1" * 64, trained_on="nothing",
-)  # fmt: skip
-
-
-def outcome(case: Case, rng: np.random.Generator) -> Outcome:
-    """An answer that is right more often than not, from a lesion that hardly tells."""
-    probability = float(np.clip(0.5 + 0.3 * (2 * case.is_malignant - 1) + rng.normal(0, 0.3), 0, 1))
-    sure = abs(probability - 0.5) > 0.1
-    return Outcome(
-        case=case,
-        answer=("benign", "malignant")[probability > 0.5] if sure else "indeterminate",
-        malignant_probability=probability,
-        lesion_dice=0.9,
-        subregion_rand=0.7,
-        subregion_same=0.8,
-        mean_curve=tuple(rng.normal(size=4)),
-        reasons=() if sure else ("both-possible",),
-    )
-
-
-def outcomes(seed: int = 0, count: int = 40) -> list[Outcome]:
-    rng = np.random.default_rng(seed)
-    found = [outcome(case, rng) for case in cases("evaluation", count)]
-    refused = Outcome(case=found[0].case, answer="no-lesion", reasons=("no-lesion",))
-    far = replace(
-        found[1],
-        answer="indeterminate",
-        malignant_probability=None,
-        reasons=("out-of-distribution",),
-    )
-    return [refused, far, *found[2:]]
+from parts.outcomes import USE, by_name, outcomes
 
 
 @pytest.fixture(scope="module")
 def found() -> Evaluation:
     return assembled((USE,), "held-out", outcomes())
-
-
-def by_name(scores: tuple[Score, ...]) -> dict[str, Score]:
-    return {score.name: score for score in scores}
 
 
 def test_every_figure_counts_the_exams_it_rests_on(found: Evaluation) -> None:
