@@ -99,16 +99,21 @@ class Delivery:
         ):
             if answer.outcome == "sent":
                 self._sent(row, answer, transaction_uid)
-            elif answer.outcome == "park" or row.attempts >= self.options.attempts:
+            elif answer.outcome == "park":
                 self._park(row, answer.status, answer.reason)
             else:
-                self._retry(row, answer.status, answer.reason)
+                self._failed(row, answer.status, answer.reason)
 
     def _give_back(self, rows: Sequence[DeliveryRow], what: str) -> None:
-        """Try again later whatever has no state yet."""
+        """Give up this attempt at whatever has no state yet."""
         for row in rows:
             with suppress(TransitionError):
-                self._retry(row, None, f"expected an attempt to end, got {what}; see the log")
+                self._failed(row, None, f"expected an attempt to end, got {what}; see the log")
+
+    def _failed(self, row: DeliveryRow, status: int | None, reason: str) -> None:
+        """Try again later; after the last attempt a person must look."""
+        last = row.attempts >= self.options.attempts
+        (self._park if last else self._retry)(row, status, reason)
 
     def _sent(self, row: DeliveryRow, answer: Sent, transaction_uid: str | None) -> None:
         assert answer.status is not None, "a sent object has an answer"

@@ -11,6 +11,7 @@ from pydicom import Dataset, dcmwrite
 from pydicom.dataset import FileMetaDataset
 from pydicom.uid import ExplicitVRLittleEndian, SecondaryCaptureImageStorage, generate_uid
 
+from dicomnode.jobs import deliver
 from dicomnode.jobs.deliver import Delivery, Destination
 from dicomnode.jobs.options import DeliveryOptions
 from dicomnode.network.peers import Peer
@@ -87,6 +88,22 @@ def test_after_the_last_attempt_a_person_must_look(
 ) -> None:
     delivery(ledger, spool, attempts=1)(step, "job", "pacs", [waiting().id])
     assert waiting().state is DeliveryState.PARKED
+
+
+@pytest.mark.parametrize(
+    ("attempts", "state"), [(1, DeliveryState.PARKED), (2, DeliveryState.RETRY)]
+)
+def test_an_error_nobody_foresaw_counts_as_an_attempt(
+    ledger: Ledger, spool: Spool, step: Any, waiting: Callable[[], DeliveryRow],
+    monkeypatch: pytest.MonkeyPatch, attempts: int, state: DeliveryState,
+) -> None:  # fmt: skip
+    def broken(*args: object, **options: object) -> None:
+        raise MemoryError
+
+    monkeypatch.setattr(deliver, "send", broken)
+    delivery(ledger, spool, attempts)(step, "job", "pacs", [waiting().id])
+    assert waiting().state is state
+    assert waiting().error == "expected an attempt to end, got MemoryError; see the log"
 
 
 def test_a_destination_that_left_the_settings_parks(
