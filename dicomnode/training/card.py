@@ -6,6 +6,7 @@ import tempfile
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from pathlib import Path
 
 import tomli_w
@@ -115,16 +116,16 @@ def _card(manifest: Manifest) -> Iterator[str]:
     yield from (f"- {s.name}. {s.citation} Licence: {s.licence}." for s in manifest.training_data)
     yield ""
     yield "## Figures, with their conditions"
-    yield "| figure | value | 95 % interval | n | conditions |"
-    yield "|---|---|---|---|---|"
-    yield from map(_row, manifest.all_figures)
-    yield ""
+    for conditions, figures in groupby(manifest.all_figures, lambda each: each.conditions):
+        yield f"Conditions: {conditions}."
+        yield ""
+        yield "| figure | value | 95 % interval | n |"
+        yield "|---|---|---|---|"
+        yield from map(_row, figures)
+        yield ""
     yield f"sha256 `{manifest.sha256}`"
 
 
 def _row(figure: Figure) -> str:
     count = "" if figure.count is None else figure.count
-    return (
-        f"| {figure.name} | {figure.value:.4g} | {figure.interval} | {count} | "
-        f"{figure.conditions} |"
-    )
+    return f"| {figure.name} | {figure.value:.4g} | {figure.interval} | {count} |"

@@ -43,8 +43,8 @@ def test_each_bundle_gets_the_figures_of_its_task(found: Evaluation, models: Pat
     assert bundles["mean sub-region adjusted Rand index"] == "codebook"
     assert bundles["AUC"] == bundles["share indeterminate"] == "classifier"
     _, area = recorded["AUC"]
-    assert (area.value, area.count) == (round(scores["AUC"].value, 4), scores["AUC"].count)
-    assert (area.low, area.high) == pytest.approx((scores["AUC"].low, scores["AUC"].high), abs=1e-4)
+    assert (area.value, area.count) == (round(scores["AUC"].value, 6), scores["AUC"].count)
+    assert (area.low, area.high) == pytest.approx((scores["AUC"].low, scores["AUC"].high), abs=1e-6)
     after = load_models(models)
     assert [use.sha256 for use in after.uses] == [use.sha256 for use in before.uses]
 
@@ -65,7 +65,8 @@ def test_card_and_result_say_what_was_recorded(found: Evaluation, models: Path) 
     record(found, models)
     area = by_name(found.figures)["AUC"]
     card = (models / "classifier" / "card.md").read_text()
-    assert f"| AUC | {area.value:.4g} | {area.low:.3f} to {area.high:.3f} | {area.count} |" in card
+    _, _, ours = card.partition(f"Conditions: {found.conditions}")
+    assert f"| AUC | {area.value:.4g} | {area.low:.3f} to {area.high:.3f} | {area.count} |" in ours
     said = load_models(models).classifier.use.figures
     assert any(f"AUC {area.value:.3f} (95 %" in each and found.conditions in each for each in said)
 

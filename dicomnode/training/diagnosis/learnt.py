@@ -96,11 +96,11 @@ def figures(learnt: Learnt, conditions: str) -> Iterator[Figure]:
 def learning_figures(learnt: Learnt, conditions: str) -> Iterator[Figure]:
     """Area under the ROC curve by the number of exams learnt from."""
     for point in learnt.growth:
-        drawn = "" if point.draws == 1 else f"mean of {point.draws} draws (SD {point.auc_sd:.4f}), "
+        drawn = "" if point.draws == 1 else f", mean of {point.draws} draws (SD {point.auc_sd:.4f})"
         yield _figure(
-            f"AUC having learnt from {point.exams} exams",
+            f"AUC having learnt from {point.exams} exams{drawn}",
             point.auc,
-            f"{drawn}judged by the exams that outer folds hold out, with the strength and l1 share "
+            f"judged by the exams that outer folds hold out, with the strength and l1 share "
             f"chosen on all others; {conditions}",
         )
 

@@ -14,6 +14,10 @@ from dicomnode.training.evaluation.bundles import Evaluation
 __all__ = ["may_be_recorded", "record"]
 
 
+DIGITS = 6
+"""More than a card prints, so that nothing is rounded twice."""
+
+
 def may_be_recorded(models: Path) -> None:
     """Find out before an evaluation whether its figures could be written.
 
@@ -61,7 +65,7 @@ def _figures(found: Evaluation, bundle: Bundle, before: list[Bundle]) -> Iterato
     for score in found.figures:
         if score.task == bundle.task:
             yield Figure(
-                name=score.name, value=round(score.value, 4), conditions=conditions,
+                name=score.name, value=round(score.value, DIGITS), conditions=conditions,
                 low=_rounded(score.low), high=_rounded(score.high), count=score.count,
             )  # fmt: skip
 
@@ -73,4 +77,4 @@ def _named(before: list[Bundle]) -> str:
 
 
 def _rounded(value: float | None) -> float | None:
-    return None if value is None else round(value, 4)
+    return None if value is None else round(value, DIGITS)
