@@ -16,7 +16,8 @@ demo: install
 
 test: $(VENV)/installed-test
 	tests/install-debian-packages
-	$(BIN)/python -m pytest -m "not training" --numprocesses 2 --dist loadfile
+	$(BIN)/python -m pytest -m "not training" --numprocesses 2 --dist loadfile \
+		--no-loadscope-reorder
 
 test-training: $(VENV)/installed-train
 	$(BIN)/python -m pytest tests/training/test_segmenter.py

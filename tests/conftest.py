@@ -15,6 +15,15 @@ from parts.programs import program
 SHARED_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 
 
+LONG = ("training", "viewers", "end_to_end")
+"""Folders of the files that take longest."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the longest files, so that no process is left alone with one at the end."""
+    items.sort(key=lambda item: item.path.parent.name not in LONG)
+
+
 @pytest.fixture(scope="session")
 def shared_data() -> Path:
     """Real images that lie beside the checkout and may not be redistributed."""
