@@ -163,10 +163,7 @@ def document(
         diagnosis=_diagnosis(findings),
         quality=_quality(findings),
         warnings=list(findings.warnings),
-        models=[
-            ModelPart(name=m.name, version=m.version, sha256=m.sha256, trained_on=m.trained_on)
-            for m in findings.models
-        ],
+        models=[ModelPart.model_validate(m, from_attributes=True) for m in findings.models],
         outputs=outputs,
         timing_s=dict(result.timing_s),
     )

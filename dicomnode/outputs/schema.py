@@ -192,6 +192,7 @@ class ModelPart(_Part):
     name: str
     version: str
     sha256: str
+    manifest_sha256: str
     trained_on: str
 
 

@@ -289,7 +289,10 @@ def test_a_number_of_the_answer_names_the_classifier_it_is_from(
 def test_an_exam_without_an_answer_names_its_classifier_too(example: ModuleType) -> None:
     dataset, _ = report(example, bare=True)
     (classifier,) = [model for model in example.models() if model.task == "classify"]
-    words = f"Model {classifier.name} {classifier.version} (classify): sha256 {classifier.sha256}"
+    words = (
+        f"Model {classifier.name} {classifier.version} (classify): sha256 {classifier.sha256}, "
+        f"of its manifest {classifier.manifest_sha256}"
+    )
     assert words in said(dataset, codes.COMMENT)
 
 

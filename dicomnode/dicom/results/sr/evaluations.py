@@ -32,7 +32,7 @@ def of_exam(findings: Findings) -> ContainerContentItem:
             *(text(reason.text, codes.REASON) for reason in findings.diagnosis.reasons),
             *(text(notice, codes.NOTICE) for notice in (RESEARCH_USE, *_training(findings.models))),
             *(text(warning, codes.WARNING) for warning in findings.warnings),
-            *(text(f"{_named(model)}: sha256 {model.sha256}") for model in findings.models),
+            *map(text, _digests(findings.models)),
             *map(text, _accuracy(findings.models)),
             text(f"Dynamic range taken from: {findings.dynamic_range_source}"),
             text(_bolus_text(findings.bolus)),
@@ -63,6 +63,13 @@ def _coded(evaluations: Mapping[Code, Code]) -> Iterator[ContentItem]:
 def _training(models: Sequence[ModelUse]) -> list[str]:
     return [
         f"{_named(model)} was trained on: {model.trained_on}. Not clinically validated."
+        for model in models
+    ]
+
+
+def _digests(models: Sequence[ModelUse]) -> list[str]:
+    return [
+        f"{_named(model)}: sha256 {model.sha256}, of its manifest {model.manifest_sha256}"
         for model in models
     ]
 
