@@ -212,6 +212,7 @@ def _other_result(found: Findings) -> Findings:
                 name=f"{model.name}-2",
                 version="0.2.0",
                 sha256=model.sha256[::-1],
+                manifest_sha256=model.manifest_sha256[::-1],
                 trained_on="other exams",
                 figures=(),
             )

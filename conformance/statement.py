@@ -326,9 +326,10 @@ def _identifiers() -> str:
     return f"""## UIDs and series
 
 UIDs of results are `2.25.` and a number of 128 bits, taken from a SHA-256 over what decides the
-result: injection, SOP Instance UIDs of the sources and their bytes, models, recipe, the form of the
-results (`seg_geometry`, and which objects are made beyond the usual) and software version. No clock
-and no random number is in it, so the same exam analysed again has the same UIDs.
+result: injection, SOP Instance UIDs of the sources and their bytes, models and their manifests,
+recipe, the form of the results (`seg_geometry`, and which objects are made beyond the usual) and
+software version. No clock and no random number is in it, so the same exam analysed again has the
+same UIDs.
 Transaction UIDs of storage commitment are random. Results go into the source's study, in a series
 per kind and injection:
 
@@ -390,7 +391,8 @@ def _limits() -> str:
 - The objects in this document and the dumps are of a clip in the US Multi-frame class.
 - Ultrasound has no frame of reference. The SEG has a generated one, an orientation and no position,
   and refers to one frame of its source.
-- Dates and times of results are UTC unless the source has Timezone Offset From UTC (0008,0201).
+- Dates and times of results are those of the source's time zone, Timezone Offset From UTC
+  (0008,0201), and of this machine's where it has none.
 - Probability, classification and sub-regions come from models that were trained mostly on simulated
   exams. The report says of each model what it was trained on, and how well it does on what.
 - Validators' output on the dumps in this folder is in `validators.md`; no IHE connectathon was

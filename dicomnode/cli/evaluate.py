@@ -17,10 +17,13 @@ from dicomnode.training.evaluation.bundles import (
     evaluate_bundles,
 )
 from dicomnode.training.evaluation.cards import may_be_recorded, record
+from dicomnode.training.evaluation.document import write_evaluation
 from dicomnode.training.evaluation.figures import Score
-from dicomnode.training.evaluation.record import write_evaluation
 
 __all__ = ["evaluate"]
+
+QUOTABLE = 300
+"""Exams from which on an evaluation may stand on the cards, and in every report."""
 
 
 def _number(value: float | None) -> str:
@@ -128,7 +131,7 @@ def _tables(found: Evaluation) -> list[Table]:
     type=click.IntRange(min=2),
     default=20,
     show_default=True,
-    help="How many; 400 for figures to be quoted.",
+    help=f"How many; {QUOTABLE} or more for figures to be quoted.",
 )
 @click.option("--seed", type=click.IntRange(1, 100), default=1, show_default=True)
 @click.option(
@@ -169,15 +172,19 @@ def evaluate(
         models=models, against=against, cohort=cohort, exams=exams, seed=seed, jobs=jobs
     )
     if recorded:
+        if exams < QUOTABLE:
+            raise click.UsageError(
+                f"--record: expected --exams of {QUOTABLE} or more, for figures to be quoted, "
+                f"got {exams}"
+            )
         may_be_recorded(models)
     found = evaluate_bundles(settings)
-    written = () if output is None else write_evaluation(found, output)
-    if recorded:
-        written = (*written, *record(found, models))
     out = console()
     for table in _tables(found):
         out.print(table)
         out.print()
-    for path in written:
-        out.print(f"written: {path}", highlight=False)
     out.print(f"[dim]{found.conditions}. {NOTICE}.[/]")
+    for path in () if output is None else write_evaluation(found, output):
+        out.print(f"written: {path}", highlight=False)
+    for path in record(found, models) if recorded else ():
+        out.print(f"written: {path}", highlight=False)

@@ -6,6 +6,7 @@ that uses it declares in Coding Scheme Identification Sequence (0008,0110).
 """
 
 import hashlib
+import unicodedata
 from collections.abc import Mapping
 
 from pydicom.dataset import Dataset
@@ -151,7 +152,9 @@ _TRANSLITERATION = str.maketrans(
 
 def plain(text: str, length: int | None = None) -> str:
     """Return ``text`` in ASCII, which every Specific Character Set (PS3.5, 6.1) can hold."""
-    ascii_text = text.translate(_TRANSLITERATION).encode("ascii", "replace").decode("ascii")
+    letters = unicodedata.normalize("NFKD", text.translate(_TRANSLITERATION))
+    bare = "".join(letter for letter in letters if not unicodedata.combining(letter))
+    ascii_text = bare.encode("ascii", "replace").decode("ascii")
     if length is None or len(ascii_text) <= length:
         return ascii_text
     return ascii_text[: length - 3] + "..."

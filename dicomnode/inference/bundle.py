@@ -208,6 +208,12 @@ class Bundle:
     """None where the model is not an ONNX file."""
 
     @property
+    def fingerprint(self) -> str:
+        """Digest of all that decides its answers: of the manifest, but for its figures."""
+        decisive = self.manifest.model_dump_json(exclude={"figures", "evaluated"})
+        return hashlib.sha256(decisive.encode()).hexdigest()
+
+    @property
     def use(self) -> ModelUse:
         """What a result says about this bundle."""
         return ModelUse(
@@ -229,8 +235,8 @@ def load(directory: Path) -> Bundle:
     BundleError
         Manifest missing or malformed, digest or shapes different.
     """
-    signed = _read(directory.name, directory / "manifest.toml")
-    manifest = _manifest(directory, signed)
+    written = _read(directory.name, directory / "manifest.toml")
+    manifest = _manifest(directory, written)
     path = directory / manifest.file
     content = _content(manifest, path)
     return Bundle(
@@ -240,7 +246,7 @@ def load(directory: Path) -> Bundle:
         manifest=manifest,
         path=path,
         sha256=manifest.sha256,
-        manifest_sha256=hashlib.sha256(signed).hexdigest(),
+        manifest_sha256=hashlib.sha256(written).hexdigest(),
         content=content,
         session=_session(manifest, content) if path.suffix == ".onnx" else None,
     )
@@ -255,10 +261,10 @@ def _read(name: str, path: Path) -> bytes:
         ) from error
 
 
-def _manifest(directory: Path, signed: bytes) -> Manifest:
+def _manifest(directory: Path, written: bytes) -> Manifest:
     path = directory / "manifest.toml"
     try:
-        return Manifest.model_validate(tomllib.loads(signed.decode("utf-8")))
+        return Manifest.model_validate(tomllib.loads(written.decode("utf-8")))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise BundleError(f"bundle {directory.name}: {path} is not TOML: {error}") from error
     except ValidationError as error:

@@ -6,13 +6,12 @@ import tempfile
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import groupby
 from pathlib import Path
 
 import tomli_w
 
-from dicomnode.inference.bundle import Manifest
-from dicomnode.inference.figures import Figure
+from dicomnode.inference.bundle import Bundle, Manifest
+from dicomnode.inference.figures import Figure, by_conditions
 from dicomnode.science.findings import from_simulation
 from dicomnode.training.measured import Refusal
 
@@ -21,6 +20,7 @@ __all__ = [
     "SIMULATED",
     "UNSIGNED",
     "Trained",
+    "measured_with",
     "notice",
     "refusals",
     "write_bundle",
@@ -54,11 +54,17 @@ def notice(trained_on: str) -> str:
     return SIMULATED if from_simulation(trained_on) else OWN_CASES
 
 
+def measured_with(bundles: Sequence[Bundle]) -> str:
+    """Name the bundles whose answers a figure rests on; a remark to be added to its conditions."""
+    names = [f"{each.name} {each.version} ({each.sha256[:8]})" for each in bundles]
+    return f", measured with {' and '.join(names)}" if names else ""
+
+
 def refusals(refused: Sequence[Refusal], exams: int) -> tuple[Figure, ...]:
     """Count the refused among so many ``exams`` by reason, for a card."""
     counts = Counter(code for each in refused for code in set(each.reasons))
     return tuple(
-        Figure(name=f"refused: {code}", value=count, conditions=f"of {exams} exams")
+        Figure(name=f"refused: {code}", value=count, conditions=f"{exams} exams")
         for code, count in sorted(counts.items())
     )
 
@@ -115,9 +121,12 @@ def _card(manifest: Manifest) -> Iterator[str]:
     yield "## Training data"
     yield from (f"- {s.name}. {s.citation} Licence: {s.licence}." for s in manifest.training_data)
     yield ""
-    yield "## Figures, with their conditions"
-    for conditions, figures in groupby(manifest.all_figures, lambda each: each.conditions):
-        yield f"Conditions: {conditions}."
+    yield "## Figures"
+    if not manifest.all_figures:
+        yield "None."
+        yield ""
+    for conditions, figures in by_conditions(manifest.all_figures).items():
+        yield f"Obtained on: {conditions}."
         yield ""
         yield "| figure | value | 95 % interval | n |"
         yield "|---|---|---|---|"
@@ -128,4 +137,4 @@ def _card(manifest: Manifest) -> Iterator[str]:
 
 def _row(figure: Figure) -> str:
     count = "" if figure.count is None else figure.count
-    return f"| {figure.name} | {figure.value:.4g} | {figure.interval} | {count} |"
+    return f"| {figure.name} | {round(figure.value, 4):g} | {figure.interval} | {count} |"

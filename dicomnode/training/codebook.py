@@ -195,7 +195,7 @@ def _figures(codebook: Codebook, unseen: Sequence[_Patient]) -> tuple[Figure, ..
         ("split-half adjusted Rand index", [codebook.stability[0][1]], halves),
     )
     return tuple(
-        Figure(name=name, value=round(float(np.mean(values)), 4), conditions=words)
+        Figure(name=name, value=float(np.mean(values)), conditions=words)
         for name, values, words in rows
     )
 

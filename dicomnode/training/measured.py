@@ -23,6 +23,7 @@ from dicomnode.training.changes import CHANGES, PAIRS, WHOLE
 from dicomnode.training.processes import shared_out
 
 __all__ = [
+    "MEASURING",
     "FeatureTable",
     "Notebook",
     "Refusal",
@@ -34,6 +35,9 @@ __all__ = [
 
 Mask = NDArray[np.bool_]
 Matrix = NDArray[np.float64]
+
+MEASURING = ("segmenter", "codebook")
+"""Bundles that exams are measured with; what a classifier learns rests on them."""
 
 
 class Subject(Protocol):
@@ -73,7 +77,7 @@ class _Undecided:
 
 
 def undecided_models(directory: Path) -> Models:
-    """Load the ``segmenter`` and ``codebook`` bundles; no classifier is needed yet."""
+    """Load the bundles of :data:`MEASURING`; no classifier is needed yet."""
     codebook = load(directory / "codebook")
     return Models(
         segmenter=Segmenter(load(directory / "segmenter")),
@@ -150,8 +154,8 @@ class Notebook:
     def __init__(
         self, work: Path, models: Path, recipe: Recipe | None = None, jobs: int = 1
     ) -> None:
-        segmenter, codebook, _ = (use.sha256[:8] for use in undecided_models(models).uses)
-        self._models = _Bundles(directory=models, digests=f"{segmenter}-{codebook}")
+        digests = "-".join(load(models / name).fingerprint[:8] for name in MEASURING)
+        self._models = _Bundles(directory=models, digests=digests)
         self._recipe = recipe or Recipe()
         self._jobs = jobs
         work.mkdir(parents=True, exist_ok=True)

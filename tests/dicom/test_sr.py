@@ -286,6 +286,19 @@ def test_a_number_of_the_answer_names_the_classifier_it_is_from(
     assert "lesion-classifier" in texts(number)
 
 
+def test_figures_of_a_sites_own_cases_are_not_said_to_be_simulated(example: ModuleType) -> None:
+    *others, classifier = example.models()
+    own = replace(classifier, figures=("AUC 0.900. Obtained on: 200 cases of Köln.",))
+    findings = replace(example.findings(), models=(*others, own))
+    exam, context = example.exam(), example.context()
+    dataset = sr.report(exam, findings, context, segmentation(exam, findings, context))
+    words = (
+        "Model lesion-classifier 0.1.0 (classify), not clinically validated: AUC 0.900. "
+        "Obtained on: 200 cases of Koln."
+    )
+    assert words in said(dataset, codes.COMMENT)
+
+
 def test_an_exam_without_an_answer_names_its_classifier_too(example: ModuleType) -> None:
     dataset, _ = report(example, bare=True)
     (classifier,) = [model for model in example.models() if model.task == "classify"]

@@ -37,6 +37,17 @@ def test_a_changed_manifest_makes_another_bundle(segmenter_bundle: Path) -> None
     assert after.manifest_sha256 == hashlib.sha256(content).hexdigest()
 
 
+def test_a_fingerprint_tells_what_decides_the_answers_and_no_figure(segmenter_bundle: Path) -> None:
+    before = load(segmenter_bundle)
+    figure = '[[figures]]\nname = "mean Dice"\nvalue = 0.8\nconditions = "10 cases"\n\n[answer]'
+    rewrite(segmenter_bundle, "[answer]", figure)
+    told = load(segmenter_bundle)
+    assert told.use.figures == ("mean Dice 0.800. Obtained on: 10 cases.",)
+    assert told.fingerprint == before.fingerprint
+    rewrite(segmenter_bundle, "present = 0.5", "present = 0.8")
+    assert load(segmenter_bundle).fingerprint != before.fingerprint
+
+
 def test_a_tampered_model_is_refused_by_name(segmenter_bundle: Path) -> None:
     model = segmenter_bundle / "model.onnx"
     content = bytearray(model.read_bytes())

@@ -1,5 +1,8 @@
 """What a result says of how well its models do."""
 
+import pytest
+from pydantic import ValidationError
+
 from dicomnode.config import default_models_dir
 from dicomnode.inference.figures import HEADLINES, Figure, headlines
 from dicomnode.inference.models import load_models
@@ -22,8 +25,28 @@ def test_headlines_are_said_with_interval_count_and_what_they_were_obtained_on()
     )
 
 
-def test_half_an_interval_is_none() -> None:
-    assert Figure(name="AUC", value=0.9, low=0.8, conditions=HELD_OUT).words == "AUC 0.900"
+@pytest.mark.parametrize(
+    ("odd", "message"),
+    [
+        ({"value": float("nan")}, "finite"),
+        ({"conditions": "  "}, "at least 1 character"),
+        ({"conditions": "two\nlines"}, "pattern"),
+        ({"name": ""}, "at least 1 character"),
+        ({"count": 0}, "greater than or equal to 1"),
+        ({"low": 0.8}, "both or neither"),
+        ({"low": 0.95, "high": 0.99}, "low <= value <= high"),
+    ],
+)
+def test_a_figure_that_could_not_be_said_is_refused(odd: dict[str, object], message: str) -> None:
+    sound = {"name": "AUC", "value": 0.9, "conditions": HELD_OUT}
+    assert Figure.model_validate(sound).words == "AUC 0.900"
+    with pytest.raises(ValidationError, match=message):
+        Figure.model_validate(sound | odd)
+
+
+def test_a_sentence_ends_once() -> None:
+    figure = Figure(name="AUC", value=0.9, conditions="200 cases of our hospital.")
+    assert headlines([figure]) == ("AUC 0.900. Obtained on: 200 cases of our hospital.",)
 
 
 def test_every_shipped_bundle_says_its_headlines_and_that_they_are_simulated_or_of_busi() -> None:

@@ -1,7 +1,6 @@
 """An evaluation's figures on the cards of the bundles, and from there in every report."""
 
 import shutil
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,8 +11,10 @@ from dicomnode.config import default_models_dir
 from dicomnode.errors import BundleError
 from dicomnode.inference.bundle import load
 from dicomnode.inference.models import BUNDLES, load_models
-from dicomnode.training.evaluation.bundles import Evaluation, assembled
+from dicomnode.training.evaluation import bundles
+from dicomnode.training.evaluation.bundles import Evaluation, EvaluationSettings, assembled
 from dicomnode.training.evaluation.cards import may_be_recorded, record
+from dicomnode.training.evaluation.outcomes import Outcome
 from parts.outcomes import by_name, outcomes
 
 
@@ -38,12 +39,13 @@ def test_each_bundle_gets_the_figures_of_its_task(found: Evaluation, models: Pat
     }
     scores = by_name(found.figures)
     assert set(recorded) == set(scores)
-    bundles = {name: recorded[name][0] for name in scores}
-    assert bundles["mean lesion Dice"] == "segmenter"
-    assert bundles["mean sub-region adjusted Rand index"] == "codebook"
-    assert bundles["AUC"] == bundles["share indeterminate"] == "classifier"
+    owner = {name: recorded[name][0] for name in scores}
+    assert owner["mean lesion Dice"] == "segmenter"
+    assert owner["mean sub-region adjusted Rand index"] == "codebook"
+    assert owner["AUC"] == owner["share indeterminate"] == "classifier"
     _, area = recorded["AUC"]
-    assert (area.value, area.count) == (round(scores["AUC"].value, 6), scores["AUC"].count)
+    assert area.value == pytest.approx(scores["AUC"].value, abs=1e-6)
+    assert area.count == scores["AUC"].count
     assert (area.low, area.high) == pytest.approx((scores["AUC"].low, scores["AUC"].high), abs=1e-6)
     after = load_models(models)
     assert [use.sha256 for use in after.uses] == [use.sha256 for use in before.uses]
@@ -65,8 +67,9 @@ def test_card_and_result_say_what_was_recorded(found: Evaluation, models: Path) 
     record(found, models)
     area = by_name(found.figures)["AUC"]
     card = (models / "classifier" / "card.md").read_text()
-    _, _, ours = card.partition(f"Conditions: {found.conditions}")
-    assert f"| AUC | {area.value:.4g} | {area.low:.3f} to {area.high:.3f} | {area.count} |" in ours
+    _, _, ours = card.partition(f"Obtained on: {found.conditions}")
+    interval = f"{area.low:.3f} to {area.high:.3f}"
+    assert f"| AUC | {round(area.value, 4):g} | {interval} | {area.count} |" in ours
     said = load_models(models).classifier.use.figures
     assert any(f"AUC {area.value:.3f} (95 %" in each and found.conditions in each for each in said)
 
@@ -83,12 +86,20 @@ def test_a_cohort_takes_the_place_of_its_own_figures_only(found: Evaluation, mod
     assert all(figure.conditions.startswith("30 ") for figure in evaluated["held-out"])
 
 
-def test_figures_of_other_bundles_are_not_recorded(found: Evaluation, models: Path) -> None:
-    other = replace(found.uses[1], manifest_sha256="0" * 64)
-    changed = replace(found, uses=(found.uses[0], other, found.uses[2]))
+def test_figures_of_a_bundle_that_changed_meanwhile_are_not_recorded(
+    models: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    manifest = models / "codebook" / "manifest.toml"
+
+    def while_it_changes(*_: object) -> list[tuple[Outcome, ...]]:
+        manifest.write_text(manifest.read_text().replace('version = "', 'version = "1', 1))
+        return [(outcome,) for outcome in outcomes()]
+
+    monkeypatch.setattr(bundles, "analyse_all", while_it_changes)
+    found = bundles.evaluate_bundles(EvaluationSettings(models=models, exams=40))
     before = (models / "segmenter" / "card.md").read_bytes()
     with pytest.raises(BundleError, match=r"codebook .* that was evaluated"):
-        record(changed, models)
+        record(found, models)
     assert (models / "segmenter" / "card.md").read_bytes() == before
 
 
@@ -108,7 +119,12 @@ def test_the_command_records_where_it_is_asked_to(
     quiet = CliRunner().invoke(command.evaluate, ["--models", str(models)])
     assert quiet.exit_code == 0, quiet.output
     assert (models / "classifier" / "manifest.toml").read_bytes() == before
-    told = CliRunner().invoke(command.evaluate, ["--models", str(models), "--record"])
+    asked = ["--models", str(models), "--record", "--exams"]
+    few = CliRunner().invoke(command.evaluate, [*asked, "20"])
+    assert few.exit_code == 2
+    assert "expected --exams of 300 or more" in few.output
+    assert (models / "classifier" / "manifest.toml").read_bytes() == before
+    told = CliRunner().invoke(command.evaluate, [*asked, "300"])
     assert told.exit_code == 0, told.output
     assert f"written: {models / 'classifier' / 'card.md'}" in told.output
     assert load(models / "classifier").manifest.evaluated["held-out"]

@@ -19,9 +19,9 @@ from dicomnode.training.evaluation.bundles import (
     assembled,
     evaluate_bundles,
 )
+from dicomnode.training.evaluation.document import write_evaluation
 from dicomnode.training.evaluation.figures import compared
 from dicomnode.training.evaluation.outcomes import Outcome
-from dicomnode.training.evaluation.record import write_evaluation
 from dicomnode.training.exams import Case
 from dicomnode.training.scoring.probabilities import coverages_if_exchangeable
 from parts.outcomes import USE, by_name, outcomes

@@ -10,12 +10,19 @@ from numpy.typing import NDArray
 
 from dicomnode import __version__
 from dicomnode.errors import BundleError
-from dicomnode.inference.bundle import Channel, Manifest, Source, Tensor, Tensors
+from dicomnode.inference.bundle import Channel, Manifest, Source, Tensor, Tensors, load
 from dicomnode.inference.figures import Figure
 from dicomnode.pipeline import Recipe
 from dicomnode.report.accuracy import Caption
 from dicomnode.science.features import FEATURES
-from dicomnode.training.card import UNSIGNED, Trained, notice, refusals, write_bundle
+from dicomnode.training.card import (
+    UNSIGNED,
+    Trained,
+    measured_with,
+    notice,
+    refusals,
+    write_bundle,
+)
 from dicomnode.training.changes import PAIRS
 from dicomnode.training.diagnosis.learning_curve import learning_curve
 from dicomnode.training.diagnosis.learnt import (
@@ -30,6 +37,7 @@ from dicomnode.training.diagnosis.logistic import as_onnx, fit
 from dicomnode.training.diagnosis.training_report import training_report
 from dicomnode.training.exams import SIMULATED_EXAMS, cases
 from dicomnode.training.measured import (
+    MEASURING,
     FeatureTable,
     Notebook,
     Subject,
@@ -192,7 +200,7 @@ def _written(
 ) -> Trained:
     table = learnt.table
     found = (
-        *figures(learnt, _conditions(learnt, words)),
+        *figures(learnt, _conditions(learnt, words, settings.models)),
         *learning_figures(learnt, words.conditions),
         *reader_figures(learnt, readers),
         *refusals(table.refused, len(table.measured) + len(table.refused)),
@@ -204,10 +212,11 @@ def _written(
     return Trained(bundle=bundle, figures=found, refused=table.refused)
 
 
-def _conditions(learnt: Learnt, words: _Words) -> str:
+def _conditions(learnt: Learnt, words: _Words, models: Path) -> str:
+    before = [load(models / name) for name in MEASURING]
     return (
         f"{words.answered}; {len(learnt.kept)} of {len(FEATURES)} features repeat "
-        f"(ICC >= {REPEATABLE}) between {' and between '.join(PAIRS)}"
+        f"(ICC >= {REPEATABLE}) between {' and between '.join(PAIRS)}{measured_with(before)}"
     )
 
 

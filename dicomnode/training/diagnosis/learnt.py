@@ -123,15 +123,12 @@ def reader_figures(learnt: Learnt, readers: tuple[Reader, ...]) -> Iterator[Figu
 
 
 def _figure(name: str, value: float, conditions: str) -> Figure:
-    return Figure(name=name, value=round(value, 4), conditions=conditions)
+    return Figure(name=name, value=value, conditions=conditions)
 
 
 def _area(name: str, scores: Floats, is_malignant: Mask, conditions: str) -> Figure:
     area = auc(scores, is_malignant)
-    return Figure(
-        name=name, value=round(area.value, 4), conditions=conditions,
-        low=round(area.low, 4), high=round(area.high, 4),
-    )  # fmt: skip
+    return Figure(name=name, value=area.value, conditions=conditions, low=area.low, high=area.high)
 
 
 def _share(name: str, right: Mask) -> list[tuple[str, float]]:

@@ -95,10 +95,13 @@ def evaluate_bundles(settings: EvaluationSettings) -> Evaluation:
         for case in cases("evaluation", settings.exams, settings.seed)
     ]
     folders = [settings.models] if settings.against is None else [settings.models, settings.against]
+    evaluated = [(load_models(folder).uses, _calibration(folder)) for folder in folders]
     analysed = analyse_all(folders, chosen, settings.jobs)
     found, *others = (
-        assembled(load_models(folder).uses, settings.cohort, outcomes, _calibration(folder))
-        for folder, outcomes in zip(folders, zip(*analysed, strict=True), strict=True)
+        assembled(uses, settings.cohort, outcomes, calibration)
+        for (uses, calibration), outcomes in zip(
+            evaluated, zip(*analysed, strict=True), strict=True
+        )
     )
     if not others:
         return found

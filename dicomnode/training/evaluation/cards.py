@@ -8,14 +8,10 @@ from dicomnode.errors import BundleError
 from dicomnode.inference.bundle import Bundle, load
 from dicomnode.inference.figures import Figure
 from dicomnode.inference.models import BUNDLES
-from dicomnode.training.card import write_manifest
+from dicomnode.training.card import measured_with, write_manifest
 from dicomnode.training.evaluation.bundles import Evaluation
 
 __all__ = ["may_be_recorded", "record"]
-
-
-DIGITS = 6
-"""More than a card prints, so that nothing is rounded twice."""
 
 
 def may_be_recorded(models: Path) -> None:
@@ -24,9 +20,10 @@ def may_be_recorded(models: Path) -> None:
     Raises
     ------
     BundleError
-        A bundle's folder may not be written to.
+        A bundle is missing or broken, or its folder may not be written to.
     """
     for name in BUNDLES:
+        load(models / name)
         if not os.access(models / name, os.W_OK):
             raise BundleError(
                 f"--record: expected to be allowed to write into {models / name}",
@@ -37,7 +34,8 @@ def may_be_recorded(models: Path) -> None:
 def record(found: Evaluation, models: Path) -> tuple[Path, ...]:
     """Write the figures, in place of earlier ones of that cohort; return the cards.
 
-    Each bundle gets the figures of its task. A manifest is written anew: comments in it are lost.
+    Each bundle gets the figures of its task. Manifest and card are written anew: comments in a
+    manifest, and what somebody added to a card, are lost.
 
     Raises
     ------
@@ -61,20 +59,10 @@ def record(found: Evaluation, models: Path) -> tuple[Path, ...]:
 
 
 def _figures(found: Evaluation, bundle: Bundle, before: list[Bundle]) -> Iterator[Figure]:
-    conditions = found.conditions + _named(before)
+    conditions = found.conditions + measured_with(before)
     for score in found.figures:
         if score.task == bundle.task:
             yield Figure(
-                name=score.name, value=round(score.value, DIGITS), conditions=conditions,
-                low=_rounded(score.low), high=_rounded(score.high), count=score.count,
+                name=score.name, value=score.value, conditions=conditions,
+                low=score.low, high=score.high, count=score.count,
             )  # fmt: skip
-
-
-def _named(before: list[Bundle]) -> str:
-    """The bundles whose answers this one's are built on."""
-    names = [f"{each.name} {each.version} ({each.sha256[:8]})" for each in before]
-    return f", measured with {' and '.join(names)}" if names else ""
-
-
-def _rounded(value: float | None) -> float | None:
-    return None if value is None else round(value, DIGITS)

@@ -1,7 +1,7 @@
 """The figures of an evaluation: what outcomes add up to, each with its interval and count."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,7 +16,7 @@ from dicomnode.training.scoring.probabilities import (
     errors_if_perfect,
     specificity_at,
 )
-from dicomnode.training.scoring.scores import Auc, auc
+from dicomnode.training.scoring.scores import auc
 from dicomnode.training.scoring.statistics import delong, mcnemar, wilson
 
 __all__ = ["OPERATING_POINT", "Answers", "Score", "answers_of", "compared", "figures"]
@@ -173,7 +173,9 @@ def _areas(answers: Answers) -> Iterator[Score]:
     }
     areas = [auc(scores, truth) for scores in sides.values()]
     for whose, area in zip(sides, areas, strict=True):
-        yield _area(f"AUC{whose}", area, len(truth))
+        yield Score(
+            name=f"AUC{whose}", value=area.value, low=area.low, high=area.high, count=len(truth)
+        )
     for whose, scores in sides.items():
         yield Score(
             name=f"specificity{whose}, sensitivity {SENSITIVITY:.0%}",
@@ -187,12 +189,6 @@ def _areas(answers: Answers) -> Iterator[Score]:
             count=len(truth),
         )
     yield _gap("AUC minus that of the mean curve (DeLong)", ours, answers.mean_curve, truth)
-
-
-def _area(name: str, area: Auc, count: int) -> Score:
-    """An area with DeLong's interval, which says nothing where the kinds are told apart wholly."""
-    score = Score(name=name, value=area.value, count=count)
-    return score if area.low == area.high else replace(score, low=area.low, high=area.high)
 
 
 def _probabilities(answers: Answers) -> Iterator[Score]:

@@ -119,7 +119,7 @@ def _share(hits: int, count: int) -> str:
 
 def _curve(scored: Scored) -> Roc:
     area = auc(scored.scores, scored.is_malignant)
-    spread = "" if area.low == area.high else f" ({area.low:.2f} to {area.high:.2f})"
+    spread = "" if area.low is None else f" ({area.low:.2f} to {area.high:.2f})"
     false_positive, true_positive = roc(scored.scores, scored.is_malignant)
     return Roc(
         name=scored.name,

@@ -22,9 +22,9 @@ WORDS = {
     "dice": "mean Dice",
     "iou": "mean IoU of the lesion",
     "mean_iou": "mean IoU of lesion and background",
-    "pixel_accuracy": "pixel accuracy",
-    "precision": "precision, pixel by pixel",
-    "recall": "recall, pixel by pixel",
+    "pixel_accuracy": "mean pixel accuracy",
+    "precision": "mean precision, pixel by pixel",
+    "recall": "mean recall, pixel by pixel",
 }
 
 
@@ -44,32 +44,23 @@ def judged(
 
 def mean_overlap(rows: Sequence[Row], name: str) -> float:
     """Mean of one of :data:`WORDS` over the images."""
-    return _rounded(np.mean([getattr(_overlap(row), name) for row in rows]))
+    return float(np.mean([getattr(_overlap(row), name) for row in rows]))
 
 
 def overlap_figures(rows: Sequence[Row], conditions: str, unit: str) -> Iterator[Figure]:
     """Figures on images that have a lesion; ``unit`` is that of the distances."""
-    for name, word in WORDS.items():
-        mean = mean_overlap(rows, name)
-        yield Figure(name=word, value=mean, conditions=f"mean of {conditions}")
-    yield Figure(
-        name=f"Hausdorff distance, 95th percentile, {unit}",
-        value=_rounded(np.mean([row["hausdorff_95"] for row in rows])),
-        conditions=f"mean of {conditions}",
-    )
     dices = [_overlap(row).dice for row in rows]
-    yield Figure(name="median Dice", value=_rounded(np.median(dices)), conditions=conditions)
     regions = [_overlap(row, "region_overlap").dice for row in rows]
-    yield Figure(
-        name="mean Dice of the one region that is reported",
-        value=_rounded(np.mean(regions)),
-        conditions=conditions,
-    )
+    distances = [row["hausdorff_95"] for row in rows]
+    values = {
+        **{word: mean_overlap(rows, name) for name, word in WORDS.items()},
+        f"mean Hausdorff distance, 95th percentile, {unit}": float(np.mean(distances)),
+        "median Dice": float(np.median(dices)),
+        "mean Dice of the one region that is reported": float(np.mean(regions)),
+    }
+    for name, value in values.items():
+        yield Figure(name=name, value=value, conditions=conditions, count=len(rows))
 
 
 def _overlap(row: Row, which: str = "overlap") -> Overlap:
     return Overlap(**row[which])
-
-
-def _rounded(value: np.floating[Any]) -> float:
-    return round(float(value), 4)

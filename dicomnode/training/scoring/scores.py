@@ -33,11 +33,14 @@ def agreement(found: NDArray[np.uint8], truth: NDArray[np.uint8]) -> Agreement:
 
 @dataclass(frozen=True, kw_only=True)
 class Auc:
-    """Area under the ROC curve with its 95 % confidence interval."""
+    """Area under the ROC curve with its 95 % confidence interval.
+
+    There is none where no exam is out of place: DeLong's would have no width, and boast.
+    """
 
     value: float
-    low: float
-    high: float
+    low: float | None = None
+    high: float | None = None
 
 
 def auc(scores: NDArray[np.float64], positive: NDArray[np.bool_]) -> Auc:
@@ -57,6 +60,8 @@ def auc(scores: NDArray[np.float64], positive: NDArray[np.bool_]) -> Auc:
     v10, v01 = placements(scores, positive)
     value = float(v10.mean())
     variance = v10.var(ddof=1) / len(v10) + v01.var(ddof=1) / len(v01)
+    if not variance:
+        return Auc(value=value)
     reach = float(norm.ppf(0.975) * np.sqrt(variance))
     return Auc(value=value, low=max(0.0, value - reach), high=min(1.0, value + reach))
 

@@ -105,13 +105,13 @@ def _figures(rows: Sequence[Row], networks: str) -> Iterator[Figure]:
         f"{networks}"
     )
     lesions = [row for row in rows if row["label"] != "normal"]
-    conditions = f"{len(lesions)} lesions, {where}"
+    conditions = f"lesions of {where}"
     yield from overlap_figures(lesions, conditions, "px")
     for word, chosen in _parts(lesions).items():
         if chosen:
             yield Figure(
                 name=f"mean Dice, {word}", value=mean_overlap(chosen, "dice"),
-                conditions=f"{len(chosen)} lesions, {where}",
+                conditions=conditions, count=len(chosen),
             )  # fmt: skip
     yield from _confusion(lesions, conditions)
     yield from _lesion_or_not(rows, where)
@@ -138,8 +138,8 @@ def _confusion(lesions: Sequence[Row], conditions: str) -> Iterator[Figure]:
     }
     for name, count in counts.items():
         yield Figure(
-            name=f"{name.replace('_', ' ')} pixels", value=round(count / sum(counts.values()), 4),
-            conditions=f"share of all pixels of {conditions}",
+            name=f"{name.replace('_', ' ')} pixels, share of all",
+            value=count / sum(counts.values()), conditions=conditions, count=len(lesions),
         )  # fmt: skip
 
 
@@ -155,6 +155,7 @@ def _lesion_or_not(rows: Sequence[Row], where: str) -> Iterator[Figure]:
         REPORTED: found[has_lesion].mean(),
         "share of normal images for which none is reported": (~found[~has_lesion]).mean(),
     }
-    conditions = f"{has_lesion.sum()} with and {(~has_lesion).sum()} without a lesion, {where}"
+    without = (~has_lesion).sum()
+    conditions = f"{has_lesion.sum()} images with and {without} without a lesion of {where}"
     for name, value in named.items():
-        yield Figure(name=name, value=round(float(value), 4), conditions=conditions)
+        yield Figure(name=name, value=float(value), conditions=conditions)

@@ -40,4 +40,4 @@ def exam_figures(network: UNet, exams: Sequence[Sample], size: int) -> tuple[Fig
         return ()
     found = dices(network, exams, size)
     conditions = f"{len(found)} simulated exams of other seeds, preset small, all channels"
-    return (Figure(name="mean Dice", value=round(np.mean(found), 4), conditions=conditions),)
+    return (Figure(name="mean Dice", value=float(np.mean(found)), conditions=conditions),)

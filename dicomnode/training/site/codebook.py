@@ -17,6 +17,7 @@ from rich.progress import track
 from scipy.stats import multivariate_normal
 
 from dicomnode.errors import BundleError, InputError, Reason, RefusedError, SettingsError
+from dicomnode.inference.bundle import load
 from dicomnode.inference.figures import Figure
 from dicomnode.inference.models import Models
 from dicomnode.pipeline import SCHEMA_VERSION, Recipe, measure
@@ -160,7 +161,7 @@ def _measure(
 ) -> tuple[list[tuple[SiteCase, Floats]], tuple[Refusal, ...]]:
     """Features (pixels, 4) of each case, and the cases that were refused."""
     folder = settings.work / (
-        f"pixels-{SCHEMA_VERSION}-{models.segmenter.use.sha256[:8]}"
+        f"pixels-{SCHEMA_VERSION}-{load(settings.models / 'segmenter').fingerprint[:8]}"
         f"{name_of_recipe(settings.recipe)}"
     )
     folder.mkdir(parents=True, exist_ok=True)
@@ -218,14 +219,14 @@ def _figures(codebook: Codebook, pixels: Sequence[Floats], models: Models) -> tu
         *(
             Figure(
                 name=f"split-half adjusted Rand index, {count} sub-regions",
-                value=round(rand, 4),
+                value=rand,
                 conditions=f"codebooks from two halves of {cohort}; pixel by pixel, no smoothing",
             )
             for count, rand in codebook.stability
         ),
         Figure(
             name="share of pixels of the same kind as before",
-            value=round(float(alike), 4),
+            value=float(alike),
             conditions=(
                 f"against the codebook {before.version} ({before.sha256[:8]}, trained on "
                 f"{before.trained_on}); pixels of {cohort}, no smoothing"

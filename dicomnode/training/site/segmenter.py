@@ -144,8 +144,9 @@ def _figures(segmenter: Segmenter, parts: _Parts) -> tuple[Figure, ...]:
         *overlap_figures(rows, conditions, "mm"),
         Figure(
             name=REPORTED,
-            value=round(sum(row["reported"] for row in rows) / len(rows), 4),
+            value=sum(row["reported"] for row in rows) / len(rows),
             conditions=conditions,
+            count=len(rows),
         ),
     )
 
@@ -155,5 +156,6 @@ def _left_out(cohort: SiteCohort) -> tuple[Figure, ...]:
     count = len(cohort.cases) - len(cohort.outlined())
     if not count:
         return ()
-    conditions = f"of {len(cohort.cases)} cases in the site's table, not learnt from"
-    return (Figure(name="cases without an outline", value=count, conditions=conditions),)
+    conditions = f"{len(cohort.cases)} cases in the site's table"
+    name = "cases without an outline, not learnt from"
+    return (Figure(name=name, value=count, conditions=conditions),)

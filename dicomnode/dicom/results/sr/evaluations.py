@@ -13,7 +13,7 @@ from dicomnode.dicom import codes
 from dicomnode.dicom.context import RESEARCH_USE
 from dicomnode.dicom.results.sr.items import container, text
 from dicomnode.errors import Reason
-from dicomnode.science.findings import Bolus, Check, Findings, ModelUse
+from dicomnode.science.findings import Bolus, Check, Findings, ModelUse, from_simulation
 
 __all__ = ["of_exam", "of_refusal"]
 
@@ -76,10 +76,14 @@ def _digests(models: Sequence[ModelUse]) -> list[str]:
 
 def _accuracy(models: Sequence[ModelUse]) -> list[str]:
     return [
-        f"{_named(model)}, not clinical accuracy: {sentence}"
+        f"{_named(model)}, {_worth(sentence)}: {sentence}"
         for model in models
         for sentence in model.figures
     ]
+
+
+def _worth(sentence: str) -> str:
+    return "not clinical accuracy" if from_simulation(sentence) else "not clinically validated"
 
 
 def _named(model: ModelUse) -> str:
