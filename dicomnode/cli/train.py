@@ -311,7 +311,7 @@ def _show(trained: Any) -> None:
     for title in ("figure", "value", "95 % interval"):
         table.add_column(title)
     for figure in trained.figures:
-        table.add_row(figure.name, f"{figure.value:g}", figure.interval)
+        table.add_row(figure.name, figure.number, figure.interval)
     out.print(table)
     if trained.refused:
         out.print(f"\nrefused, not learnt from: {len(trained.refused)}", highlight=False)

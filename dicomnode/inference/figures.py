@@ -73,6 +73,11 @@ class Figure(BaseModel):
         return self
 
     @property
+    def number(self) -> str:
+        """The value as a table prints it."""
+        return f"{round(self.value, 4):g}"
+
+    @property
     def interval(self) -> str:
         """The 95 % interval in words; empty where there is none."""
         return "" if self.low is None else f"{self.low:.3f} to {self.high:.3f}"

@@ -137,4 +137,4 @@ def _card(manifest: Manifest) -> Iterator[str]:
 
 def _row(figure: Figure) -> str:
     count = "" if figure.count is None else figure.count
-    return f"| {figure.name} | {round(figure.value, 4):g} | {figure.interval} | {count} |"
+    return f"| {figure.name} | {figure.number} | {figure.interval} | {count} |"

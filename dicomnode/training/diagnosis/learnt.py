@@ -100,7 +100,7 @@ def learning_figures(learnt: Learnt, conditions: str) -> Iterator[Figure]:
         yield _figure(
             f"AUC having learnt from {point.exams} exams{drawn}",
             point.auc,
-            f"judged by the exams that outer folds hold out, with the strength and l1 share "
+            f"exams that outer folds hold out, with the strength and l1 share "
             f"chosen on all others; {conditions}",
         )
 
