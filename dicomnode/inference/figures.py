@@ -36,10 +36,10 @@ _DIGITS = 6
 
 _Words = Annotated[
     str,
-    StringConstraints(strip_whitespace=True, min_length=1, pattern=r"^[^|\r\n]+$"),
-    AfterValidator(lambda words: words.rstrip(".")),
+    StringConstraints(strip_whitespace=True, min_length=1),
+    AfterValidator(lambda words: " ".join(words.split()).rstrip(".")),
 ]
-"""A line of words for a table and within a sentence."""
+"""Words on one line, for a table and within a sentence."""
 
 _Number = Annotated[FiniteFloat, AfterValidator(lambda value: round(value, _DIGITS))]
 

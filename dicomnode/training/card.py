@@ -137,4 +137,5 @@ def _card(manifest: Manifest) -> Iterator[str]:
 
 def _row(figure: Figure) -> str:
     count = "" if figure.count is None else figure.count
-    return f"| {figure.name} | {figure.number} | {figure.interval} | {count} |"
+    name = figure.name.replace("|", "\\|")
+    return f"| {name} | {figure.number} | {figure.interval} | {count} |"

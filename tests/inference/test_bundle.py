@@ -39,8 +39,8 @@ def test_a_changed_manifest_makes_another_bundle(segmenter_bundle: Path) -> None
 
 def test_a_fingerprint_tells_what_decides_the_answers_and_no_figure(segmenter_bundle: Path) -> None:
     before = load(segmenter_bundle)
-    figure = '[[figures]]\nname = "mean Dice"\nvalue = 0.8\nconditions = "10 cases"\n\n[answer]'
-    rewrite(segmenter_bundle, "[answer]", figure)
+    figure = '{ name = "mean Dice", value = 0.8, conditions = "10 cases" }'
+    rewrite(segmenter_bundle, "figures = []", f"figures = [{figure}]")
     told = load(segmenter_bundle)
     assert told.use.figures == ("mean Dice 0.800. Obtained on: 10 cases.",)
     assert told.fingerprint == before.fingerprint

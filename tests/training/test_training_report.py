@@ -113,7 +113,7 @@ def test_both_confusions_hold_every_exam(learnt: Learnt, shown: list[Any]) -> No
         [np.sum(~truth & (probability >= 0.5)), np.sum(~truth & (probability < 0.5))],
     ]
     assert decided.count.sum(axis=1).tolist() == [30, 60]
-    rows = {each.name: each.value for each in figures(learnt, "")}
+    rows = {each.name: each.value for each in figures(learnt, "so many exams")}
     right, wrong, unclear = decided.count[0]
     assert rows["sensitivity of the decided"] == pytest.approx(right / (right + wrong), abs=1e-4)
     assert f"sensitivity {right / (right + wrong):.2f} (" in decided.words
