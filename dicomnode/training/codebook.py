@@ -24,7 +24,7 @@ from dicomnode.science.perfusion import Perfusion
 from dicomnode.science.subregions import divide, pixel_features
 from dicomnode.science.subregions.codebook import FEATURE_NAMES, KINDS, Codebook
 from dicomnode.simulate.exam import SimulatedExam
-from dicomnode.training.card import UNSIGNED, write_bundle
+from dicomnode.training.card import UNSIGNED, mean_figure, write_bundle
 from dicomnode.training.exams import SIMULATED_EXAMS, Case, cases, on_reference
 from dicomnode.training.scoring.scores import agreement
 
@@ -187,16 +187,18 @@ def _figures(codebook: Codebook, unseen: Sequence[_Patient]) -> tuple[Figure, ..
         f"{len(unseen)} simulated exams of other seeds, preset small, true lesion outline, "
         "pixels with a sub-region"
     )
-    halves = f"codebooks from two halves of the training exams, on {len(unseen)} others"
-    rows = (
-        ("mean adjusted Rand index to the truth", [each.rand for each in against], conditions),
-        ("mean share of pixels truly numbered", [each.same for each in against], conditions),
-        ("mean share of unreliable pixels", unreliable, conditions),
-        ("split-half adjusted Rand index", [codebook.stability[0][1]], halves),
-    )
-    return tuple(
-        Figure(name=name, value=float(np.mean(values)), conditions=words)
-        for name, values, words in rows
+    means = {
+        "mean adjusted Rand index to the truth": [each.rand for each in against],
+        "mean share of pixels truly numbered": [each.same for each in against],
+        "mean share of unreliable pixels": unreliable,
+    }
+    return (
+        *(mean_figure(name, values, conditions) for name, values in means.items()),
+        Figure(
+            name="split-half adjusted Rand index",
+            value=codebook.stability[0][1],
+            conditions=f"codebooks from two halves of the training exams, on {len(unseen)} others",
+        ),
     )
 
 

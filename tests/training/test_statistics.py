@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from scipy.stats import binomtest, norm
+from scipy.stats import binomtest, norm, sem
 from sklearn.metrics import brier_score_loss, roc_auc_score
 
 from dicomnode.training.scoring.probabilities import (
@@ -15,7 +15,7 @@ from dicomnode.training.scoring.probabilities import (
     roc,
     specificity_at,
 )
-from dicomnode.training.scoring.statistics import delong, mcnemar, wilson
+from dicomnode.training.scoring.statistics import delong, mcnemar, mean_of, wilson
 
 
 def pairs(count: int, gain: float, seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -85,6 +85,19 @@ def test_wilson_is_scipys(hits: int, count: int) -> None:
     theirs = binomtest(hits, count).proportion_ci(0.95, method="wilson")
     assert (found.low, found.high) == pytest.approx((theirs.low, theirs.high))
     assert found.value == hits / count
+
+
+def test_a_mean_has_scipys_interval() -> None:
+    values = np.random.default_rng(3).normal(5, 2, 40)
+    found = mean_of(values.tolist())
+    expected = norm.interval(0.95, values.mean(), sem(values))
+    assert (found.value, found.count) == (pytest.approx(values.mean()), 40)
+    assert (found.low, found.high) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("values", [[0.5], [0.5, 0.5, 0.5]])
+def test_a_mean_of_what_does_not_vary_has_none(values: list[float]) -> None:
+    assert (mean_of(values).value, mean_of(values).low, mean_of(values).high) == (0.5, None, None)
 
 
 def test_a_share_of_nothing_is_refused() -> None:

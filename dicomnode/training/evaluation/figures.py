@@ -17,7 +17,7 @@ from dicomnode.training.scoring.probabilities import (
     specificity_at,
 )
 from dicomnode.training.scoring.scores import auc
-from dicomnode.training.scoring.statistics import delong, mcnemar, wilson
+from dicomnode.training.scoring.statistics import delong, mcnemar, mean_of, wilson
 
 __all__ = ["OPERATING_POINT", "Answers", "Score", "answers_of", "compared", "figures"]
 
@@ -159,7 +159,7 @@ def _pictures(outcomes: Sequence[Outcome]) -> Iterator[Score]:
 def _mean(task: Task, name: str, values: Sequence[float | None]) -> Iterator[Score]:
     known = [value for value in values if value is not None]
     if known:
-        yield Score(name=name, value=float(np.mean(known)), count=len(known), task=task)
+        yield Score(name=name, task=task, **vars(mean_of(known)))
 
 
 def _areas(answers: Answers) -> Iterator[Score]:

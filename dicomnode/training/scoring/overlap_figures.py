@@ -8,9 +8,10 @@ from numpy.typing import NDArray
 
 from dicomnode.inference.figures import Figure
 from dicomnode.inference.segment import PRESENT, Segmentation
+from dicomnode.training.card import mean_figure
 from dicomnode.training.scoring.overlap import Overlap, hausdorff_95, overlap
 
-__all__ = ["REPORTED", "Row", "judged", "mean_overlap", "overlap_figures"]
+__all__ = ["REPORTED", "Row", "judged", "overlap_figures", "overlaps"]
 
 Row = dict[str, Any]
 """What is kept of one image, in values that JSON knows."""
@@ -42,25 +43,19 @@ def judged(
     }
 
 
-def mean_overlap(rows: Sequence[Row], name: str) -> float:
-    """Mean of one of :data:`WORDS` over the images."""
-    return float(np.mean([getattr(_overlap(row), name) for row in rows]))
+def overlaps(rows: Sequence[Row], name: str, which: str = "overlap") -> list[float]:
+    """One of :data:`WORDS` of every image."""
+    return [getattr(Overlap(**row[which]), name) for row in rows]
 
 
 def overlap_figures(rows: Sequence[Row], conditions: str, unit: str) -> Iterator[Figure]:
     """Figures on images that have a lesion; ``unit`` is that of the distances."""
-    dices = [_overlap(row).dice for row in rows]
-    regions = [_overlap(row, "region_overlap").dice for row in rows]
-    distances = [row["hausdorff_95"] for row in rows]
-    values = {
-        **{word: mean_overlap(rows, name) for name, word in WORDS.items()},
-        f"mean Hausdorff distance, 95th percentile, {unit}": float(np.mean(distances)),
-        "median Dice": float(np.median(dices)),
-        "mean Dice of the one region that is reported": float(np.mean(regions)),
+    dices = overlaps(rows, "dice")
+    means = {word: overlaps(rows, name) for name, word in WORDS.items()} | {
+        f"mean Hausdorff distance, 95th percentile, {unit}": [row["hausdorff_95"] for row in rows],
+        "mean Dice of the one region that is reported": overlaps(rows, "dice", "region_overlap"),
     }
-    for name, value in values.items():
-        yield Figure(name=name, value=value, conditions=conditions, count=len(rows))
-
-
-def _overlap(row: Row, which: str = "overlap") -> Overlap:
-    return Overlap(**row[which])
+    for name, values in means.items():
+        yield mean_figure(name, values, conditions)
+    median = float(np.median(dices))
+    yield Figure(name="median Dice", value=median, conditions=conditions, count=len(rows))

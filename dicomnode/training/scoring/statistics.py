@@ -1,5 +1,6 @@
-"""Shares with their intervals, and tests of two sets of answers to the same exams."""
+"""Means and shares with their intervals, and tests of two sets of answers to the same exams."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from math import sqrt
 
@@ -9,12 +10,31 @@ from scipy.stats import binomtest, norm
 
 from dicomnode.training.scoring.scores import placements
 
-__all__ = ["Discordance", "Gap", "Share", "delong", "mcnemar", "wilson"]
+__all__ = ["Discordance", "Gap", "Mean", "Share", "delong", "mcnemar", "mean_of", "wilson"]
 
 Floats = NDArray[np.float64]
 Mask = NDArray[np.bool_]
 
 _REACH = float(norm.ppf(0.975))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Mean:
+    """A mean of ``count`` values with its 95 % confidence interval; none where nothing varies."""
+
+    value: float
+    count: int
+    low: float | None = None
+    high: float | None = None
+
+
+def mean_of(values: Sequence[float]) -> Mean:
+    """Mean of one value or more, ± z · sd / √n."""
+    value, count = float(np.mean(values)), len(values)
+    error = float(np.std(values, ddof=1)) / sqrt(count) if count > 1 else 0.0
+    if error == 0:
+        return Mean(value=value, count=count)
+    return Mean(value=value, low=value - _REACH * error, high=value + _REACH * error, count=count)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -13,12 +13,13 @@ import numpy as np
 from dicomnode.inference.bundle import load
 from dicomnode.inference.figures import Figure
 from dicomnode.inference.segment import Segmenter
+from dicomnode.training.card import mean_figure
 from dicomnode.training.scoring.overlap_figures import (
     REPORTED,
     Row,
     judged,
-    mean_overlap,
     overlap_figures,
+    overlaps,
 )
 from dicomnode.training.scoring.scores import auc
 from dicomnode.training.segmentation.busi import BusiImage, busi_images
@@ -58,7 +59,7 @@ def cross_validate(
     rows = [_judged(image, segmenter) for image, out in zip(images, held_out, strict=True) if out]
     document = {"schedule": _told(schedule), "rows": rows}
     _scores(work, fold).write_text(json.dumps(document, indent=1), encoding="utf-8")
-    dice = mean_overlap([row for row in rows if row["label"] != "normal"], "dice")
+    dice = np.mean(overlaps([row for row in rows if row["label"] != "normal"], "dice"))
     CONSOLE.print(f"fold {fold}: mean Dice {dice:.4f}")
     return _scores(work, fold)
 
@@ -109,10 +110,7 @@ def _figures(rows: Sequence[Row], networks: str) -> Iterator[Figure]:
     yield from overlap_figures(lesions, conditions, "px")
     for word, chosen in _parts(lesions).items():
         if chosen:
-            yield Figure(
-                name=f"mean Dice, {word}", value=mean_overlap(chosen, "dice"),
-                conditions=conditions, count=len(chosen),
-            )  # fmt: skip
+            yield mean_figure(f"mean Dice, {word}", overlaps(chosen, "dice"), conditions)
     yield from _confusion(lesions, conditions)
     yield from _lesion_or_not(rows, where)
 

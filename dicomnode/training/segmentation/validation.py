@@ -7,6 +7,7 @@ import torch
 from numpy.typing import NDArray
 
 from dicomnode.inference.figures import Figure
+from dicomnode.training.card import mean_figure
 from dicomnode.training.scoring.overlap import overlap
 from dicomnode.training.segmentation.augment import plain
 from dicomnode.training.segmentation.network import UNet
@@ -40,4 +41,4 @@ def exam_figures(network: UNet, exams: Sequence[Sample], size: int) -> tuple[Fig
         return ()
     found = dices(network, exams, size)
     conditions = f"{len(found)} simulated exams of other seeds, preset small, all channels"
-    return (Figure(name="mean Dice", value=float(np.mean(found)), conditions=conditions),)
+    return (mean_figure("mean Dice", found, conditions),)
