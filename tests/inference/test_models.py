@@ -1,6 +1,7 @@
 """The shipped bundles, and folders that do not hold what their names say."""
 
 import shutil
+import tomllib
 from pathlib import Path
 
 import numpy as np
@@ -8,7 +9,8 @@ import pytest
 from PIL import Image
 
 from dicomnode.errors import BundleError
-from dicomnode.inference.bundle import load
+from dicomnode.inference.bundle import Manifest, load
+from dicomnode.inference.figures import headlines
 from dicomnode.inference.models import load_models, read_codebook
 from dicomnode.science.features import FEATURES
 from dicomnode.science.loop import Loop, summary_images
@@ -22,6 +24,21 @@ def test_the_shipped_bundles_load_and_fit_this_code() -> None:
     assert [use.task for use in models.uses] == ["segmentation", "sub-regions", "classification"]
     known = {feature.name for feature in FEATURES}
     assert {feature.name for feature in load(MODELS / "classifier").manifest.inputs} <= known
+
+
+def test_the_example_of_another_network_is_a_manifest() -> None:
+    _, begun, rest = (MODELS / "README.md").read_text().partition("[[inputs]]")
+    head = dict.fromkeys(
+        ("name", "version", "trained_on", "licence", "intended_use", "output"), "x"
+    )
+    head |= {"task": "segmentation", "file": "theirs.onnx", "sha256": "0" * 64, "fit": "stretch"}
+    example = tomllib.loads(begun + rest.partition("```")[0])
+    manifest = Manifest.model_validate(head | example)
+    (sentence,) = headlines(manifest.all_figures)
+    assert sentence == (
+        "mean Dice 0.810 (95 % 0.780 to 0.840). Obtained on: 200 lesions of our hospital, "
+        "B-mode only, none learnt from."
+    )
 
 
 def test_the_shipped_segmenter_takes_any_channel_group() -> None:
