@@ -28,6 +28,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from dicomnode.errors import BundleError
 from dicomnode.inference.figures import Figure, headlines
+from dicomnode.science.compiled import cores
 from dicomnode.science.findings import ModelUse
 
 __all__ = [
@@ -300,13 +301,15 @@ def _session(manifest: Manifest, content: bytes) -> onnxruntime.InferenceSession
 def open_session(name: str, content: bytes) -> onnxruntime.InferenceSession:
     """Open an ONNX model on the CPU with few threads, none of which spins while it waits.
 
+    Its answers do not depend on their number.
+
     Raises
     ------
     BundleError
         The content is not a model that runs here.
     """
     options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = THREADS
+    options.intra_op_num_threads = min(THREADS, cores())
     options.inter_op_num_threads = 1
     options.log_severity_level = 3
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")

@@ -12,6 +12,7 @@ from scipy.special import softmax
 
 from dicomnode.errors import BundleError
 from dicomnode.inference.bundle import Bundle, Channel, Tensors
+from dicomnode.science.masks import box_around, opened
 
 __all__ = ["NORMALISATIONS", "PRESENT", "SMALLEST_PX", "Segmentation", "Segmenter"]
 
@@ -242,9 +243,10 @@ def _main_region(probability: Image) -> NDArray[np.bool_]:
     """Keep the connected region with most probability in it, fill its holes and cut thin spurs."""
     region = _heaviest(probability)
     radius = round(SPUR * float(np.sqrt(region.sum() / np.pi)))
-    steps = np.arange(-radius, radius + 1)
-    disc = np.hypot(*np.meshgrid(steps, steps)) <= radius
-    without = _heaviest(np.where(ndimage.binary_opening(region, disc), probability, np.float32(0)))
+    box = box_around(region)
+    kept = np.zeros_like(probability)
+    kept[box] = np.where(opened(region[box], radius), probability[box], 0)
+    without = _heaviest(kept)
     return without if without.any() else region
 
 
@@ -253,14 +255,17 @@ def _heaviest(probability: Image) -> NDArray[np.bool_]:
     if count == 0:
         return np.zeros(probability.shape, np.bool_)
     mass = ndimage.sum_labels(probability, labels, np.arange(1, count + 1))
-    region: NDArray[np.bool_] = ndimage.binary_fill_holes(labels == 1 + int(np.argmax(mass)))
-    return region
+    heaviest = labels == 1 + int(np.argmax(mass))
+    box = box_around(heaviest)
+    heaviest[box] = ndimage.binary_fill_holes(heaviest[box])
+    return np.asarray(heaviest, np.bool_)
 
 
 def _uncertainty(probability: Image, mask: NDArray[np.bool_]) -> float:
     if not mask.any():
         return 1.0
     width = max(1, round(0.15 * float(np.sqrt(mask.sum()))))
-    near = ndimage.binary_dilation(mask, iterations=width)
-    p = np.clip(probability[near].astype(np.float64), 1e-6, 1 - 1e-6)
+    box = box_around(mask, width)
+    near = ndimage.distance_transform_cdt(~mask[box], "taxicab") <= width
+    p = np.clip(probability[box][near].astype(np.float64), 1e-6, 1 - 1e-6)
     return float(np.mean(-p * np.log2(p) - (1 - p) * np.log2(1 - p)))

@@ -11,6 +11,7 @@ from scipy import ndimage
 from dicomnode.science.compiled import in_parallel
 from dicomnode.science.curves import Binned, Bins, smooth_masked
 from dicomnode.science.interpolation import add_bright, add_power, mix, split, sums_by_label
+from dicomnode.science.masks import box_around
 
 __all__ = [
     "SATURATED_GREY",
@@ -150,7 +151,7 @@ def bin_frames(
         Of the N pixels in the order of ``numpy.nonzero(mask)``.
     """
     _check(frames, motion, mask)
-    box = _box(mask)
+    box = box_around(mask)
     inside = mask[box]
     scale = np.float32(nepers_per_grey(dynamic_range_db))
     counts = bins.counts.astype(np.float32)[:, None]
@@ -196,7 +197,7 @@ def mean_power(
         NaN for a label without pixels.
     """
     _check(frames, motion, labels > 0)
-    box = _box(labels > 0)
+    box = box_around(labels > 0)
     inside = np.ascontiguousarray(labels[box])
     sizes = np.bincount(inside.ravel(), minlength=int(labels.max()) + 1)
     sums = np.zeros((len(frames), len(sizes)))
@@ -225,12 +226,6 @@ def _check(frames: NDArray[np.uint8], motion: Motion, mask: NDArray[np.bool_]) -
         raise ValueError(f"mask: expected shape {frames.shape[1:]} as frames, got {mask.shape}")
     if not mask.any():
         raise ValueError(f"mask: expected at least one pixel, got none in shape {mask.shape}")
-
-
-def _box(mask: NDArray[np.bool_]) -> tuple[slice, slice]:
-    """Smallest rectangle around a mask."""
-    rows, columns = ndimage.find_objects(mask.astype(np.uint8))[0]
-    return rows, columns
 
 
 def _places(

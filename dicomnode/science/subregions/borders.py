@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from dicomnode.science.curves import Binned
+from dicomnode.science.masks import box_around
 from dicomnode.science.subregions.potts import chessboard, neighbours, softmax
 
 __all__ = ["redraw"]
@@ -89,7 +90,7 @@ def redraw(
     if len(numbers) < 2:
         return labels
     redrawn = labels.copy()
-    (box,) = ndimage.find_objects((np.isin(labels, numbers) & mask).astype(np.uint8))
+    box = box_around(np.isin(labels, numbers) & mask)
     redrawn[box] = _redrawn(
         labels[box], _samples(labels, binned, mask, numbers, box), numbers, beta
     )

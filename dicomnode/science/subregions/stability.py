@@ -15,7 +15,6 @@ from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
 from sklearn.metrics import adjusted_rand_score
 
 from dicomnode.science.compiled import in_parallel
@@ -23,6 +22,7 @@ from dicomnode.science.curves import Binned
 from dicomnode.science.findings import Stability
 from dicomnode.science.fit import LONGEST, TOLERATED, Fit, sensitivities
 from dicomnode.science.kinetics import evaluate
+from dicomnode.science.masks import box_around
 from dicomnode.science.perfusion import Perfusion
 from dicomnode.science.subregions.codebook import Codebook
 from dicomnode.science.subregions.division import (
@@ -125,7 +125,7 @@ def _maps(
 
 def _around(lesion: Mask) -> tuple[slice, slice]:
     """Box of a lesion; it begins at even indices, where the chessboard is that of the image."""
-    rows, columns = ndimage.find_objects(lesion.astype(np.uint8))[0]
+    rows, columns = box_around(lesion)
     return (
         slice(rows.start - rows.start % 2, rows.stop),
         slice(columns.start - columns.start % 2, columns.stop),
