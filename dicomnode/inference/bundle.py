@@ -236,8 +236,9 @@ def load(directory: Path) -> Bundle:
     BundleError
         Manifest missing or malformed, digest or shapes different.
     """
-    written = _read(directory.name, directory / "manifest.toml")
-    manifest = _manifest(directory, written)
+    described = directory / "manifest.toml"
+    written = _read(directory.name, described)
+    manifest = _manifest(described, written)
     path = directory / manifest.file
     content = _content(manifest, path)
     return Bundle(
@@ -262,16 +263,15 @@ def _read(name: str, path: Path) -> bytes:
         ) from error
 
 
-def _manifest(directory: Path, written: bytes) -> Manifest:
-    path = directory / "manifest.toml"
+def _manifest(path: Path, written: bytes) -> Manifest:
     try:
         return Manifest.model_validate(tomllib.loads(written.decode("utf-8")))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise BundleError(f"bundle {directory.name}: {path} is not TOML: {error}") from error
+        raise BundleError(f"bundle {path.parent.name}: {path} is not TOML: {error}") from error
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"])
-        raise BundleError(f"bundle {directory.name}: {path}: {where}: {first['msg']}") from error
+        raise BundleError(f"bundle {path.parent.name}: {path}: {where}: {first['msg']}") from error
 
 
 def _content(manifest: Manifest, path: Path) -> bytes:

@@ -83,6 +83,7 @@ def _accuracy(models: Sequence[ModelUse]) -> list[str]:
 
 
 def _worth(sentence: str) -> str:
+    """What simulated exams had a part in is no accuracy; what patients alone gave is unproven."""
     return "not clinical accuracy" if from_simulation(sentence) else "not clinically validated"
 
 
