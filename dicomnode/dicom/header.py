@@ -1,23 +1,26 @@
 """A file's header, read with patience: odd values are kept and told, never raised."""
 
 import re
-import struct
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
 import pydicom
 from pydicom import Dataset
 from pydicom.charset import python_encoding
-from pydicom.errors import BytesLengthException, InvalidDicomError
+from pydicom.dataelem import DataElement, RawDataElement
+from pydicom.errors import InvalidDicomError
 from pydicom.tag import BaseTag
 
+from dicomnode.dicom.elements import Elements, tag_text
 from dicomnode.errors import InputError
 
-__all__ = ["Header", "read_header", "tag_text"]
+__all__ = ["Header", "read_header"]
 
 UTF_8 = "ISO_IR 192"
+DEEPEST = 32
+"""Sequences within sequences; no object of the standard comes near."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,11 +42,10 @@ class Header:
         """Transfer Syntax UID (0002,0010)."""
         return pydicom.uid.UID(self.dataset.file_meta.TransferSyntaxUID)
 
-
-def tag_text(keyword: str) -> str:
-    """``Keyword (gggg,eeee)``, as error texts name an element."""
-    tag = pydicom.tag.Tag(keyword)
-    return f"{keyword} ({tag.group:04X},{tag.element:04X})"
+    @property
+    def elements(self) -> Elements:
+        """The dataset, for reading one element after the other."""
+        return Elements(dataset=self.dataset, file=self.path.name)
 
 
 def read_header(path: Path) -> Header:
@@ -58,26 +60,20 @@ def read_header(path: Path) -> Header:
             with path.open("rb") as file:
                 dataset, start, inflated = _read(file)
             _check_meta(path, dataset)
-            _convert(dataset)
+            _convert(path, dataset)
         except InvalidDicomError:
             raise InputError(
                 "not-dicom",
                 f"{path.name}: expected a DICOM file (PS3.10: 128 bytes, then 'DICM'), found none",
             ) from None
-        except (
-            BytesLengthException,
-            OSError,
-            EOFError,
-            ValueError,
-            TypeError,
-            AttributeError,
-            KeyError,
-            NotImplementedError,
-            struct.error,
-        ) as error:
+        except (InputError, MemoryError):
+            raise
+        except RecursionError:
+            raise _too_deep(path) from None
+        except Exception as error:
             raise InputError(
                 "unreadable-header",
-                f"{path.name}: expected a readable DICOM header, found {error}",
+                f"{path.name}: expected a readable DICOM header, found {_cause(error)}",
                 hint="the file may be truncated: send it again",
             ) from error
         told = [*_without_values(caught), *_keep_text(dataset)]
@@ -111,31 +107,43 @@ def _check_meta(path: Path, dataset: Dataset) -> None:
         )
 
 
-def _convert(dataset: Dataset) -> None:
+def _too_deep(path: Path) -> InputError:
+    return InputError(
+        "unreadable-header",
+        f"{path.name}: expected sequences at most {DEEPEST} deep, found some that are deeper",
+    )
+
+
+def _cause(error: Exception) -> str:
+    """What the system says of a file, or the kind of the error: its text may quote the file."""
+    said = error.strerror if isinstance(error, OSError) else None
+    return said or type(error).__name__
+
+
+def _convert(path: Path, dataset: Dataset, depth: int = 0) -> None:
     """Convert every element now, so that odd values warn here and not somewhere later."""
-    for element in _elements(dataset):
-        str(element.value)
-
-
-def _elements(dataset: Dataset) -> Any:
+    if depth > DEEPEST:
+        raise _too_deep(path)
     for tag in list(dataset.keys()):
         element = _element(dataset, tag)
-        if element is None:
-            continue
-        yield element
+        str(element.value)
         if element.VR == "SQ":
             for item in element.value:
-                yield from _elements(item)
+                _convert(path, item, depth + 1)
 
 
-def _element(dataset: Dataset, tag: BaseTag) -> Any:
-    """The element, or None after leaving out a value that cannot be read at all."""
+def _element(dataset: Dataset, tag: BaseTag) -> DataElement:
+    """The element; one whose value cannot be read at all keeps its bytes, as of VR OB."""
+    raw = dataset.get_item(tag)
     try:
         return dataset[tag]
-    except (ValueError, TypeError, NotImplementedError, OverflowError, KeyError) as error:
-        warnings.warn(f"{tag} is left out: {error}", stacklevel=2)
-        del dataset[tag]
-        return None
+    except (InputError, MemoryError, RecursionError):
+        raise
+    except Exception as error:
+        warnings.warn(f"{tag} cannot be read: {_cause(error)}", stacklevel=2)
+        value = raw.value if isinstance(raw, RawDataElement) else None
+        dataset[tag] = DataElement(tag, "OB", value or b"")
+        return dataset[tag]
 
 
 def _without_values(caught: list[warnings.WarningMessage]) -> list[str]:

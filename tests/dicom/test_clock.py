@@ -6,33 +6,34 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from pydicom import Dataset
 
+from dicomnode.dicom.elements import Elements
 from dicomnode.dicom.exam.clock import frame_times_s, place
 from dicomnode.errors import InputError
 
 
-def header(**elements: object) -> Dataset:
+def header(**elements: object) -> Elements:
     dataset = Dataset()
     for keyword, value in elements.items():
         setattr(dataset, keyword, value)
-    return dataset
+    return Elements(dataset=dataset, file="a.dcm")
 
 
 def test_frame_time_is_milliseconds_between_frames() -> None:
-    np.testing.assert_allclose(frame_times_s(header(FrameTime=40.0), 4, "a"), [0, 0.04, 0.08, 0.12])
+    np.testing.assert_allclose(frame_times_s(header(FrameTime=40.0), 4), [0, 0.04, 0.08, 0.12])
 
 
 @pytest.mark.parametrize("first_ms", [0.0, 33.333])
 def test_the_first_entry_of_a_vector_is_no_interval(first_ms: float) -> None:
-    times_s = frame_times_s(header(FrameTimeVector=[first_ms, 100.0, 300.0]), 3, "a")
+    times_s = frame_times_s(header(FrameTimeVector=[first_ms, 100.0, 300.0]), 3)
     np.testing.assert_allclose(times_s, [0, 0.1, 0.4])
 
 
 def test_the_pointer_chooses_between_vector_and_interval() -> None:
     both = header(FrameTime=50.0, FrameTimeVector=[0.0, 100.0, 300.0])
-    both.FrameIncrementPointer = 0x00181063
-    np.testing.assert_allclose(frame_times_s(both, 3, "a"), [0, 0.05, 0.1])
-    both.FrameIncrementPointer = 0x00181065
-    np.testing.assert_allclose(frame_times_s(both, 3, "a"), [0, 0.1, 0.4])
+    both.dataset.FrameIncrementPointer = 0x00181063
+    np.testing.assert_allclose(frame_times_s(both, 3), [0, 0.05, 0.1])
+    both.dataset.FrameIncrementPointer = 0x00181065
+    np.testing.assert_allclose(frame_times_s(both, 3), [0, 0.1, 0.4])
 
 
 @pytest.mark.parametrize(
@@ -58,7 +59,7 @@ def test_missing_or_senseless_times_are_refused(
     elements: dict[str, object], code: str, text: str
 ) -> None:
     with pytest.raises(InputError, match=text) as caught:
-        frame_times_s(header(**elements), 3, "a.dcm")
+        frame_times_s(header(**elements), 3)
     assert caught.value.code == code
 
 
@@ -104,10 +105,10 @@ def test_an_overlap_by_rounding_is_closed_up() -> None:
 @example(text=" ", other="\x1f")
 @pytest.mark.filterwarnings("ignore::UserWarning")
 def test_senseless_dates_place_nothing_and_never_crash(text: str, other: str) -> None:
-    clips = [Dataset(), Dataset()]
+    clips = [header(), header()]
     for clip, value in zip(clips, (text, other), strict=True):
-        clip.add_new("AcquisitionDateTime", "LO", value)
-        clip.add_new("ContentDate", "LO", value)
-        clip.add_new("ContentTime", "LO", other)
+        clip.dataset.add_new("AcquisitionDateTime", "LO", value)
+        clip.dataset.add_new("ContentDate", "LO", value)
+        clip.dataset.add_new("ContentTime", "LO", other)
     placed = place(clips, [1.0, 1.0])
     assert placed is None or placed.starts_s[0] == 0.0

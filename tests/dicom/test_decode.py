@@ -222,7 +222,7 @@ FAULTS = {
         {"BitsAllocated": 16, "BitsStored": 16},
         r"BitsAllocated \(0028,0100\): expected 8",
     ),
-    "no-image": ({"Rows": None}, r"Rows \(0028,0010\): expected a value"),
+    "no-image": ({"Rows": None}, r"Rows \(0028,0010\): expected 1 to 65535, found none"),
     "unsupported-photometric": (
         {"PhotometricInterpretation": "HSV"},
         r"PhotometricInterpretation \(0028,0004\)",

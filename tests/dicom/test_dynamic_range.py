@@ -3,6 +3,7 @@ import re
 import pytest
 from pydicom import Dataset
 
+from dicomnode.dicom.elements import Elements
 from dicomnode.dicom.exam.dynamic_range import check_stated, dynamic_range_db, warn_of_source
 
 TABLE = {"Acme  Imager 5": 52.0, "Other One": 66.0}
@@ -16,7 +17,7 @@ def header(text=None, manufacturer=None, model=None):
         found.Manufacturer = manufacturer
     if model is not None:
         found.ManufacturerModelName = model
-    return found
+    return Elements(dataset=found, file="a.dcm")
 
 
 @pytest.mark.parametrize(

@@ -60,7 +60,7 @@ def _arranger(header: Header, shape: FrameShape) -> Callable[[Samples], Samples]
     rows, columns, samples = shape.rows, shape.columns, shape.samples
     if shape.photometric == "YBR_FULL_422":
         return lambda flat: _from_422(flat.reshape(rows, columns // 2, 4))
-    if samples == 3 and int(header.dataset.get("PlanarConfiguration", 0)) == 1:
+    if samples == 3 and header.elements.whole("PlanarConfiguration", 0, 1) == 1:
         return lambda flat: np.moveaxis(flat.reshape(samples, rows, columns), 0, -1)
     return lambda flat: flat.reshape(shape.shape)
 

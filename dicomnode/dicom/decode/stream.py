@@ -2,7 +2,7 @@
 
 import struct
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -22,13 +22,15 @@ from dicomnode.dicom.decode.compression import (
 from dicomnode.dicom.decode.fragments import Fragment, frame_fragments, read_fragments
 from dicomnode.dicom.decode.native import native_samples
 from dicomnode.dicom.decode.samples import Colour, converter
-from dicomnode.dicom.header import Header, read_header, tag_text
+from dicomnode.dicom.header import Header, read_header
 from dicomnode.errors import InputError
 
 __all__ = ["frame_shape", "frames", "number_of_frames"]
 
 U8 = NDArray[np.uint8]
 PIXEL_DATA = "PixelData (7FE0,0010)"
+MOST_FRAMES = 2**31 - 1
+"""What an integer string may say (PS3.5 6.2)."""
 GREY = ("MONOCHROME1", "MONOCHROME2", "PALETTE COLOR")
 
 
@@ -76,30 +78,31 @@ def frames(
 
 def number_of_frames(header: Header) -> int:
     """NumberOfFrames, 1 where a single-frame object has none."""
-    stated = header.dataset.get("NumberOfFrames")
-    count = 1 if stated is None else int(stated)
-    if count < 1:
-        raise _wrong(header, "no-frames", "NumberOfFrames", "at least 1", count)
-    return count
+    if not header.elements.states("NumberOfFrames"):
+        return 1
+    elements = replace(header.elements, code="no-frames")
+    return elements.whole("NumberOfFrames", 1, MOST_FRAMES)
 
 
 def frame_shape(header: Header) -> FrameShape:
     """Size and sample layout, checked against what ultrasound may be (PS3.3 C.8.5.6)."""
-    dataset = header.dataset
-    for keyword in ("Rows", "Columns", "PhotometricInterpretation", "BitsAllocated"):
-        if dataset.get(keyword) in (None, "", 0):
-            raise _wrong(header, "no-image", keyword, "a value", "none")
-    bits = int(dataset.BitsAllocated)
-    photometric = str(dataset.PhotometricInterpretation)
+    elements = replace(header.elements, code="no-image")
+    rows, columns = (elements.whole(keyword, 1, 65535) for keyword in ("Rows", "Columns"))
+    photometric = elements.text("PhotometricInterpretation")
+    if not photometric:
+        raise elements.wrong("PhotometricInterpretation", "a value", "none")
+    bits = replace(elements, code="unsupported-bits").whole("BitsAllocated", 1, 65535)
     if bits not in (8, 16) or (bits == 16 and photometric != "PALETTE COLOR"):
         expected = "8 bits, or 16 with a palette"
         raise _wrong(header, "unsupported-bits", "BitsAllocated", expected, bits)
-    samples = int(dataset.get("SamplesPerPixel", 1))
+    samples = (
+        elements.whole("SamplesPerPixel", 0, 65535) if elements.states("SamplesPerPixel") else 1
+    )
     if samples not in (1, 3):
         raise _wrong(header, "unsupported-samples", "SamplesPerPixel", "1 or 3", samples)
     return FrameShape(
-        rows=int(dataset.Rows),
-        columns=int(dataset.Columns),
+        rows=rows,
+        columns=columns,
         samples=samples,
         bits_allocated=bits,
         photometric=photometric,
@@ -107,9 +110,7 @@ def frame_shape(header: Header) -> FrameShape:
 
 
 def _wrong(header: Header, code: str, keyword: str, expected: str, found: object) -> InputError:
-    return InputError(
-        code, f"{header.path.name}: {tag_text(keyword)}: expected {expected}, found {found}"
-    )
+    return header.elements.wrong(keyword, expected, found, code)
 
 
 def _cutter(box: Box | None, shape: FrameShape, name: str) -> tuple[slice, slice]:

@@ -1,26 +1,28 @@
 """One file looked at: is it a contrast clip, and if not, what is it."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
-from pydicom import Dataset
 from pydicom.uid import UID
 
 from dicomnode.dicom.box import Box
 from dicomnode.dicom.decode import frame_shape, frames, number_of_frames
+from dicomnode.dicom.elements import tag_text
 from dicomnode.dicom.exam.clock import frame_times_s
 from dicomnode.dicom.exam.panes import Panes, find_panes, level_curve
 from dicomnode.dicom.exam.regions import Region, has_colour_flow, image_regions
 from dicomnode.dicom.header import Header, read_header
 from dicomnode.errors import InputError, Reason
 
-__all__ = ["ULTRASOUND", "LeftOut", "Look", "continues", "look_at"]
+__all__ = ["ULTRASOUND", "LeftOut", "Look", "continues", "look_at", "unforeseen"]
 
 U8 = NDArray[np.uint8]
 F32 = NDArray[np.float32]
+Read = TypeVar("Read")
 
 ULTRASOUND = {
     "1.2.840.10008.5.1.4.1.1.3.1": "US Multi-frame",
@@ -30,6 +32,10 @@ ULTRASOUND = {
 }
 """SOP classes that may hold a clip; US Image is sent with several frames, against PS3.3 A.6."""
 OWN_MODEL = "dicomnode"
+IDENTITY = ("SOPInstanceUID", "SeriesInstanceUID", "StudyInstanceUID")
+"""What every result names of its source."""
+SMALLEST_PX = 32
+"""A smaller image has no pane in which anything could be outlined."""
 SHRINK = 4
 THUMBNAIL_PX = 10
 ALIKE = 0.5
@@ -43,6 +49,16 @@ class LeftOut:
     path: Path
     sop_instance_uid: str | None
     reason: Reason
+
+
+def unforeseen(path: Path, error: Exception) -> Reason:
+    """Say that reading a file ended as nobody foresaw; texts of foreign errors may quote data."""
+    kind = type(error).__name__
+    if isinstance(error, MemoryError):
+        return Reason(
+            "out-of-memory", f"{path.name}: expected pixels that fit into memory, found {kind}"
+        )
+    return Reason("unforeseen-error", f"{path.name}: expected a file that can be read, got {kind}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,7 +87,7 @@ class Look:
     @property
     def sop_instance_uid(self) -> str:
         """SOP Instance UID."""
-        return str(self.header.dataset.get("SOPInstanceUID", ""))
+        return self.header.elements.uid("SOPInstanceUID")
 
     @property
     def duration_s(self) -> float:
@@ -82,8 +98,8 @@ class Look:
     @property
     def geometry(self) -> tuple[object, ...]:
         """Clips of one exam agree in this: image size and regions."""
-        dataset = self.header.dataset
-        return int(dataset.Rows), int(dataset.Columns), self.regions
+        shape = frame_shape(self.header)
+        return shape.rows, shape.columns, self.regions
 
     def curve(self, box: Box) -> NDArray[np.float64]:
         """Mean grey level of a box over the sampled frames."""
@@ -103,8 +119,12 @@ def look_at(path: Path, *, sample_frames: int, minimum_frames: int) -> Look | Le
     uid: str | None = None
     try:
         header = read_header(path)
-        uid = str(header.dataset.get("SOPInstanceUID") or "") or None
-        reason = _refused_class(header) or _refused_count(header, minimum_frames)
+        uid = header.elements.words("SOPInstanceUID") or None
+        reason = (
+            _refused_class(header)
+            or _refused_count(header, minimum_frames)
+            or _refused_size(header)
+        )
         found = reason or _look(header, sample_frames)
     except InputError as error:
         found = error.reason
@@ -114,12 +134,12 @@ def look_at(path: Path, *, sample_frames: int, minimum_frames: int) -> Look | Le
 
 
 def _refused_class(header: Header) -> Reason | None:
-    dataset = header.dataset
-    sop_class = str(dataset.get("SOPClassUID", ""))
+    elements = header.elements
+    sop_class = elements.text("SOPClassUID")
     if sop_class not in ULTRASOUND:
         named = UID(sop_class).name if sop_class else "an object without SOPClassUID (0008,0016)"
         return Reason("not-ultrasound", f"not analysed: expected ultrasound, found {named}")
-    if str(dataset.get("ManufacturerModelName", "")).lower().startswith(OWN_MODEL):
+    if elements.words("ManufacturerModelName").lower().startswith(OWN_MODEL):
         return Reason("own-result", "not analysed: a result of this software")
     return None
 
@@ -137,26 +157,39 @@ def _refused_count(header: Header, minimum_frames: int) -> Reason | None:
     return None
 
 
+def _refused_size(header: Header) -> Reason | None:
+    shape = frame_shape(header)
+    if min(shape.rows, shape.columns) >= SMALLEST_PX:
+        return None
+    return Reason(
+        "too-small",
+        f"not CEUS that can be measured: expected at least {SMALLEST_PX} rows and columns, found "
+        f"{tag_text('Rows')} {shape.rows} and {tag_text('Columns')} {shape.columns}",
+    )
+
+
 def _look(header: Header, sample_frames: int) -> Look | Reason:
     """Judge the pixels first: no contrast clip is refused as that, whatever else it lacks."""
-    name, dataset = header.path.name, header.dataset
+    elements = header.elements
+    for keyword in IDENTITY:
+        elements.uid(keyword)
     count = number_of_frames(header)
-    frame_shape(header)
     wanted = np.unique(np.linspace(0, count - 1, sample_frames).astype(int)).tolist()
     sample = np.stack(list(frames(header, only=wanted)))
-    regions, region_error = _regions_or_error(dataset, name)
-    times_s, time_error = _times_or_error(dataset, count, name)
+    regions, region_error = _or_error(lambda: image_regions(elements))
+    times_s, time_error = _or_error(lambda: frame_times_s(elements, count))
     panes = find_panes(
         sample,
-        [region.box for region in regions],
+        [region.box for region in regions or ()],
         duration_s=None if times_s is None else float(times_s[-1]),
-        has_colour_flow=has_colour_flow(dataset),
+        has_colour_flow=has_colour_flow(elements),
     )
     error = time_error or region_error
     if isinstance(panes, Reason) and (error is not None or panes.code != "no-wash-in"):
         return panes
-    if error is not None or times_s is None:
-        return error or Reason("no-timing", f"{name}: no timing")
+    if times_s is None or regions is None:
+        assert error is not None, "what is not there has its reason"
+        return error
     return Look(
         header=header,
         times_s=times_s,
@@ -167,18 +200,9 @@ def _look(header: Header, sample_frames: int) -> Look | Reason:
     )
 
 
-def _regions_or_error(dataset: Dataset, name: str) -> tuple[tuple[Region, ...], Reason | None]:
+def _or_error(read: Callable[[], Read]) -> tuple[Read | None, Reason | None]:
     try:
-        return image_regions(dataset, name), None
-    except InputError as error:
-        return (), error.reason
-
-
-def _times_or_error(
-    dataset: Dataset, count: int, name: str
-) -> tuple[NDArray[np.float64] | None, Reason | None]:
-    try:
-        return frame_times_s(dataset, count, name), None
+        return read(), None
     except InputError as error:
         return None, error.reason
 

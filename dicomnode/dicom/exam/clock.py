@@ -1,105 +1,90 @@
 """When frames were taken: within a clip, and clips of one exam on one clock."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta, timezone
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, tzinfo
 
 import numpy as np
 from numpy.typing import NDArray
-from pydicom import Dataset
-from pydicom.multival import MultiValue
+from pydicom.tag import Tag
 from pydicom.valuerep import DA, DT, TM
 
-from dicomnode.dicom.header import tag_text
+from dicomnode.dicom.copied import time_zone
+from dicomnode.dicom.elements import Elements, tag_text
 from dicomnode.errors import InputError
 
 __all__ = ["START_SOURCES", "Placed", "frame_times_s", "place", "start_of"]
 
 F64 = NDArray[np.float64]
 
+FRAME_TIME = Tag("FrameTime")
 FRAME_TIME_MS = (0.5, 60_000.0)
 """Outside this a FrameTime is not a number of milliseconds between frames of a cine loop."""
 OVERLAP_S = 1.0
 """Clip starts are often cut to whole seconds: this much overlap is rounding."""
 
 
-def frame_times_s(header: Dataset, count: int, name: str) -> F64:
+def frame_times_s(elements: Elements, count: int) -> F64:
     """Seconds of each frame after the clip's first (PS3.3 C.7.6.5).
 
     FrameTimeVector, whose first entry is 0 by the standard and is ignored where it is not, or
     FrameTime; whichever FrameIncrementPointer names if both are there. Playback rates
     (CineRate, RecommendedDisplayFrameRate) say how to show a loop, not when it was taken.
     """
-    vector = header.get("FrameTimeVector")
-    interval = header.get("FrameTime")
-    pointer = header.get("FrameIncrementPointer")
-    names_interval = pointer == 0x00181063 and interval not in (None, "")
-    if vector not in (None, "") and not names_interval:
-        return _from_vector(vector, count, name)
-    if interval in (None, ""):
+    elements = replace(elements, code="bad-timing")
+    states_interval = elements.states("FrameTime")
+    names_interval = states_interval and FRAME_TIME in elements.tags("FrameIncrementPointer")
+    if elements.states("FrameTimeVector") and not names_interval:
+        return _from_vector(elements, count)
+    if not states_interval:
         raise InputError(
             "no-timing",
-            f"{name}: expected {tag_text('FrameTime')} or {tag_text('FrameTimeVector')}, found "
-            f"neither: without times there is no curve",
+            f"{elements.file}: expected {tag_text('FrameTime')} or {tag_text('FrameTimeVector')}, "
+            f"found neither: without times there is no curve",
         )
-    step_ms = float(interval)
-    _check_steps(np.array([step_ms]), "FrameTime", name)
+    step_ms = elements.number("FrameTime", *FRAME_TIME_MS, "milliseconds")
     return np.arange(count, dtype=np.float64) * step_ms / 1000
 
 
-def _from_vector(vector: MultiValue[float] | float, count: int, name: str) -> F64:
-    steps_ms = np.atleast_1d(np.asarray(vector, dtype=np.float64))
+def _from_vector(elements: Elements, count: int) -> F64:
+    steps_ms = elements.numbers("FrameTimeVector")
     if len(steps_ms) != count:
-        raise InputError(
-            "bad-timing",
-            f"{name}: {tag_text('FrameTimeVector')}: expected {count} values, one per frame, "
-            f"found {len(steps_ms)}",
-        )
-    _check_steps(steps_ms[1:], "FrameTimeVector", name)
+        expected = f"{count} values, one per frame"
+        raise elements.wrong("FrameTimeVector", expected, len(steps_ms))
+    low, high = FRAME_TIME_MS
+    bad = steps_ms[1:][~((steps_ms[1:] >= low) & (steps_ms[1:] <= high))]
+    if len(bad):
+        expected = f"milliseconds between {low:g} and {high:g}"
+        raise elements.wrong("FrameTimeVector", expected, f"{bad[0]:g}")
     return np.concatenate([[0.0], np.cumsum(steps_ms[1:])]) / 1000
 
 
-def _check_steps(steps_ms: F64, keyword: str, name: str) -> None:
-    low, high = FRAME_TIME_MS
-    bad = steps_ms[~((steps_ms >= low) & (steps_ms <= high))]
-    if len(bad):
-        raise InputError(
-            "bad-timing",
-            f"{name}: {tag_text(keyword)}: expected milliseconds between {low:g} and {high:g}, "
-            f"found {bad[0]:g}",
-        )
-
-
-def _combined(date: str, time: str) -> Callable[[Dataset], datetime | None]:
-    def read(header: Dataset) -> datetime | None:
-        day, clock = header.get(date), header.get(time)
+def _combined(date: str, time: str) -> Callable[[Elements], datetime | None]:
+    def read(elements: Elements) -> datetime | None:
+        day, clock = elements.text(date), elements.text(time)
         if not day or not clock:
             return None
         moment = datetime.combine(DA(day), TM(clock))
-        return moment.replace(tzinfo=_zone(header))
+        return moment.replace(tzinfo=_zone(elements))
 
     return read
 
 
-def _acquisition_datetime(header: Dataset) -> datetime | None:
-    stated = header.get("AcquisitionDateTime")
+def _acquisition_datetime(elements: Elements) -> datetime | None:
+    stated = elements.text("AcquisitionDateTime")
     moment = DT(stated) if stated else None
     if moment is None:
         return None
-    zone = moment.tzinfo or _zone(header)
+    zone = moment.tzinfo or _zone(elements)
     return datetime.combine(moment.date(), moment.time()).replace(tzinfo=zone)
 
 
-def _zone(header: Dataset) -> timezone:
+def _zone(elements: Elements) -> tzinfo:
     """TimezoneOffsetFromUTC; UTC where there is none, which only differences see."""
-    offset = str(header.get("TimezoneOffsetFromUTC") or "")
-    if len(offset) != 5:
-        return UTC
-    minutes = int(offset[1:3]) * 60 + int(offset[3:])
-    return timezone(timedelta(minutes=-minutes if offset[0] == "-" else minutes))
+    return time_zone(elements.dataset) or UTC
 
 
-START_SOURCES: dict[str, Callable[[Dataset], datetime | None]] = {
+START_SOURCES: dict[str, Callable[[Elements], datetime | None]] = {
     "AcquisitionDateTime": _acquisition_datetime,
     "AcquisitionDate and AcquisitionTime": _combined("AcquisitionDate", "AcquisitionTime"),
     "ContentDate and ContentTime": _combined("ContentDate", "ContentTime"),
@@ -112,11 +97,11 @@ exam are placed by the same source.
 """
 
 
-def start_of(header: Dataset, source: str) -> datetime | None:
+def start_of(elements: Elements, source: str) -> datetime | None:
     """When the clip began according to ``source``; None if missing or unreadable."""
     try:
-        return START_SOURCES[source](header)
-    except (ValueError, TypeError, OverflowError):
+        return START_SOURCES[source](elements)
+    except (InputError, ValueError, TypeError, OverflowError):
         return None
 
 
@@ -129,16 +114,16 @@ class Placed:
     source: str
 
 
-def place(headers: Sequence[Dataset], durations_s: Sequence[float]) -> Placed | None:
+def place(clips: Sequence[Elements], durations_s: Sequence[float]) -> Placed | None:
     """Put clips on one clock, 0 at the first clip's first frame; None if nothing tells their order.
 
     A source is believed if every clip has it and no clip begins before the one before has ended;
     an overlap up to a second is taken as rounding and closed up.
     """
-    if len(headers) == 1:
+    if len(clips) == 1:
         return Placed(order=(0,), starts_s=(0.0,), source="single clip")
     for source in START_SOURCES:
-        starts = [start_of(header, source) for header in headers]
+        starts = [start_of(clip, source) for clip in clips]
         known = [start for start in starts if start is not None]
         if len(known) < len(starts):
             continue

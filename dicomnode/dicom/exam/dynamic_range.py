@@ -9,7 +9,7 @@ assumed, and every result says so.
 import re
 from collections.abc import Mapping
 
-from pydicom import Dataset
+from dicomnode.dicom.elements import Elements
 
 __all__ = [
     "DEFAULT_DYNAMIC_RANGE_DB",
@@ -25,11 +25,11 @@ ByModel = Mapping[str, float]
 
 DEFAULT_DYNAMIC_RANGE_DB = 60.0
 _PLAUSIBLE_DB = (30.0, 100.0)
-_STATED = re.compile(r"(\d{2,3}(?:\.\d+)?)\s*dB", re.IGNORECASE)
+_STATED = re.compile(r"(\d{2,3}(?:\.\d+)?)\s*dB", re.IGNORECASE | re.ASCII)
 
 
 def dynamic_range_db(
-    header: Dataset, settings_db: float | None, by_model: ByModel | None = None
+    elements: Elements, settings_db: float | None, by_model: ByModel | None = None
 ) -> tuple[float, str]:
     """Range in decibels and its source, the first that is known.
 
@@ -38,19 +38,19 @@ def dynamic_range_db(
     """
     if settings_db is not None:
         return settings_db, "settings"
-    stated = _STATED.search(str(header.get("ProcessingFunction") or ""))
+    stated = _STATED.search(elements.words("ProcessingFunction"))
     if stated and _is_plausible(float(stated[1])):
         return float(stated[1]), "tag"
     ranges = {_plain(model): range_db for model, range_db in (by_model or {}).items()}
-    known = ranges.get(_plain(scanner_model(header)))
+    known = ranges.get(_plain(scanner_model(elements)))
     return (DEFAULT_DYNAMIC_RANGE_DB, "default") if known is None else (known, "vendor")
 
 
-def warn_of_source(header: Dataset, source: str) -> tuple[str, ...]:
+def warn_of_source(elements: Elements, source: str) -> tuple[str, ...]:
     """Say that a range is assumed, and where the site may state it; nothing where it is known."""
     if source != "default":
         return ()
-    model = scanner_model(header) or "this scanner"
+    model = scanner_model(elements) or "this scanner"
     said = (
         f"the dynamic range is not stated: {DEFAULT_DYNAMIC_RANGE_DB:g} dB are assumed; "
         f"dynamic_range_by_model in the recipe may state it for {model!r}"
@@ -58,10 +58,10 @@ def warn_of_source(header: Dataset, source: str) -> tuple[str, ...]:
     return (said,)
 
 
-def scanner_model(header: Dataset) -> str:
+def scanner_model(elements: Elements) -> str:
     """Manufacturer (0008,0070) and Manufacturer's Model Name (0008,1090), as the table has them."""
-    parts = (header.get("Manufacturer"), header.get("ManufacturerModelName"))
-    return " ".join(str(part).strip() for part in parts if part)
+    parts = (elements.words("Manufacturer"), elements.words("ManufacturerModelName"))
+    return " ".join(part for part in parts if part)
 
 
 def check_stated(settings_db: float | None, by_model: ByModel) -> None:

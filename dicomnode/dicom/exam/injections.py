@@ -37,11 +37,13 @@ def sort_into_injections(
         panes = _common_panes(group)
         group += [look for look in unsure if continues(look, group, panes.contrast)]
         unsure = [look for look in unsure if all(look is not other for other in group)]
-        placed = place([look.header.dataset for look in group], [look.duration_s for look in group])
+        placed = place(
+            [look.header.elements for look in group], [look.duration_s for look in group]
+        )
         if placed is None:
             group, reasons = _only_the_longest(group)
             left_out += reasons
-            placed = place([group[0].header.dataset], [group[0].duration_s])
+            placed = place([group[0].header.elements], [group[0].duration_s])
         assert placed is not None
         injections += _cut(group, placed, panes, gap_s)
     left_out += [(look, look.panes) for look in unsure if isinstance(look.panes, Reason)]

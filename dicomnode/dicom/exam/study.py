@@ -1,7 +1,7 @@
 """A study's contrast exams: which clips belong to one injection, where their panes are, when."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +10,7 @@ from pydicom import Dataset
 
 from dicomnode.dicom.box import Box, around
 from dicomnode.dicom.decode import frames
-from dicomnode.dicom.exam.clip import LeftOut, Look, look_at
+from dicomnode.dicom.exam.clip import LeftOut, Look, look_at, unforeseen
 from dicomnode.dicom.exam.dynamic_range import ByModel, dynamic_range_db, warn_of_source
 from dicomnode.dicom.exam.injections import Injection, sort_into_injections
 from dicomnode.dicom.exam.layout import Layout
@@ -133,17 +133,13 @@ class Study:
 def read_study(paths: Sequence[Path], settings: ReadSettings) -> Study:
     """Find the contrast exams among the files of a study.
 
-    Never raises for a bad file: it is left out with a reason. Without any exam the reasons say
-    what each file was.
+    Never raises for a bad file: it is left out with a reason, whatever is wrong with it, and the
+    others are read as if it were not there. Without any exam the reasons say what each file was.
     """
     looks: dict[str, Look] = {}
     left_out: list[LeftOut] = []
     for path in paths:
-        look = look_at(
-            path,
-            sample_frames=settings.sample_frames,
-            minimum_frames=settings.minimum_frames,
-        )
+        look = _look_at(path, settings)
         if isinstance(look, LeftOut):
             left_out.append(look)
         elif look.sop_instance_uid in looks:
@@ -151,20 +147,62 @@ def read_study(paths: Sequence[Path], settings: ReadSettings) -> Study:
             left_out.append(_left_out(look, twice))
         else:
             looks[look.sop_instance_uid] = look
-    injections, misfits = sort_into_injections(list(looks.values()), gap_s=settings.injection_gap_s)
-    left_out += [_left_out(look, reason) for look, reason in misfits]
+    exams, broken = _exams(list(looks.values()), settings)
+    left_out += broken
     left_out.sort(key=lambda file: paths.index(file.path))
-    exams = [
-        _exam(injection, number, tuple(left_out), settings)
-        for number, injection in enumerate(injections, start=1)
-    ]
-    return Study(study_uid=_study_uid(paths), exams=tuple(exams), left_out=tuple(left_out))
+    return Study(
+        study_uid=_study_uid(paths),
+        exams=tuple(replace(exam, left_out=tuple(left_out)) for exam in exams),
+        left_out=tuple(left_out),
+    )
+
+
+def _look_at(path: Path, settings: ReadSettings) -> Look | LeftOut:
+    """Look at a file behind a boundary: what nobody foresaw ends here, with the file's name."""
+    try:
+        return look_at(
+            path, sample_frames=settings.sample_frames, minimum_frames=settings.minimum_frames
+        )
+    except Exception as error:
+        return LeftOut(path=path, sop_instance_uid=None, reason=unforeseen(path, error))
+
+
+def _exams(looks: list[Look], settings: ReadSettings) -> tuple[list[Exam], list[LeftOut]]:
+    """Sort clips into exams; one that breaks that is left out and the rest tried again."""
+    try:
+        injections, misfits = sort_into_injections(looks, gap_s=settings.injection_gap_s)
+        exams = [_exam(found, number, settings) for number, found in enumerate(injections, start=1)]
+    except MemoryError:
+        raise
+    except Exception as error:
+        broken = {id(look): reason for look in looks if (reason := _breaks_alone(look, settings))}
+        if not broken:
+            broken = {id(look): _reason(look.header.path, error) for look in looks}
+        rest = [look for look in looks if id(look) not in broken]
+        exams, left_out = _exams(rest, settings)
+        told = [_left_out(look, broken[id(look)]) for look in looks if id(look) in broken]
+        return exams, [*left_out, *told]
+    return exams, [_left_out(look, reason) for look, reason in misfits]
+
+
+def _breaks_alone(look: Look, settings: ReadSettings) -> Reason | None:
+    try:
+        injections, _ = sort_into_injections([look], gap_s=settings.injection_gap_s)
+        for injection in injections:
+            _exam(injection, 1, settings)
+    except Exception as error:
+        return _reason(look.header.path, error)
+    return None
+
+
+def _reason(path: Path, error: Exception) -> Reason:
+    return error.reason if isinstance(error, InputError) else unforeseen(path, error)
 
 
 def _study_uid(paths: Sequence[Path]) -> str:
     for path in paths:
         try:
-            uid = str(read_header(path).dataset.get("StudyInstanceUID") or "")
+            uid = read_header(path).elements.words("StudyInstanceUID")
         except InputError:
             continue
         if uid:
@@ -176,18 +214,16 @@ def _left_out(look: Look, reason: Reason) -> LeftOut:
     return LeftOut(path=look.header.path, sop_instance_uid=look.sop_instance_uid, reason=reason)
 
 
-def _exam(
-    injection: Injection, number: int, left_out: tuple[LeftOut, ...], settings: ReadSettings
-) -> Exam:
+def _exam(injection: Injection, number: int, settings: ReadSettings) -> Exam:
     panes, first = injection.panes, injection.looks[0]
     most = max(injection.looks, key=lambda look: len(look.times_s))
     spacing_mm, bmode, warnings = _scale(panes, first.regions)
     sight = see(most.sample(), panes.contrast, bmode)
     range_db, range_source = dynamic_range_db(
-        first.header.dataset, settings.dynamic_range_db, settings.dynamic_range_by_model
+        first.header.elements, settings.dynamic_range_db, settings.dynamic_range_by_model
     )
     return Exam(
-        study_uid=str(first.header.dataset.get("StudyInstanceUID", "")),
+        study_uid=first.header.elements.uid("StudyInstanceUID"),
         injection=number,
         clips=tuple(
             Clip(
@@ -206,10 +242,9 @@ def _exam(
         graphics=sight.graphics,
         dynamic_range_db=range_db,
         dynamic_range_source=range_source,
-        left_out=left_out,
         warnings=(
             *injection.warnings,
-            *warn_of_source(first.header.dataset, range_source),
+            *warn_of_source(first.header.elements, range_source),
             *warnings,
             *sight.warnings,
         ),

@@ -20,8 +20,8 @@ from pydicom.sr.coding import Code
 from scipy import ndimage
 
 from dicomnode.dicom import codes
+from dicomnode.dicom.elements import tag_text
 from dicomnode.dicom.exam import Exam
-from dicomnode.dicom.header import tag_text
 from dicomnode.errors import InputError, Reason, RefusedError
 from dicomnode.science.sampling import Motion, align_whole
 
