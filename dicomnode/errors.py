@@ -9,7 +9,8 @@
     ├── BundleError          a model bundle is missing, tampered with or of another shape
     ├── OutputError          a result object cannot be built
     ├── StoreError           spool or ledger could not do what durability needs
-    │   └── TransitionError  a state change whose old state no longer holds
+    │   ├── TransitionError  a state change whose old state no longer holds
+    │   └── DamagedError     a kept file is gone, or its bytes are not those that were kept
     └── NetworkError         a peer could not be reached or did not accept
         ├── UnreachableError     no connection, timed out, aborted: worth a retry
         └── RejectedError        the peer said no for good: a person must look
@@ -21,6 +22,7 @@ from dataclasses import dataclass
 
 __all__ = [
     "BundleError",
+    "DamagedError",
     "DicomnodeError",
     "InputError",
     "NetworkError",
@@ -116,6 +118,24 @@ class TransitionError(StoreError):
     """A state change was asked for, but the row was no longer in the state it starts from."""
 
     retryable = False
+
+
+class DamagedError(StoreError):
+    """A file that the ledger knows is gone from the spool, or is not what was kept there.
+
+    Parameters
+    ----------
+    code : str
+        "file-missing" or "file-damaged"; the same as the resulting :class:`Reason`'s.
+    message : str
+        The file relative to the spool, what was expected of it and what was found.
+    """
+
+    retryable = False
+
+    def __init__(self, code: str, message: str, *, hint: str | None = None) -> None:
+        super().__init__(message, hint=hint)
+        self.code = code
 
 
 class NetworkError(DicomnodeError):

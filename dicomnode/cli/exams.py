@@ -17,9 +17,18 @@ from dicomnode.cli.present import console, counted
 from dicomnode.cli.returned import answer_of_report
 from dicomnode.cli.serve import config_option
 from dicomnode.config import Settings, load_settings
-from dicomnode.errors import InputError, SettingsError
+from dicomnode.errors import DamagedError, InputError, SettingsError
 from dicomnode.store.ledger import Ledger
-from dicomnode.store.rows import DeliveryRow, ExamRow, InstanceRow, OutputRow, RejectionRow
+from dicomnode.store.rows import (
+    DeliveryRow,
+    ExamRow,
+    Instance,
+    InstanceRow,
+    Output,
+    OutputRow,
+    RejectionRow,
+)
+from dicomnode.store.spool import Spool
 from dicomnode.store.states import DeliveryState, ExamState
 from dicomnode.web.labels import short_uid
 
@@ -106,11 +115,13 @@ def list_exams(config: Path, states: tuple[str, ...], limit: int) -> None:
         )
 
 
-def _show_instances(instances: tuple[InstanceRow, ...]) -> None:
+def _show_instances(instances: tuple[InstanceRow, ...], spool: Spool) -> None:
     out = console()
     out.print(f"\n[bold]received[/]: {counted(len(instances), 'instance')}", highlight=False)
     for one in instances:
-        note = f" [yellow]other bytes, copy {one.variant + 1}[/]" if one.variant else ""
+        notes = [f"other bytes, copy {one.variant + 1}"] if one.variant else []
+        notes += [wrong] if (wrong := _wrong(one, spool)) else []
+        note = f" [yellow]{', '.join(notes)}[/]" if notes else ""
         out.print(
             f"  {_clock(one.received_at)}  {one.calling_ae}  {one.size_bytes / 1e6:.1f} MB  "
             f"{one.sop_instance_uid}{note}",
@@ -119,20 +130,38 @@ def _show_instances(instances: tuple[InstanceRow, ...]) -> None:
         )
 
 
-def _show_results(outputs: tuple[OutputRow, ...], spool: Path) -> None:
+def _show_results(outputs: tuple[OutputRow, ...], spool: Spool) -> None:
     out = console()
-    paths = {output.kind: spool / output.path for output in outputs}
-    if (report := paths.get("sr")) is not None and report.exists():
-        out.print()
-        try:
-            show_answer(out, answer_of_report(report))
-        except InputError as error:
-            out.print(f"[yellow]{report.name}:[/] {error}", highlight=False)
-    if paths:
+    wrong = {output.kind: _wrong(output, spool) for output in outputs}
+    for output in outputs:
+        if output.kind == "sr" and not wrong["sr"]:
+            out.print()
+            _show_report(spool.absolute(output.path))
+    if outputs:
         out.print("\n[bold]results[/]")
-    for kind, path in paths.items():
-        gone = "" if path.exists() else " [dim](removed)[/]"
-        out.print(f"  {kind:<9} {path}{gone}", highlight=False, soft_wrap=True)
+    for output in outputs:
+        note = f" [yellow]{wrong[output.kind]}[/]" if wrong[output.kind] else ""
+        out.print(
+            f"  {output.kind:<9} {spool.absolute(output.path)}{note}",
+            highlight=False,
+            soft_wrap=True,
+        )
+
+
+def _show_report(path: Path) -> None:
+    try:
+        show_answer(console(), answer_of_report(path))
+    except InputError as error:
+        console().print(f"[yellow]{path.name}:[/] {error}", highlight=False)
+
+
+def _wrong(recorded: Instance | Output, spool: Spool) -> str:
+    """Say in a word what is wrong with a kept file: nothing, missing, damaged."""
+    try:
+        spool.verified(recorded)
+    except DamagedError as error:
+        return error.code.removeprefix("file-")
+    return ""
 
 
 def _show_deliveries(deliveries: tuple[DeliveryRow, ...]) -> None:
@@ -190,8 +219,9 @@ def show(number: int | None, config: Path) -> None:
         )
         for reason in exam.reasons:
             out.print(f"  [yellow]{reason.code}[/]: {reason.text}", highlight=False, soft_wrap=True)
-        _show_instances(ledger.variants_of(exam))
-        _show_results(ledger.outputs(exam.id), settings.node.data_dir / "spool")
+        spool = Spool(settings.node.data_dir / "spool")
+        _show_instances(ledger.variants_of(exam), spool)
+        _show_results(ledger.outputs(exam.id), spool)
         if deliveries := ledger.deliveries(exam.id):
             _show_deliveries(deliveries)
 

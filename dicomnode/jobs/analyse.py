@@ -15,7 +15,7 @@ from typing import Any, TypeAlias
 
 import structlog
 
-from dicomnode.errors import DicomnodeError, Reason, RefusedError, TransitionError
+from dicomnode.errors import DamagedError, DicomnodeError, Reason, RefusedError, TransitionError
 from dicomnode.jobs.step import Step
 from dicomnode.jobs.workers import WorkerDiedError, WorkError, Workers
 from dicomnode.outputs.job import Outcome, Request
@@ -86,7 +86,7 @@ class Analysis:
             instances = self.ledger.instances_for(exam, self.policy)
         except RefusedError as refused:
             return [_refusal(exam.injection, refused.reasons)]
-        paths = [self.spool.absolute(instance.path) for instance in instances]
+        paths = [self.spool.verified(instance) for instance in instances]
         request = replace(self.request, replaces=self._replaced(exam))
         try:
             return self._work(job, paths, request)
@@ -126,10 +126,18 @@ class Analysis:
             if row.revision >= exam.revision or row.injection in found:
                 continue
             for output in self.ledger.outputs(row.id):
-                path = self.spool.absolute(output.path)
-                if output.kind in kinds and path.exists():
-                    found[row.injection] = path
+                if output.kind in kinds and self._is_there(output):
+                    found[row.injection] = self.spool.absolute(output.path)
         return found
+
+    def _is_there(self, output: Output) -> bool:
+        """Whether an earlier result can still be used; one that is damaged is made anew."""
+        try:
+            self.spool.verified(output)
+        except DamagedError as error:
+            log.warning("output.not_used", reason=str(error))
+            return False
+        return True
 
     def _work(self, job: str, paths: Sequence[Path], request: Request) -> list[Plain]:
         directory = self.spool.workspace(job)
@@ -170,10 +178,11 @@ class Analysis:
         """Make the DICOM results durable.
 
         What was recorded under a UID before keeps its first bytes: an earlier attempt's output
-        is not written again, an earlier revision's is taken over.
+        is not written again, an earlier revision's is taken over where its file is still there.
         """
         recorded = {output.sop_instance_uid for output in self.ledger.outputs(exam.id)}
         earlier = self._earlier_outputs(exam)
+        earlier = {uid: output for uid, output in earlier.items() if self._is_there(output)}
         objects = [output for output in outcome["outputs"] if output["sop_instance_uid"]]
         wanted = [output for output in objects if output["sop_instance_uid"] not in recorded]
         kept = [earlier[uid] for output in wanted if (uid := output["sop_instance_uid"]) in earlier]
@@ -246,7 +255,7 @@ def _refusal(injection: int, reasons: Sequence[Reason]) -> Plain:
 
 def _cause(error: Exception) -> tuple[str, str]:
     """Say in words what broke; the texts of foreign exceptions are left out."""
-    if isinstance(error, WorkError):
+    if isinstance(error, WorkError | DamagedError):
         return error.code, str(error)
     if isinstance(error, DicomnodeError):
         return "node-error", str(error)

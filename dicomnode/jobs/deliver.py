@@ -4,12 +4,13 @@ import functools
 import time
 import uuid
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
+from pathlib import Path
 
 import structlog
 
-from dicomnode.errors import NetworkError, TransitionError
+from dicomnode.errors import NetworkError, StoreError, TransitionError
 from dicomnode.jobs.options import DeliveryOptions
 from dicomnode.jobs.step import Step
 from dicomnode.network.commitment import request
@@ -78,7 +79,7 @@ class Delivery:
             self._give_back(rows, type(error).__name__)
 
     def _send(self, rows: Sequence[DeliveryRow], known: Destination) -> None:
-        paths = {self.spool.absolute(row.output.path): row for row in rows}
+        paths = self._verified(rows)
         transaction_uid = f"2.25.{uuid.uuid4().int}" if known.storage_commitment else None
         rewrite = functools.partial(uncompressed, folder=self.spool.work)
         answers = send(
@@ -93,10 +94,19 @@ class Delivery:
         if transaction_uid is not None and stored:
             self._ask_commitment(stored, known.peer, transaction_uid)
 
+    def _verified(self, rows: Sequence[DeliveryRow]) -> dict[Path, DeliveryRow]:
+        """Find the files, each read once; one that is not what was kept is never sent."""
+        found = {}
+        for row in rows:
+            try:
+                found[self.spool.verified(row.output)] = row
+            except StoreError as error:
+                with _bound(row):
+                    (self._failed if error.retryable else self._park)(row, None, str(error))
+        return found
+
     def _write(self, row: DeliveryRow, answer: Sent, transaction_uid: str | None) -> None:
-        with structlog.contextvars.bound_contextvars(
-            exam=row.exam_id, instance_uid=row.output.sop_instance_uid, kind=row.output.kind
-        ):
+        with _bound(row):
             if answer.outcome == "sent":
                 self._sent(row, answer, transaction_uid)
             elif answer.outcome == "park":
@@ -155,3 +165,10 @@ class Delivery:
             request(instances, peer, calling_ae=self.calling_ae, transaction_uid=transaction_uid)
         except NetworkError as error:
             log.warning("commitment.not_asked", reason=str(error))
+
+
+def _bound(row: DeliveryRow) -> AbstractContextManager[None]:
+    """Name the delivery in every log line."""
+    return structlog.contextvars.bound_contextvars(
+        exam=row.exam_id, instance_uid=row.output.sop_instance_uid, kind=row.output.kind
+    )

@@ -4,20 +4,21 @@ import hashlib
 import os
 import re
 import shutil
-import struct
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from dicomnode.errors import InputError, StoreError
+from dicomnode.store.content import dataset_sha256, expect_unchanged
+from dicomnode.store.rows import Instance, Output
 
 __all__ = ["Spool", "StoredFile"]
 
 _UID = re.compile(r"[0-9]+(\.[0-9]+)*")  # PS3.5 9.1, and nothing that means anything in a path
 _UID_LENGTH = 64
+_PRIVATE = 0o700  # patient data lies below, whatever the umask says
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
-_CHUNK_BYTES = 1 << 20
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,7 +49,7 @@ class Spool:
         self.work = self.root / "work"
         self._durable: set[Path] = set()
         with _disk_errors(self.root):
-            self.root.mkdir(parents=True, exist_ok=True)
+            self.root.mkdir(mode=_PRIVATE, parents=True, exist_ok=True)
             for directory in (self.incoming, self.objects, self.results, self.work):
                 self._make_directory(directory)
 
@@ -101,12 +102,35 @@ class Spool:
         """Say where a recorded path lies now."""
         return self.root / path
 
+    def verified(self, recorded: Instance | Output) -> Path:
+        """Say where a recorded file lies, having read that it is still what was kept.
+
+        The dataset must have the recorded digest. The file meta information, which the digest
+        leaves out, must name the same instance, and of what was received the transfer syntax.
+
+        Raises
+        ------
+        DamagedError
+            When the file is gone or has changed.
+        StoreError
+            When it cannot be read just now.
+        """
+        path = self.absolute(recorded.path)
+        try:
+            expect_unchanged(path, recorded)
+        except OSError as error:
+            raise StoreError(
+                f"could not read {recorded.path} in the spool: {error.strerror}",
+                hint="the spool must be readable by the node",
+            ) from error
+        return path
+
     def workspace(self, name: str) -> Path:
         """Make an empty directory for one piece of work; what a killed one left is removed."""
         directory = self.work / _expect_name(name)
         shutil.rmtree(directory, ignore_errors=True)
         with _disk_errors(directory):
-            directory.mkdir()
+            directory.mkdir(mode=_PRIVATE)
         return directory
 
     def sweep(self) -> int:
@@ -130,36 +154,12 @@ class Spool:
         for one in [*reversed(below_root), directory]:
             if one == self.root or (one in self._durable and one.is_dir()):
                 continue
-            one.mkdir(exist_ok=True)
+            one.mkdir(mode=_PRIVATE, exist_ok=True)
             _sync(one.parent)
             self._durable.add(one)
 
     def _relative(self, path: Path) -> PurePosixPath:
         return PurePosixPath(path.relative_to(self.root))
-
-
-def dataset_sha256(path: Path) -> str:
-    """Hash a DICOM file's dataset (SHA-256, hexadecimal), without its file meta information."""
-    digest = hashlib.sha256()
-    for chunk in _dataset(path):
-        digest.update(chunk)
-    return digest.hexdigest()
-
-
-def _dataset(path: Path) -> Iterator[bytes]:
-    """Read the bytes after the file meta information (PS3.10 7.1)."""
-    with path.open("rb") as file:
-        start = file.read(144)
-        if len(start) < 144 or start[128:140] != b"DICM\x02\x00\x00\x00UL\x04\x00":
-            raise InputError(
-                "not-dicom",
-                f"expected a DICOM file that begins with its meta information length "
-                f"(0002,0000) in {path.name}, found something else",
-            )
-        (length,) = struct.unpack("<L", start[140:144])
-        file.seek(144 + length)
-        while chunk := file.read(_CHUNK_BYTES):
-            yield chunk
 
 
 @contextmanager

@@ -15,6 +15,7 @@ from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 from starlette.templating import Jinja2Templates
 
+from dicomnode.errors import DamagedError
 from dicomnode.store.database import NotFoundError
 from dicomnode.store.ledger import Ledger
 from dicomnode.store.spool import Spool
@@ -100,9 +101,13 @@ class _Pages:
         """Show the report page or the key frame as it was sent."""
         exam_id, kind = request.path_params["id"], request.path_params["kind"]
         outputs = self.ledger.outputs(exam_id) if kind in PICTURES else ()
-        path = next((self.spool.absolute(one.path) for one in outputs if one.kind == kind), None)
-        if path is None or not path.exists():
+        output = next((one for one in outputs if one.kind == kind), None)
+        if output is None:
             raise HTTPException(404, "no such picture")
+        try:
+            path = self.spool.verified(output)
+        except DamagedError as error:
+            raise HTTPException(404, str(error)) from error
         return Response(png(path), media_type="image/png")
 
     def api_exams(self, request: Request) -> Response:

@@ -1,6 +1,7 @@
 """One exam's job, its steps run in place of the engine; its work in real processes."""
 
 import functools
+import hashlib
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -8,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from pydicom.filereader import read_file_meta_info
 
 from dicomnode.jobs.analyse import Analysis, job_name
 from dicomnode.jobs.workers import Workers
@@ -16,6 +18,7 @@ from dicomnode.store.ledger import Ledger
 from dicomnode.store.rows import ExamRow
 from dicomnode.store.spool import Spool
 from dicomnode.store.states import ExamState
+from parts.damage import flip
 from parts.wrap import native
 
 
@@ -44,7 +47,7 @@ def test_conflicting_bytes_are_refused_where_the_settings_say_so(
     make: Callable[..., Analysis], step: Any, ledger: Ledger, queued: Callable[..., ExamRow]
 ) -> None:
     queued(settle=False)
-    exam = queued(sha256="c" * 64)
+    exam = queued(comment="other")
     make(print, "refuse")(step, job_name(exam), exam.id)
     refused = ledger.exam(exam.id)
     assert refused.state is ExamState.REFUSED
@@ -72,7 +75,10 @@ def test_an_exam_that_another_job_has_is_left_alone(
 
 
 class Noting:
-    """Stands where the workers are: notes what it is asked for and makes one report."""
+    """Stands where the workers are: notes what it is asked for and makes one report.
+
+    The same files give a report with the same UID.
+    """
 
     def __init__(self) -> None:
         self.requests: list[Request] = []
@@ -81,12 +87,19 @@ class Noting:
         self, _work: Any, _process: Any, paths: list[Path], directory: Path, request: Request
     ) -> list[dict[str, Any]]:
         self.requests.append(request)
-        native(directory / "sr.dcm", np.zeros((1, 2, 2), np.uint8), photometric="MONOCHROME2")
+        seed = hashlib.sha256("".join(path.name for path in paths).encode()).digest()
+        path = native(
+            directory / "sr.dcm",
+            np.zeros((1, 2, 2), np.uint8),
+            photometric="MONOCHROME2",
+            SOPInstanceUID=f"2.25.{int.from_bytes(seed[:8])}",
+        )
+        made = read_file_meta_info(path)
         report = {
             "kind": "sr",
             "path": "sr.dcm",
-            "sop_class_uid": "1.2.840.10008.5.1.4.1.1.88.34",
-            "sop_instance_uid": f"2.25.{len(self.requests)}",
+            "sop_class_uid": str(made.MediaStorageSOPClassUID),
+            "sop_instance_uid": str(made.MediaStorageSOPInstanceUID),
         }
         return [
             {"injection": 1, "status": "analysed", "reasons": [], "outputs": [report]}
@@ -102,7 +115,7 @@ def test_a_revision_is_told_which_report_it_takes_the_place_of(
     first = queued()
     analysis(step, job_name(first), first.id)
     (written,) = ledger.outputs(first.id)
-    second = queued(sha256="d" * 64)
+    second = queued(comment="other")
     assert second.revision == 2
     analysis(step, job_name(second), second.id)
     assert [dict(request.replaces) for request in workers.requests] == [
@@ -110,3 +123,69 @@ def test_a_revision_is_told_which_report_it_takes_the_place_of(
         {1: analysis.spool.absolute(written.path)},
     ]
     assert ledger.exam(second.id).state is ExamState.ANALYSED
+
+
+@pytest.fixture
+def received(ledger: Ledger, spool: Spool, queued: Callable[..., ExamRow]) -> tuple[ExamRow, Path]:
+    exam = queued()
+    (instance,) = ledger.variants_of(exam)
+    return exam, spool.absolute(instance.path)
+
+
+def test_a_received_file_that_has_changed_is_not_analysed(
+    make: Callable[..., Analysis], step: Any, ledger: Ledger, received: tuple[ExamRow, Path]
+) -> None:
+    (exam, path), workers = received, Noting()
+    flip(path, path.stat().st_size - 1)
+    replace(make(print), workers=workers)(step, job_name(exam), exam.id)
+    failed = ledger.exam(exam.id)
+    assert (failed.state, workers.requests) == (ExamState.FAILED, [])
+    (reason,) = failed.reasons
+    (instance,) = ledger.variants_of(exam)
+    assert reason.code == "file-damaged"
+    assert str(instance.path) in reason.text
+    assert instance.sha256 in reason.text
+    assert "send the study again" in reason.text
+
+
+def test_a_received_file_that_is_gone_is_named(
+    make: Callable[..., Analysis], step: Any, ledger: Ledger, received: tuple[ExamRow, Path]
+) -> None:
+    exam, path = received
+    path.unlink()
+    make(print)(step, job_name(exam), exam.id)
+    (reason,) = ledger.exam(exam.id).reasons
+    assert reason.code == "file-missing"
+    assert path.name in reason.text
+
+
+def test_a_study_that_is_sent_again_mends_what_was_damaged(
+    make: Callable[..., Analysis], step: Any, ledger: Ledger, queued: Callable[..., ExamRow],
+    received: tuple[ExamRow, Path],
+) -> None:  # fmt: skip
+    exam, path = received
+    path.write_bytes(b"")
+    analysis = replace(make(print), workers=Noting())
+    analysis(step, job_name(exam), exam.id)
+    queued(settle=False)
+    again = ledger.retry(exam.id, now=20.0)
+    analysis(step, job_name(again), exam.id)
+    assert ledger.exam(exam.id).state is ExamState.ANALYSED
+
+
+@pytest.mark.parametrize("harm", [Path.unlink, lambda path: flip(path, 400)])
+def test_a_damaged_result_is_made_anew_by_the_next_analysis(
+    make: Callable[..., Analysis], step: Any, ledger: Ledger, spool: Spool,
+    received: tuple[ExamRow, Path], harm: Callable[[Path], None],
+) -> None:  # fmt: skip
+    exam, _ = received
+    analysis = replace(make(print), workers=Noting())
+    analysis(step, job_name(exam), exam.id)
+    (first,) = ledger.outputs(exam.id)
+    harm(spool.absolute(first.path))
+    again = ledger.reanalyse(exam.id, now=20.0)
+    analysis(step, job_name(again), again.id)
+    (second,) = ledger.outputs(again.id)
+    assert second.sop_instance_uid == first.sop_instance_uid
+    assert spool.verified(second) != spool.absolute(first.path)
+    assert not analysis.workers.requests[-1].replaces, "a report that cannot be read is not named"

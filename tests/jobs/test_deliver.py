@@ -15,10 +15,12 @@ from dicomnode.jobs import deliver
 from dicomnode.jobs.deliver import Delivery, Destination
 from dicomnode.jobs.options import DeliveryOptions
 from dicomnode.network.peers import Peer
+from dicomnode.store.content import dataset_sha256
 from dicomnode.store.ledger import Ledger
 from dicomnode.store.rows import DeliveryRow, ExamRow, Output
 from dicomnode.store.spool import Spool
 from dicomnode.store.states import DeliveryState
+from parts.damage import flip
 
 
 def free_port() -> int:
@@ -47,7 +49,7 @@ def waiting(
         path=path,
         sop_class_uid=ds.SOPClassUID,
         sop_instance_uid=ds.SOPInstanceUID,
-        sha256="b" * 64,
+        sha256=dataset_sha256(spool.absolute(path)),
         size_bytes=1,
     )
     ledger.finish(
@@ -120,6 +122,34 @@ def test_a_file_that_is_gone_parks(
     spool.absolute(waiting().output.path).unlink()
     delivery(ledger, spool)(step, "job", "pacs", [waiting().id])
     assert waiting().state is DeliveryState.PARKED
+    assert waiting().error.startswith("expected outputs/sr.dcm in the spool, found no such file")
+
+
+def test_a_result_that_has_changed_is_never_sent(
+    ledger: Ledger, spool: Spool, step: Any, waiting: Callable[[], DeliveryRow],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    sent: list[object] = []
+    monkeypatch.setattr(deliver, "send", lambda paths, *_, **__: sent.extend(paths) or ())
+    path = spool.absolute(waiting().output.path)
+    flip(path, path.stat().st_size - 1)
+    delivery(ledger, spool)(step, "job", "pacs", [waiting().id])
+    assert sent == []
+    row = waiting()
+    assert row.state is DeliveryState.PARKED
+    assert f"expected a dataset with SHA-256 {row.output.sha256} in outputs/sr.dcm" in row.error
+    assert "`dicomnode exams reanalyse` makes it anew" in row.error
+
+
+def test_a_result_that_cannot_be_read_just_now_is_tried_again(
+    ledger: Ledger, spool: Spool, step: Any, waiting: Callable[[], DeliveryRow]
+) -> None:
+    path = spool.absolute(waiting().output.path)
+    path.rename(path.with_suffix(".kept"))
+    path.mkdir()
+    delivery(ledger, spool)(step, "job", "pacs", [waiting().id])
+    assert waiting().state is DeliveryState.RETRY
+    assert "could not read outputs/sr.dcm in the spool" in waiting().error
 
 
 def test_what_another_process_took_is_left_alone(

@@ -192,6 +192,7 @@ def test_an_overlay_that_cannot_be_decoded_is_parked_and_the_rest_arrives(
 ) -> None:
     path = spool.absolute(outputs["overlay"].path)
     path.write_bytes(path.read_bytes()[:-5_000])
+    outputs["overlay"] = _output(spool, outputs["overlay"].path)
     pacs = start_pacs(ONLY_UNCOMPRESSED)
     rows = deliver(pacs=Destination(peer=pacs.peer, uncompressed=True))
     assert rows["pacs", "keyframe"].state is DeliveryState.SENT

@@ -7,7 +7,7 @@ import numpy as np
 from pydicom import Dataset, dcmread
 from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian, generate_uid
 
-__all__ = ["DAMAGES", "damaged", "study_uid"]
+__all__ = ["DAMAGES", "damaged", "flip", "study_uid"]
 
 Damage = Callable[[Dataset], None]
 
@@ -23,6 +23,13 @@ def damaged(name: str, good: Path, directory: Path) -> Path:
     if name in TO_BYTES:
         path.write_bytes(TO_BYTES[name](path.read_bytes()))
     return path
+
+
+def flip(path: Path, at: int, bits: int = 1) -> None:
+    """What a disk does: change one byte of a file where it lies."""
+    content = bytearray(path.read_bytes())
+    content[at] ^= bits
+    path.write_bytes(content)
 
 
 def study_uid(name: str) -> str:

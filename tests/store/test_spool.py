@@ -145,6 +145,20 @@ def test_results_are_moved_out_of_the_workspace(spool, dicom_file):
     assert not path.exists()
 
 
+def test_directories_are_private_whatever_the_umask(tmp_path, dicom_file):
+    before = os.umask(0)
+    try:
+        spool = Spool(tmp_path / "spool")
+        keep(spool, dicom_file("a.dcm"))
+        work = spool.workspace("1-1")
+        spool.publish("1-1", {"seg": dicom_file("seg.dcm").rename(work / "seg.dcm")})
+    finally:
+        os.umask(before)
+    made = [spool.root, *(path for path in spool.root.rglob("*") if path.is_dir())]
+    assert {path: path.stat().st_mode & 0o777 for path in made} == dict.fromkeys(made, 0o700)
+    assert len(made) == 10
+
+
 def test_a_workspace_starts_empty(spool):
     (spool.workspace("1-1") / "left").write_text("by a killed process")
     assert not list(spool.workspace("1-1").iterdir())
