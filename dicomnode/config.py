@@ -64,6 +64,8 @@ class NodeOptions(BaseModel, frozen=True, extra="forbid"):
     data_dir: Path
     workers: int = Field(default=2, ge=1, le=256)
     """Exams that are analysed at the same time, each in a process of its own."""
+    worker_memory_gib: float | None = Field(default=None, gt=0)
+    """What each may take; without it, three quarters of the machine's memory are shared out."""
     analysis_timeout_s: float = Field(default=1800.0, gt=0)
     drain_s: float = Field(default=20.0, ge=0)
     """How long a node that is stopped waits for its jobs; what is left goes on at next start."""

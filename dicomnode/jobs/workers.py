@@ -10,6 +10,7 @@ import multiprocessing
 import os
 import signal
 import threading
+import time
 import traceback
 from collections.abc import Callable
 from contextlib import suppress
@@ -20,18 +21,20 @@ from multiprocessing.forkserver import ensure_running
 from typing import Any
 
 from dicomnode.errors import DicomnodeError
+from dicomnode.jobs.memory import GIB, confine, share_bytes, used_bytes
 from dicomnode.jobs.step import Interrupted
 
 __all__ = ["WorkError", "WorkerDiedError", "Workers", "die_with_parent"]
 
+_LOOK_S = 0.1  # a process fills about half a GiB meanwhile
 _PR_SET_PDEATHSIG = 1  # prctl(2)
 
 
 class WorkError(DicomnodeError):
     """The work raised; says what and where, without the text of foreign exceptions."""
 
-    def __init__(self, code: str, message: str) -> None:
-        super().__init__(message)
+    def __init__(self, code: str, message: str, *, hint: str | None = None) -> None:
+        super().__init__(message, hint=hint)
         self.code = code
 
 
@@ -56,12 +59,18 @@ class Workers:
     ----------
     timeout_s : float
         A function that takes longer is killed.
+    memory_bytes : int, optional
+        A function whose process takes more memory is killed; by default, more than one worker
+        may have on this machine.
     prepare : callable
         Called first in each process, to set up its log; picklable.
     """
 
-    def __init__(self, *, timeout_s: float, prepare: Callable[[], None]) -> None:
+    def __init__(
+        self, *, timeout_s: float, prepare: Callable[[], None], memory_bytes: int | None = None
+    ) -> None:
         self._timeout_s = timeout_s
+        self._memory_bytes = share_bytes(1) if memory_bytes is None else memory_bytes
         self._prepare = prepare
         self._context = multiprocessing.get_context("forkserver")
         self._running: set[ForkServerProcess] = set()
@@ -81,13 +90,15 @@ class Workers:
         WorkerDiedError
             When the process ended without an answer; another attempt may succeed.
         WorkError
-            When the function raised, or took too long.
+            When the function raised, or took too long or too much memory.
         Interrupted
             When the workers were stopped meanwhile.
         """
         receiver, sender = self._context.Pipe(duplex=False)
         process = self._context.Process(
-            target=_main, args=(sender, self._prepare, function, args), daemon=True
+            target=_main,
+            args=(sender, self._memory_bytes, self._prepare, function, args),
+            daemon=True,
         )
         with receiver:
             self._begin(process)
@@ -123,7 +134,7 @@ class Workers:
         process.close()
 
     def _answer(self, receiver: Connection, process: ForkServerProcess) -> Any:
-        ready = wait([receiver, process.sentinel], timeout=self._timeout_s)
+        ready = self._wait(receiver, process)
         if receiver in ready:
             with suppress(EOFError):  # the pipe's end closes with a process that dies
                 return receiver.recv()
@@ -136,6 +147,16 @@ class Workers:
         process.join()
         raise WorkerDiedError("worker-died", _how_it_ended(process.exitcode))
 
+    def _wait(self, receiver: Connection, process: ForkServerProcess) -> list[Any]:
+        """Give what is ready in time, or nothing; meanwhile look at the memory."""
+        give_up_at = time.monotonic() + self._timeout_s
+        while (left_s := give_up_at - time.monotonic()) > 0:
+            if ready := wait([receiver, process.sentinel], timeout=min(left_s, _LOOK_S)):
+                return ready
+            if (used := used_bytes(process.pid or 0)) > self._memory_bytes:
+                raise _too_much_memory(self._memory_bytes, f"it took {used / GIB:.1f} GiB")
+        return []
+
 
 def die_with_parent() -> None:
     """Ask the kernel to kill this process when the one that started it ends (prctl(2))."""
@@ -143,7 +164,11 @@ def die_with_parent() -> None:
 
 
 def _main(
-    sender: Connection, prepare: Callable[[], None], function: Callable[..., Any], args: Any
+    sender: Connection,
+    memory_bytes: int,
+    prepare: Callable[[], None],
+    function: Callable[..., Any],
+    args: Any,
 ) -> None:
     """Run in the worker: the boundary where anything that goes wrong becomes an answer."""
     die_with_parent()
@@ -153,14 +178,26 @@ def _main(
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)
     os.nice(5)  # receiving goes first
+    confine(memory_bytes)
     prepare()
     try:
         answer = function(*args)
+    except MemoryError:
+        error = _too_much_memory(memory_bytes, "it asked for more")
+        answer = _Raised(error.code, str(error))
     except DicomnodeError as error:
         answer = _Raised(getattr(error, "code", "analysis-error"), str(error))
     except Exception as error:
         answer = _Raised("analysis-error", _where(error))
     sender.send(answer)
+
+
+def _too_much_memory(limit_bytes: int, found: str) -> WorkError:
+    return WorkError(
+        "analysis-memory",
+        f"expected the analysis to take at most {limit_bytes / GIB:.1f} GiB of memory, {found}",
+        hint="where the exam is meant to be so large, raise node.worker_memory_gib",
+    )
 
 
 def _where(error: Exception) -> str:

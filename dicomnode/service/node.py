@@ -12,11 +12,12 @@ from typing import Self
 import structlog
 
 from dicomnode import __version__
-from dicomnode.config import DestinationOptions, Settings, TlsOptions
+from dicomnode.config import DestinationOptions, NodeOptions, Settings, TlsOptions
 from dicomnode.errors import BundleError
 from dicomnode.jobs.analyse import Analysis, Process
 from dicomnode.jobs.deliver import Delivery, Destination
 from dicomnode.jobs.engine import Engine
+from dicomnode.jobs.memory import GIB, share_bytes
 from dicomnode.jobs.settle import ANALYSE, DELIVER, Settler
 from dicomnode.jobs.workers import WorkError, Workers
 from dicomnode.log import configure
@@ -132,6 +133,7 @@ class Node:
     def _workers(self) -> Workers:
         workers = Workers(
             timeout_s=self.settings.node.analysis_timeout_s,
+            memory_bytes=_worker_memory_bytes(self.settings.node),
             prepare=functools.partial(configure, self.settings.log),
         )
         workers.start()
@@ -268,6 +270,12 @@ def receive_settings(settings: Settings, incoming: Path) -> ReceiveSettings:
         min_free_bytes=_min_free_bytes(settings),
         tls=context,
     )
+
+
+def _worker_memory_bytes(node: NodeOptions) -> int:
+    if node.worker_memory_gib is None:
+        return share_bytes(node.workers)
+    return int(node.worker_memory_gib * GIB)
 
 
 def _min_free_bytes(settings: Settings) -> int:

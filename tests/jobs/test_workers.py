@@ -10,6 +10,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from dicomnode.jobs.memory import GIB, machine_bytes, share_bytes
 from dicomnode.jobs.step import Interrupted
 from dicomnode.jobs.workers import WorkerDiedError, WorkError, Workers
 
@@ -55,6 +56,32 @@ def test_a_process_that_hangs_is_killed() -> None:
     with pytest.raises(WorkError, match="within 1 s, got none") as caught:
         impatient.run(time.sleep, 600)
     assert caught.value.code == "analysis-timeout"
+
+
+@pytest.fixture
+def confined() -> Workers:
+    return Workers(timeout_s=60, prepare=nothing, memory_bytes=GIB)
+
+
+def test_a_process_that_fills_more_memory_than_it_may_is_ended(confined: Workers) -> None:
+    filled = "[b'x' * 2**20 for _ in range(900)], __import__('time').sleep(600)"
+    with pytest.raises(WorkError, match=r"at most 1\.0 GiB of memory, it took 1\.\d GiB") as caught:
+        confined.run(eval, filled)
+    assert caught.value.code == "analysis-memory"
+    assert "raise node.worker_memory_gib" in str(caught.value)
+    assert confined.run(operator.add, 1, 1) == 2
+
+
+def test_a_process_that_asks_for_too_much_at_once_gets_nothing(confined: Workers) -> None:
+    with pytest.raises(WorkError, match=r"node\.worker_memory_gib") as caught:
+        confined.run(bytes, 12 * GIB)
+    assert caught.value.code == "analysis-memory"
+
+
+def test_a_limit_is_a_share_of_the_machine_and_never_too_small_for_an_exam() -> None:
+    assert share_bytes(1) == max(int(machine_bytes() * 0.75), 2 * GIB)
+    assert share_bytes(1) >= share_bytes(4) >= share_bytes(1_000_000) == 2 * GIB
+    assert machine_bytes() <= os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
 
 
 def test_the_signals_that_stop_the_node_do_not_stop_its_work(workers: Workers) -> None:

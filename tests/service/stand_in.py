@@ -53,7 +53,13 @@ def _raise() -> None:
     raise KeyError("DOE^JANE")
 
 
+def _eat() -> None:
+    eaten = [b"x" * 2**20 for _ in range(6 * 2**10)]
+    assert not eaten, "6 GiB were there to be had"
+
+
 TROUBLES = {
+    "eat": _eat,
     "die": lambda: os.kill(os.getpid(), signal.SIGKILL),
     "hang": lambda: time.sleep(600),
     "raise": _raise,

@@ -113,21 +113,23 @@ def test_a_node_that_is_stopped_in_an_analysis_goes_on_at_the_next_start(
     node.wait_for("exam.analysed")
 
 
-def test_workers_that_die_or_hang_do_not_take_the_node_or_other_exams_with_them(
+def test_workers_that_die_hang_or_eat_all_memory_do_not_take_the_node_or_other_exams_with_them(
     site: Any, clip: Clip
 ) -> None:
     site.write_settings(timeout_s=6.0, workers=2)
-    node = site.start_node().ready()
-    for name in ("die once", "die", "hang", ""):
+    node = site.start_node(DICOMNODE__NODE__WORKER_MEMORY_GIB="1").ready()
+    for name in ("die once", "die", "hang", "eat", ""):
         site.send(clip(f"{name}.dcm", comment=name))
     node.wait_for("step.finished", step="fail", exam=2)
     node.wait_for("step.finished", step="fail", exam=3)
-    node.wait_for("exam.analysed", exam=4)
+    node.wait_for("step.finished", step="fail", exam=4)
+    node.wait_for("exam.analysed", exam=5)
     found = {exam.id: (exam.state, [one.code for one in exam.reasons]) for exam in exams(site)}
     assert found == {
         1: (ExamState.ANALYSED, []),
         2: (ExamState.FAILED, ["worker-died"]),
         3: (ExamState.FAILED, ["analysis-timeout"]),
-        4: (ExamState.ANALYSED, []),
+        4: (ExamState.FAILED, ["analysis-memory"]),
+        5: (ExamState.ANALYSED, []),
     }
     assert node.process.poll() is None
