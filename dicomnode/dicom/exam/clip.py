@@ -12,9 +12,9 @@ from pydicom.uid import UID
 from dicomnode.dicom.box import Box
 from dicomnode.dicom.decode import frame_shape, frames, number_of_frames
 from dicomnode.dicom.elements import tag_text
-from dicomnode.dicom.exam.clock import frame_times_s
 from dicomnode.dicom.exam.panes import Panes, find_panes, level_curve
 from dicomnode.dicom.exam.regions import Region, has_colour_flow, image_regions
+from dicomnode.dicom.exam.timing import frame_times
 from dicomnode.dicom.header import Header, read_header
 from dicomnode.errors import InputError, Reason
 
@@ -83,6 +83,7 @@ class Look:
     sampled: tuple[int, ...]
     preview: U8
     panes: Panes | Reason
+    warnings: tuple[str, ...]
 
     @property
     def sop_instance_uid(self) -> str:
@@ -177,26 +178,27 @@ def _look(header: Header, sample_frames: int) -> Look | Reason:
     wanted = np.unique(np.linspace(0, count - 1, sample_frames).astype(int)).tolist()
     sample = np.stack(list(frames(header, only=wanted)))
     regions, region_error = _or_error(lambda: image_regions(elements))
-    times_s, time_error = _or_error(lambda: frame_times_s(elements, count))
+    times, time_error = _or_error(lambda: frame_times(elements, count))
     panes = find_panes(
         sample,
         [region.box for region in regions or ()],
-        duration_s=None if times_s is None else float(times_s[-1]),
+        duration_s=None if times is None else float(times.times_s[-1]),
         has_colour_flow=has_colour_flow(elements),
     )
     error = time_error or region_error
     if isinstance(panes, Reason) and (error is not None or panes.code != "no-wash-in"):
         return panes
-    if times_s is None or regions is None:
+    if times is None or regions is None:
         assert error is not None, "what is not there has its reason"
         return error
     return Look(
         header=header,
-        times_s=times_s,
+        times_s=times.times_s,
         regions=regions,
         sampled=tuple(wanted),
         preview=np.ascontiguousarray(sample[:, ::SHRINK, ::SHRINK]),
         panes=panes,
+        warnings=(*header.warnings, *times.warnings),
     )
 
 

@@ -1,62 +1,20 @@
-"""When frames were taken: within a clip, and clips of one exam on one clock."""
+"""When clips of one exam were taken: all of them on one clock."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime, tzinfo
+from itertools import pairwise
 
-import numpy as np
-from numpy.typing import NDArray
-from pydicom.tag import Tag
 from pydicom.valuerep import DA, DT, TM
 
 from dicomnode.dicom.copied import time_zone
 from dicomnode.dicom.elements import Elements, tag_text
 from dicomnode.errors import InputError
 
-__all__ = ["START_SOURCES", "Placed", "frame_times_s", "place", "start_of"]
+__all__ = ["START_SOURCES", "Placed", "overlap", "place", "start_of"]
 
-F64 = NDArray[np.float64]
-
-FRAME_TIME = Tag("FrameTime")
-FRAME_TIME_MS = (0.5, 60_000.0)
-"""Outside this a FrameTime is not a number of milliseconds between frames of a cine loop."""
 OVERLAP_S = 1.0
 """Clip starts are often cut to whole seconds: this much overlap is rounding."""
-
-
-def frame_times_s(elements: Elements, count: int) -> F64:
-    """Seconds of each frame after the clip's first (PS3.3 C.7.6.5).
-
-    FrameTimeVector, whose first entry is 0 by the standard and is ignored where it is not, or
-    FrameTime; whichever FrameIncrementPointer names if both are there. Playback rates
-    (CineRate, RecommendedDisplayFrameRate) say how to show a loop, not when it was taken.
-    """
-    elements = replace(elements, code="bad-timing")
-    states_interval = elements.states("FrameTime")
-    names_interval = states_interval and FRAME_TIME in elements.tags("FrameIncrementPointer")
-    if elements.states("FrameTimeVector") and not names_interval:
-        return _from_vector(elements, count)
-    if not states_interval:
-        raise InputError(
-            "no-timing",
-            f"{elements.file}: expected {tag_text('FrameTime')} or {tag_text('FrameTimeVector')}, "
-            f"found neither: without times there is no curve",
-        )
-    step_ms = elements.number("FrameTime", *FRAME_TIME_MS, "milliseconds")
-    return np.arange(count, dtype=np.float64) * step_ms / 1000
-
-
-def _from_vector(elements: Elements, count: int) -> F64:
-    steps_ms = elements.numbers("FrameTimeVector")
-    if len(steps_ms) != count:
-        expected = f"{count} values, one per frame"
-        raise elements.wrong("FrameTimeVector", expected, len(steps_ms))
-    low, high = FRAME_TIME_MS
-    bad = steps_ms[1:][~((steps_ms[1:] >= low) & (steps_ms[1:] <= high))]
-    if len(bad):
-        expected = f"milliseconds between {low:g} and {high:g}"
-        raise elements.wrong("FrameTimeVector", expected, f"{bad[0]:g}")
-    return np.concatenate([[0.0], np.cumsum(steps_ms[1:])]) / 1000
 
 
 def _combined(date: str, time: str) -> Callable[[Elements], datetime | None]:
@@ -96,6 +54,12 @@ pixel data began to be made, which some scanners stamp when the clip is stored. 
 exam are placed by the same source.
 """
 
+ACQUIRED = {
+    "AcquisitionDateTime": "AcquisitionDateTime",
+    "AcquisitionTime": "AcquisitionDate and AcquisitionTime",
+}
+"""Elements that tell when a clip was taken, not when it was stored, and the sources they are of."""
+
 
 def start_of(elements: Elements, source: str) -> datetime | None:
     """When the clip began according to ``source``; None if missing or unreadable."""
@@ -132,6 +96,24 @@ def place(clips: Sequence[Elements], durations_s: Sequence[float]) -> Placed | N
         placed = _closed_up([seconds[i] for i in order], [durations_s[i] for i in order])
         if placed is not None:
             return Placed(order=tuple(order), starts_s=placed, source=source)
+    return None
+
+
+def overlap(clips: Sequence[Elements], durations_s: Sequence[float]) -> str | None:
+    """Say which clip had not ended, by its frame times, when the next began by its own start."""
+    for keyword, source in ACQUIRED.items():
+        starts = [start_of(clip, source) for clip in clips]
+        known = [start for start in starts if start is not None]
+        if len(known) < len(starts) or len(set(known)) < len(known):
+            continue
+        order = sorted(range(len(known)), key=known.__getitem__)
+        for first, second in pairwise(order):
+            gap_s = (known[second] - known[first]).total_seconds()
+            if gap_s < durations_s[first] - OVERLAP_S:
+                return (
+                    f"{clips[first].file} lasts {durations_s[first]:.3g} s by its frame times, and "
+                    f"{clips[second].file} begins {gap_s:.3g} s after it by {tag_text(keyword)}"
+                )
     return None
 
 

@@ -5,13 +5,16 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from dicomnode.dicom.elements import Elements
 from dicomnode.dicom.exam.clip import Look, continues
-from dicomnode.dicom.exam.clock import Placed, place
+from dicomnode.dicom.exam.clock import Placed, overlap, place
 from dicomnode.dicom.exam.panes import Panes, washes_in
 from dicomnode.errors import Reason
 
 __all__ = ["Injection", "sort_into_injections"]
 
+Run = list[tuple[Look, float]]
+"""Clips and when each starts."""
 BASELINE_SHARE = 0.35
 """A clip starts without contrast if it is this near, of the earlier rise, to the earlier start."""
 
@@ -37,15 +40,15 @@ def sort_into_injections(
         panes = _common_panes(group)
         group += [look for look in unsure if continues(look, group, panes.contrast)]
         unsure = [look for look in unsure if all(look is not other for other in group)]
-        placed = place(
-            [look.header.elements for look in group], [look.duration_s for look in group]
-        )
+        clash = overlap(*_clips(group))
+        placed = place(*_clips(group))
         if placed is None:
-            group, reasons = _only_the_longest(group)
+            group, reasons = _only_the_longest(group, clash)
             left_out += reasons
-            placed = place([group[0].header.elements], [group[0].duration_s])
-        assert placed is not None
-        injections += _cut(group, placed, panes, gap_s)
+            placed = place(*_clips(group))
+        assert placed is not None, "a clip by itself is placed"
+        runs = _cut(group, placed, panes, gap_s)
+        injections += [_injection(run, placed, panes, clash) for run in runs]
     left_out += [(look, look.panes) for look in unsure if isinstance(look.panes, Reason)]
     return injections, left_out
 
@@ -71,31 +74,36 @@ def _common_panes(group: Sequence[Look]) -> Panes:
     return longest.panes
 
 
-def _only_the_longest(group: list[Look]) -> tuple[list[Look], list[tuple[Look, Reason]]]:
+def _clips(group: Sequence[Look]) -> tuple[list[Elements], list[float]]:
+    return [look.header.elements for look in group], [look.duration_s for look in group]
+
+
+def _only_the_longest(
+    group: list[Look], clash: str | None
+) -> tuple[list[Look], list[tuple[Look, Reason]]]:
     longest = max(group, key=lambda look: look.duration_s)
     reason = Reason(
         "no-clock",
         "not analysed: AcquisitionDateTime (0008,002A), AcquisitionTime (0008,0032) and "
         "ContentTime (0008,0033) do not tell when this clip was taken relative to the other clips "
-        "of the study: missing, equal or overlapping; only the longest clip is analysed",
+        f"of the study: {clash or 'missing, equal or overlapping'}; only the longest clip is "
+        "analysed",
     )
     return [longest], [(look, reason) for look in group if look is not longest]
 
 
-def _cut(group: Sequence[Look], placed: Placed, panes: Panes, gap_s: float) -> list[Injection]:
+def _cut(group: Sequence[Look], placed: Placed, panes: Panes, gap_s: float) -> list[Run]:
     """Cut a clock into injections: after a long gap, or where contrast is gone and comes again."""
-    runs: list[list[tuple[Look, float]]] = []
+    runs: list[Run] = []
     for index, start_s in zip(placed.order, placed.starts_s, strict=True):
         look = group[index]
         if not runs or _is_new(look, start_s, runs[-1], panes, gap_s):
             runs.append([])
         runs[-1].append((look, start_s))
-    return [_injection(run, placed, panes) for run in runs]
+    return runs
 
 
-def _is_new(
-    look: Look, start_s: float, run: Sequence[tuple[Look, float]], panes: Panes, gap_s: float
-) -> bool:
+def _is_new(look: Look, start_s: float, run: Run, panes: Panes, gap_s: float) -> bool:
     last, last_start_s = run[-1]
     if start_s - (last_start_s + last.duration_s) > gap_s:
         return True
@@ -108,9 +116,11 @@ def _is_new(
     return bool(curve[0] <= base + BASELINE_SHARE * (peak - base))
 
 
-def _injection(run: Sequence[tuple[Look, float]], placed: Placed, panes: Panes) -> Injection:
+def _injection(run: Run, placed: Placed, panes: Panes, clash: str | None) -> Injection:
     first_s = run[0][1]
-    warnings = [text for look, _ in run for text in look.header.warnings]
+    warnings = [text for look, _ in run for text in look.warnings]
+    if clash is not None:
+        warnings.append(f"times of clips contradict one another: {clash}")
     if placed.source == "ContentDate and ContentTime":
         warnings.append(
             "clips are placed by ContentTime (0008,0033), which some scanners stamp when a clip is "
