@@ -1,12 +1,26 @@
 """A DICOM node for contrast-enhanced ultrasound of the breast: research use, decision support."""
 
 import os
-
-os.environ["ORT_DISABLE_TELEMETRY"] = "1"
-"""Read by onnxruntime while it is imported; nothing of ours is imported before this."""
+from contextlib import suppress
+from pathlib import Path
 
 __version__ = "0.1.0"
 
 IMPLEMENTATION_CLASS_UID = "2.25.72987261679197289119590883945810993252"
 IMPLEMENTATION_VERSION_NAME = f"DICOMNODE {__version__}"[:16]
 """What associations and files say of the software (PS3.7 D.3.3.2)."""
+
+
+def _keep_to_ourselves() -> None:
+    """Tell libraries what they read while they are imported; this module comes before them all.
+
+    onnxruntime would write an identifier into the user's home and look up a telemetry host.
+    matplotlib would read the user's style, which would change reports, and make a folder for it.
+    """
+    os.environ["ORT_DISABLE_TELEMETRY"] = "1"
+    with suppress(RuntimeError):  # nobody's home
+        cache = os.environ.get("XDG_CACHE_HOME") or Path("~/.cache").expanduser()
+        os.environ.setdefault("MPLCONFIGDIR", str(Path(cache, "dicomnode", "matplotlib")))
+
+
+_keep_to_ourselves()

@@ -8,6 +8,7 @@ from pynetdicom import evt
 from pynetdicom.association import Association
 from pynetdicom.events import Event, EventHandlerType
 from pynetdicom.presentation import PresentationContext
+from pynetdicom.transport import AddressInformation
 
 from dicomnode.errors import RejectedError, UnreachableError
 from dicomnode.network.entity import application_entity
@@ -20,6 +21,8 @@ _CONNECT_TIMEOUT_S = 10.0
 _ACSE_TIMEOUT_S = 30.0
 _RESPONSE_TIMEOUT_S = 300.0  # a PACS may write a large object to slow disks before it answers
 _REJECTED_PERMANENT = 1  # PS3.8 Table 9-21
+_ANY_OF_OURS = {socket.AF_INET: "0.0.0.0", socket.AF_INET6: "::"}  # noqa: S104 - to call from
+"""Said outright, because the library would ask the system's resolver for it at each call."""
 
 
 @contextmanager
@@ -44,13 +47,15 @@ def associate(
     ae.acse_timeout = _ACSE_TIMEOUT_S
     ae.dimse_timeout = _RESPONSE_TIMEOUT_S
     ae.network_timeout = _RESPONSE_TIMEOUT_S
+    address = _address(peer, calling_ae)
     assoc = ae.associate(
-        peer.host,
-        peer.port,
+        address.address,
+        address.port,
         contexts=list(contexts),
         ae_title=peer.ae_title,
         tls_args=None if peer.tls is None else (peer.tls, peer.host),
         evt_handlers=[(evt.EVT_CONN_OPEN, _set_up_socket), *handlers],
+        bind_address=(_ANY_OF_OURS[address.address_family], 0),
     )
     _expect_established(assoc, peer, calling_ae)
     try:
@@ -58,6 +63,17 @@ def associate(
     finally:
         if assoc.is_established:
             assoc.release()
+
+
+def _address(peer: Peer, calling_ae: str) -> AddressInformation:
+    """Look the peer up, once."""
+    try:
+        return AddressInformation(peer.host, peer.port)
+    except (OSError, UnicodeError) as error:  # a name may be unknown, or none at all
+        raise UnreachableError(
+            f"expected an association with {peer} as {calling_ae}: {error}",
+            hint="its host must be an address, or a name that this machine can resolve",
+        ) from error
 
 
 def _set_up_socket(event: Event) -> None:

@@ -206,6 +206,15 @@ def test_after_an_abort_the_rest_is_tried_again(us_file):
     assert [answer.status for answer in answers] == [0, None, None]
 
 
+@pytest.mark.parametrize("host", ["a" * 64 + ".invalid", "256.256.256.256 "])
+def test_a_peer_whose_name_nobody_knows_is_tried_again(us_file, host):
+    peer = Peer(name="pacs", ae_title="PACS", host=host, port=104)
+    (answer,) = send([us_file()], peer, calling_ae="CEUSNODE")
+    assert answer.outcome == "retry"
+    assert f"PACS@{host}" in answer.reason
+    assert "its host must be an address, or a name" in answer.reason
+
+
 def test_a_peer_that_is_not_there_is_tried_again(us_file):
     peer = Peer(name="pacs", ae_title="PACS", host="127.0.0.1", port=1)
     (sent,) = send([us_file()], peer, calling_ae="CEUSNODE")
