@@ -14,6 +14,7 @@ from pydicom.errors import InvalidDicomError
 from pydicom.tag import BaseTag
 
 from dicomnode.dicom.elements import Elements, tag_text
+from dicomnode.dicom.file_meta import check_encoding, transfer_syntax
 from dicomnode.errors import InputError
 
 __all__ = ["Header", "read_header"]
@@ -40,7 +41,12 @@ class Header:
     @property
     def transfer_syntax(self) -> pydicom.uid.UID:
         """Transfer Syntax UID (0002,0010)."""
-        return pydicom.uid.UID(self.dataset.file_meta.TransferSyntaxUID)
+        return transfer_syntax(self.meta)
+
+    @property
+    def meta(self) -> Elements:
+        """The file meta information, for reading one element after the other."""
+        return Elements(dataset=self.dataset.file_meta, file=self.path.name)
 
     @property
     def elements(self) -> Elements:
@@ -58,8 +64,8 @@ def read_header(path: Path) -> Header:
         warnings.simplefilter("always")
         try:
             with path.open("rb") as file:
+                check_encoding(file, path.name)
                 dataset, start, inflated = _read(file)
-            _check_meta(path, dataset)
             _convert(path, dataset)
         except InvalidDicomError:
             raise InputError(
@@ -87,6 +93,7 @@ def read_header(path: Path) -> Header:
 
 
 def _read(file: BinaryIO) -> tuple[Dataset, int, bytes | None]:
+    file.seek(0)
     dataset = pydicom.dcmread(file, stop_before_pixels=True)
     syntax = dataset.file_meta.get("TransferSyntaxUID")
     if syntax != pydicom.uid.DeflatedExplicitVRLittleEndian:
@@ -97,14 +104,6 @@ def _read(file: BinaryIO) -> tuple[Dataset, int, bytes | None]:
     if pixels is not None:
         del dataset.PixelData
     return dataset, -1, pixels
-
-
-def _check_meta(path: Path, dataset: Dataset) -> None:
-    if "TransferSyntaxUID" not in dataset.file_meta:
-        raise InputError(
-            "no-transfer-syntax",
-            f"{path.name}: expected {tag_text('TransferSyntaxUID')}, found none",
-        )
 
 
 def _too_deep(path: Path) -> InputError:

@@ -8,7 +8,7 @@ import numpy as np
 
 from dicomnode.errors import InputError
 
-__all__ = ["Fragment", "frame_fragments", "read_fragments"]
+__all__ = ["Fragment", "frame_fragments", "group_by_marker", "read_fragments"]
 
 ITEM = 0xE000FFFE
 SEQUENCE_END = 0xE0DDFFFE
@@ -96,9 +96,9 @@ def frame_fragments(
     if len(fragments) == number_of_frames:
         return [[fragment] for fragment in fragments]
     if number_of_frames == 1 and len(offsets) <= 1:
-        groups = _by_marker(data, fragments)
+        groups = group_by_marker(data, fragments)
         return [list(fragments)] if len(groups) <= 1 else _counted(groups, 1, name)
-    groups = _by_offset(offsets, fragments, name) if offsets else _by_marker(data, fragments)
+    groups = _by_offset(offsets, fragments, name) if offsets else group_by_marker(data, fragments)
     return _counted(groups, number_of_frames, name)
 
 
@@ -131,7 +131,8 @@ def _by_offset(
     return groups
 
 
-def _by_marker(data: memoryview, fragments: Sequence[Fragment]) -> list[list[Fragment]]:
+def group_by_marker(data: memoryview, fragments: Sequence[Fragment]) -> list[list[Fragment]]:
+    """Group fragments into frames, each of which ends with an end-of-image marker."""
     groups: list[list[Fragment]] = [[]]
     for fragment in fragments:
         groups[-1].append(fragment)

@@ -10,9 +10,15 @@ from dicomnode.dicom.decode.samples import Samples
 from dicomnode.dicom.header import Header
 from dicomnode.errors import InputError
 
-__all__ = ["native_samples"]
+__all__ = ["frame_bytes", "native_samples"]
 
 U8 = NDArray[np.uint8]
+
+
+def frame_bytes(shape: FrameShape) -> int:
+    """Bytes of one uncompressed frame."""
+    per_pixel = 2 if shape.photometric == "YBR_FULL_422" else shape.samples
+    return shape.rows * shape.columns * per_pixel * shape.dtype.itemsize
 
 
 def native_samples(
@@ -22,24 +28,22 @@ def native_samples(
 
     A 4:2:2 frame comes back with one Cb and Cr for every pixel.
     """
-    subsampled = shape.photometric == "YBR_FULL_422"
-    per_pixel = 2 if subsampled else shape.samples
-    frame_bytes = shape.rows * shape.columns * per_pixel * shape.dtype.itemsize
-    _check_length(header, count, frame_bytes, len(value))
+    size = frame_bytes(shape)
+    _check_length(header, count, size, len(value))
     arrange = _arranger(header, shape)
     swap = _is_byte_swapped(header, shape, vr)
     for index in wanted:
-        raw = np.frombuffer(value[index * frame_bytes : (index + 1) * frame_bytes], np.uint8)
+        raw = np.frombuffer(value[index * size : (index + 1) * size], np.uint8)
         yield arrange(_in_order(raw, swap).view(shape.dtype))
 
 
-def _check_length(header: Header, count: int, frame_bytes: int, length: int) -> None:
-    if length // frame_bytes != count:
+def _check_length(header: Header, count: int, size: int, length: int) -> None:
+    if length // size != count:
         raise InputError(
             "wrong-number-of-frames",
             f"{header.path.name}: expected {count} frames as NumberOfFrames (0028,0008) states, "
-            f"{count * frame_bytes} bytes, found {length} bytes "
-            f"({length / frame_bytes:.2f} frames) in PixelData (7FE0,0010)",
+            f"{count * size} bytes, found {length} bytes "
+            f"({length / size:.2f} frames) in PixelData (7FE0,0010)",
         )
 
 

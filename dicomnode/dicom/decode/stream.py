@@ -1,6 +1,5 @@
 """Frames of a DICOM file, one at a time, cut to a box as they are decoded."""
 
-import struct
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from itertools import pairwise
@@ -19,16 +18,25 @@ from dicomnode.dicom.decode.compression import (
     FrameShape,
     video_frames,
 )
-from dicomnode.dicom.decode.fragments import Fragment, frame_fragments, read_fragments
-from dicomnode.dicom.decode.native import native_samples
+from dicomnode.dicom.decode.fragments import (
+    Fragment,
+    frame_fragments,
+    group_by_marker,
+    read_fragments,
+)
+from dicomnode.dicom.decode.native import frame_bytes, native_samples
+from dicomnode.dicom.decode.place import PIXEL_DATA, find_pixels
 from dicomnode.dicom.decode.samples import Colour, converter
 from dicomnode.dicom.header import Header, read_header
 from dicomnode.errors import InputError
 
-__all__ = ["frame_shape", "frames", "number_of_frames"]
+__all__ = ["frame_shape", "frames", "number_of_frames", "stored_frames"]
 
 U8 = NDArray[np.uint8]
-PIXEL_DATA = "PixelData (7FE0,0010)"
+RLE = "1.2.840.10008.1.2.5"
+"""Each frame is one fragment (PS3.5 A.4.2)."""
+BEGINNINGS = (b"\xff\xd8", b"\xff\x4f")
+"""First marker of a codestream: JPEG's and JPEG-LS's, JPEG 2000's."""
 MOST_FRAMES = 2**31 - 1
 """What an integer string may say (PS3.5 6.2)."""
 GREY = ("MONOCHROME1", "MONOCHROME2", "PALETTE COLOR")
@@ -84,6 +92,30 @@ def number_of_frames(header: Header) -> int:
     return elements.whole("NumberOfFrames", 1, MOST_FRAMES)
 
 
+def stored_frames(header: Header) -> int:
+    """Frames that PixelData holds, whatever NumberOfFrames says."""
+    place = find_pixels(header)
+    if not header.transfer_syntax.is_encapsulated:
+        return len(place.native) // frame_bytes(frame_shape(header))
+    offsets, fragments = read_fragments(place.data, place.start, header.path.name)
+    if str(header.transfer_syntax) in VIDEO:
+        return _count_video(header, _joined(place.data, fragments))
+    if str(header.transfer_syntax) == RLE:
+        return len(fragments)
+    begun = sum(place.data[part.start : part.start + 2] in BEGINNINGS for part in fragments)
+    return max(len(offsets), len(group_by_marker(place.data, fragments)), begun)
+
+
+def _count_video(header: Header, stream: bytes) -> int:
+    seen = 0
+    try:
+        for _ in video_frames(stream, "luma"):
+            seen += 1
+    except av.FFmpegError as error:
+        raise _corrupt(header, seen, str(error)) from error
+    return seen
+
+
 def frame_shape(header: Header) -> FrameShape:
     """Size and sample layout, checked against what ultrasound may be (PS3.3 C.8.5.6)."""
     elements = replace(header.elements, code="no-image")
@@ -134,50 +166,13 @@ class _Request:
 
 def _whole_frames(request: _Request) -> Iterator[U8]:
     header = request.header
-    if header.inflated is not None:
-        yield from _native(request, memoryview(header.inflated), "OW")
-        return
-    data = np.memmap(header.path, np.uint8, "r").data
-    start, length, vr = _pixel_value(header, data)
+    place = find_pixels(header)
     if not header.transfer_syntax.is_encapsulated:
-        value = data[start : start + length]
-        _check_not_cut_off(header, value, length)
-        yield from _native(request, value, vr)
+        yield from _native(request, place.native, place.vr)
     elif str(header.transfer_syntax) in VIDEO:
-        yield from _video(request, data, start)
+        yield from _video(request, place.data, place.start)
     else:
-        yield from _encapsulated(request, data, start)
-
-
-def _pixel_value(header: Header, data: memoryview) -> tuple[int, int, str]:
-    """Where the value of PixelData starts, how long it says it is, and its VR."""
-    at = header.pixel_element
-    syntax = header.transfer_syntax
-    element = bytes(data[at : at + 12])
-    order = "<" if syntax.is_little_endian else ">"
-    if len(element) < 12 or struct.unpack(f"{order}HH", element[:4]) != (0x7FE0, 0x0010):
-        raise InputError(
-            "no-pixel-data", f"{header.path.name}: {PIXEL_DATA}: expected pixels, found none"
-        )
-    if syntax.is_implicit_VR:
-        return at + 8, struct.unpack(f"{order}I", element[4:8])[0], "OW"
-    vr = element[4:6].decode("latin-1")
-    if vr not in ("OB", "OW", "UN"):
-        raise InputError(
-            "corrupt-pixel-data",
-            f"{header.path.name}: {PIXEL_DATA}: expected VR OB or OW, found {vr!r}",
-        )
-    return at + 12, struct.unpack(f"{order}I", element[8:12])[0], vr
-
-
-def _check_not_cut_off(header: Header, value: memoryview, length: int) -> None:
-    if len(value) < length:
-        raise InputError(
-            "truncated",
-            f"{header.path.name}: {PIXEL_DATA}: expected {length} bytes, found {len(value)} until "
-            f"the end of the file",
-            hint="send the object again",
-        )
+        yield from _encapsulated(request, place.data, place.start)
 
 
 def _native(request: _Request, value: memoryview, vr: str) -> Iterator[U8]:

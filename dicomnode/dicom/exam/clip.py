@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from pydicom.uid import UID
 
 from dicomnode.dicom.box import Box
-from dicomnode.dicom.decode import frame_shape, frames, number_of_frames
+from dicomnode.dicom.decode import frame_shape, frames, number_of_frames, stored_frames
 from dicomnode.dicom.elements import tag_text
 from dicomnode.dicom.exam.panes import Panes, find_panes, level_curve
 from dicomnode.dicom.exam.regions import Region, has_colour_flow, image_regions
@@ -36,6 +36,7 @@ IDENTITY = ("SOPInstanceUID", "SeriesInstanceUID", "StudyInstanceUID")
 """What every result names of its source."""
 SMALLEST_PX = 32
 """A smaller image has no pane in which anything could be outlined."""
+WRONG_NUMBER = "wrong-number-of-frames"
 SHRINK = 4
 THUMBNAIL_PX = 10
 ALIKE = 0.5
@@ -148,7 +149,7 @@ def _refused_class(header: Header) -> Reason | None:
 def _refused_count(header: Header, minimum_frames: int) -> Reason | None:
     count = number_of_frames(header)
     if count == 1:
-        return Reason("still", "not CEUS: a still image; a clip was expected")
+        return _uncounted(header) or Reason("still", "not CEUS: a still image; a clip was expected")
     if count < minimum_frames:
         return Reason(
             "too-few-frames",
@@ -156,6 +157,20 @@ def _refused_count(header: Header, minimum_frames: int) -> Reason | None:
             f"contrast come and go, found NumberOfFrames (0028,0008) {count}",
         )
     return None
+
+
+def _uncounted(header: Header) -> Reason | None:
+    """A clip whose frames nobody counted; what is one frame, or cannot be told, is a still."""
+    elements = header.elements
+    try:
+        stored = stored_frames(header)
+    except InputError:
+        return None
+    if stored <= 1:
+        return None
+    stated = 1 if elements.states("NumberOfFrames") else "none"
+    expected = f"{stored}, as many as frames in PixelData (7FE0,0010)"
+    return elements.wrong("NumberOfFrames", expected, stated, WRONG_NUMBER).reason
 
 
 def _refused_size(header: Header) -> Reason | None:
