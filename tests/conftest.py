@@ -1,7 +1,7 @@
 """What every test may use."""
 
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import ModuleType
 
@@ -9,7 +9,9 @@ import pytest
 from pydicom.dataset import Dataset
 
 import parts.example
+import parts.postgres
 import parts.wrap
+from parts.postgres import Postgres
 from parts.programs import program
 
 SHARED_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
@@ -30,6 +32,13 @@ def shared_data() -> Path:
     if not SHARED_DATA.is_dir():
         pytest.skip("needs ../shared/data, which may not be redistributed")
     return SHARED_DATA
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Postgres]:
+    """A PostgreSQL server of these tests' own."""
+    with parts.postgres.postgres() as server:
+        yield server
 
 
 @pytest.fixture(scope="session")

@@ -29,7 +29,13 @@ from dicomnode.store.rows import (
     RejectionRow,
 )
 from dicomnode.store.spool import Spool
-from dicomnode.store.states import DeliveryState, ExamState
+from dicomnode.store.states import (
+    UNFINISHED,
+    DeliveryEvent,
+    DeliveryState,
+    ExamState,
+    before_delivery,
+)
 from dicomnode.web.labels import short_uid
 
 __all__ = ["exams"]
@@ -230,13 +236,16 @@ def show(number: int | None, config: Path) -> None:
 @number_argument
 @config_option
 def retry(number: int, config: Path) -> None:
-    """Try again: analyse a failed or refused exam, or send what is parked or waiting."""
+    """Try again whatever has no end: send what is not sent, or analyse what has no result.
+
+    An exam that is still receiving is taken as complete.
+    """
     with _ledger(config) as (_, ledger):
         now = time.time()
         waiting = [
             one
             for one in ledger.deliveries(number)
-            if one.state in (DeliveryState.PARKED, DeliveryState.RETRY)
+            if one.state in before_delivery(DeliveryEvent.RELEASE)
         ]
         for one in waiting:
             ledger.release(one.id, now=now)
@@ -244,6 +253,24 @@ def retry(number: int, config: Path) -> None:
             console().print(f"deliveries of exam {number} that will be tried again: {len(waiting)}")
             return
         console().print(f"exam {ledger.retry(number, now=now).id} is queued again")
+
+
+@exams.command("give-up")
+@number_argument
+@config_option
+def give_up(number: int, config: Path) -> None:
+    """End exam NUMBER without a result, or send what is left of its results no more.
+
+    `retry` and `resend` take it up again.
+    """
+    with _ledger(config) as (_, ledger):
+        now = time.time()
+        if ledger.exam(number).state in UNFINISHED:
+            ledger.give_up(number, now=now)
+            console().print(f"exam {number} is given up")
+            return
+        count = ledger.give_up_deliveries(number, now=now)
+        console().print(f"deliveries of exam {number} that are given up: {count}")
 
 
 @exams.command("reanalyse")

@@ -9,15 +9,23 @@ import os
 import shutil
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any, TypeAlias
 
 import structlog
 
-from dicomnode.errors import DamagedError, DicomnodeError, Reason, RefusedError, TransitionError
+from dicomnode.errors import (
+    DamagedError,
+    DicomnodeError,
+    Reason,
+    RefusedError,
+    StoreError,
+    TransitionError,
+)
 from dicomnode.jobs.step import Step
-from dicomnode.jobs.workers import WorkerDiedError, WorkError, Workers
+from dicomnode.jobs.workers import WorkerDiedError, WorkError, Workers, passes
 from dicomnode.outputs.job import Outcome, Request
 from dicomnode.store.ledger import Ledger
 from dicomnode.store.rows import ExamRow, Output, Policy
@@ -59,7 +67,11 @@ class Analysis:
     now: Callable[[], float] = time.time
 
     def __call__(self, step: Step, job: str, exam_id: int) -> None:
-        """Do the job. Whatever goes wrong ends here, as the exam's state and reason."""
+        """Do the job. Whatever goes wrong ends here, as the exam's state and reason.
+
+        Except what passes: a ledger that does not answer, a full disk. The exam stays under
+        analysis, with the reason, and the job is begun again.
+        """
         with structlog.contextvars.bound_contextvars(exam=exam_id):
             try:
                 if not step("begin", self.begin, job, exam_id):
@@ -67,6 +79,9 @@ class Analysis:
                 outcomes = step("process", self.make, job, exam_id)
                 step("publish", self.publish, job, exam_id, outcomes)
             except Exception as error:
+                if passes(error):
+                    self._wait(job, exam_id, error)
+                    raise
                 log.exception("exam.failed")
                 step("fail", self.fail, job, exam_id, *_cause(error))
 
@@ -115,6 +130,12 @@ class Analysis:
                 self.ledger.fail(row.id, job=job, reasons=[Reason(code, text)], now=self.now())
         shutil.rmtree(self.spool.work / job, ignore_errors=True)
 
+    def _wait(self, job: str, exam_id: int, error: Exception) -> None:
+        _, text = _cause(error)
+        log.warning("exam.waits", reason=text)
+        with suppress(StoreError):  # it may be the ledger that does not answer
+            self.ledger.wait(exam_id, job=job, reason=Reason("waiting", text))
+
     def _replaced(self, exam: ExamRow) -> dict[int, Path]:
         """Find, by injection, the newest report of an earlier revision that is still there.
 
@@ -141,7 +162,9 @@ class Analysis:
 
     def _work(self, job: str, paths: Sequence[Path], request: Request) -> list[Plain]:
         directory = self.spool.workspace(job)
-        outcomes: list[Plain] = self.workers.run(work, self.process, paths, directory, request)
+        outcomes: list[Plain] = self.workers.run(
+            work, self.process, paths, directory, request, key=job
+        )
         return outcomes
 
     def _publish_further(self, job: str, row: ExamRow, outcome: Plain) -> None:
@@ -259,6 +282,8 @@ def _cause(error: Exception) -> tuple[str, str]:
         return error.code, str(error)
     if isinstance(error, DicomnodeError):
         return "node-error", str(error)
+    if isinstance(error, OSError):
+        return "node-error", f"expected the disk to take the result: {error.strerror}"
     return "node-error", f"expected the step to end, got {type(error).__name__}; see the log"
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import structlog
 
-from dicomnode.errors import NetworkError, StoreError, TransitionError
+from dicomnode.errors import NetworkError, StoreError
 from dicomnode.jobs.options import DeliveryOptions
 from dicomnode.jobs.step import Step
 from dicomnode.network.commitment import request
@@ -39,11 +39,9 @@ class Destination:
     uncompressed: bool = False
 
 
-def job_name(rows: Sequence[DeliveryRow]) -> str:
-    """Name one attempt: the same deliveries tried again are another job."""
-    first, last = rows[0], rows[-1]
-    stamp = max(round(row.changed_at * 1000) for row in rows)
-    return f"deliver-{first.destination}-{first.id}-{last.id}-{len(rows)}-{stamp}"
+def job_name(destination: str) -> str:
+    """Name the job of a destination, which has one at a time."""
+    return f"deliver-{destination}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,7 +56,10 @@ class Delivery:
     now: Callable[[], float] = time.time
 
     def __call__(self, step: Step, job: str, destination: str, delivery_ids: list[int]) -> None:
-        """Do the job; every delivery that was taken gets a state."""
+        """Do the job; every delivery that was taken gets a state.
+
+        One whose state the ledger did not take is given back by whoever sees that this job is over.
+        """
         with structlog.contextvars.bound_contextvars(destination=destination):
             step("send", self.attempt, destination, delivery_ids)
 
@@ -107,17 +108,20 @@ class Delivery:
 
     def _write(self, row: DeliveryRow, answer: Sent, transaction_uid: str | None) -> None:
         with _bound(row):
-            if answer.outcome == "sent":
-                self._sent(row, answer, transaction_uid)
-            elif answer.outcome == "park":
-                self._park(row, answer.status, answer.reason)
-            else:
-                self._failed(row, answer.status, answer.reason)
+            try:
+                if answer.outcome == "sent":
+                    self._sent(row, answer, transaction_uid)
+                elif answer.outcome == "park":
+                    self._park(row, answer.status, answer.reason)
+                else:
+                    self._failed(row, answer.status, answer.reason)
+            except StoreError as error:  # a person decided otherwise, or the ledger is away
+                log.warning("delivery.not_recorded", outcome=answer.outcome, reason=str(error))
 
     def _give_back(self, rows: Sequence[DeliveryRow], what: str) -> None:
-        """Give up this attempt at whatever has no state yet."""
+        """Give up this attempt at whatever has no state yet, if the ledger takes it."""
         for row in rows:
-            with suppress(TransitionError):
+            with suppress(StoreError):
                 self._failed(row, None, f"expected an attempt to end, got {what}; see the log")
 
     def _failed(self, row: DeliveryRow, status: int | None, reason: str) -> None:

@@ -8,7 +8,9 @@ import json
 import logging
 import threading
 import time
+import uuid
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import structlog
@@ -21,54 +23,66 @@ __all__ = ["Engine"]
 log = structlog.get_logger(__name__)
 
 _R = TypeVar("_R")
-_RUNNING = frozenset({"PENDING", "ENQUEUED", "DELAYED"})
+_UNFINISHED = ["PENDING", "ENQUEUED", "DELAYED"]
 _OVER = ["SUCCESS", "ERROR", "CANCELLED", "MAX_RECOVERY_ATTEMPTS_EXCEEDED"]
-_RECOVERIES = 10  # a job that takes the whole node down with it is given up
 _PURGE_AT_ONCE = 1000
 _POLL_S = 0.1
+_TO_BEGIN_S = 30.0
+"""A run that has not begun by then never will: the engine lost it."""
+
+
+@dataclass(frozen=True)
+class _Run:
+    """A run of a job that was asked for; ``deadline`` (monotonic seconds) until it has begun."""
+
+    args: tuple[Any, ...]
+    deadline: float | None
 
 
 class Engine:
     """Runs jobs in threads. One engine per process, because DBOS has one instance.
+
+    Nothing runs that was not submitted in this life of the process. A job that an earlier life
+    left unfinished goes on after its last finished step when it is submitted again; any other
+    submission is a new run. Whether a job is wanted is the caller's business.
 
     Parameters
     ----------
     url : str
         SQLAlchemy URL of the engine's own tables.
     version : str
-        Jobs of another version are not continued; the ledger has them started anew.
-    executor : str
-        Stable and unique: the jobs that a process of this name left are continued at start.
+        Runs that another version left are not continued but begun anew.
     on_finished : callable
         Called after each job, from its thread.
     """
 
-    def __init__(
-        self, *, url: str, version: str, executor: str, on_finished: Callable[[], None]
-    ) -> None:
+    def __init__(self, *, url: str, version: str, on_finished: Callable[[], None]) -> None:
         self._config: DBOSConfig = {
             "name": "dicomnode",
             "system_database_url": url,
             "application_version": version,
-            "executor_id": executor,
+            "executor_id": uuid.uuid4().hex,  # of this life: nothing is continued unasked
             "serializer": _Json(),
             "enable_otlp": False,
             "log_level": "WARNING",
         }
         self._version = version
         self._on_finished = on_finished
-        self._active: set[str] = set()
+        self._runs: dict[str, _Run] = {}
+        self._left: dict[str, str] = {}
         self._lock = threading.Lock()
         self._workflows: dict[str, Callable[..., None]] = {}
 
     def start(self, jobs: Mapping[str, Job]) -> None:
-        """Open the tables and continue what was left."""
+        """Open the tables and look at what an earlier life left."""
         logging.getLogger("dbos").addHandler(logging.NullHandler())  # else it adds a console's
         DBOS(config=self._config)
         for kind, job in jobs.items():
-            workflow = DBOS.workflow(name=kind, max_recovery_attempts=_RECOVERIES)
+            workflow = DBOS.workflow(name=kind, max_recovery_attempts=None)
             self._workflows[kind] = workflow(self._tracked(job))
         DBOS.launch()
+        left = DBOS.list_workflows(status=_UNFINISHED, app_version=self._version, load_input=False)
+        self._left = {_job_of(run.workflow_id): run.workflow_id for run in left}
 
     def drain(self, *, patience_s: float) -> bool:
         """Wait a while for running jobs to end; whether they did."""
@@ -82,38 +96,63 @@ class Engine:
         DBOS.destroy(destroy_registry=True)
 
     @property
-    def active(self) -> frozenset[str]:
-        """Names of the jobs that run in this process."""
+    def active(self) -> Mapping[str, tuple[Any, ...]]:
+        """Jobs that run in this process, or are about to: name to arguments."""
+        now = time.monotonic()
         with self._lock:
-            return frozenset(self._active)
+            return {
+                name: run.args
+                for name, run in self._runs.items()
+                if run.deadline is None or now < run.deadline
+            }
 
-    def submit(self, kind: str, name: str, *args: Any) -> bool:
-        """Start a job unless it runs already. False when a job of this name is over."""
+    def submit(self, kind: str, name: str, *args: Any) -> None:
+        """Have a job done, unless it runs already."""
         if name in self.active:
-            return True
-        workflow_id = f"{self._version}/{name}"
-        known = DBOS.get_workflow_status(workflow_id)
-        if known is not None:
-            return known.status in _RUNNING
+            return
         with self._lock:
-            self._active.add(name)
-        with SetWorkflowID(workflow_id):
-            DBOS.start_workflow(self._workflows[kind], name, *args)
-        return True
+            self._runs[name] = _Run(args, time.monotonic() + _TO_BEGIN_S)
+            left = self._left.pop(name, None)
+        try:
+            if left is not None:
+                DBOS.resume_workflow(left)
+                return
+            with SetWorkflowID(f"{self._version}/{name}/{uuid.uuid4().hex}"):
+                DBOS.start_workflow(self._workflows[kind], name, *args)
+        except Exception:
+            self._forget(name)
+            raise
 
     def purge(self, *, before: float) -> int:
-        """Forget jobs that were over before a moment (epoch seconds); returns how many."""
+        """Forget runs that were over, or left and never asked for again; returns how many.
+
+        Parameters
+        ----------
+        before : float
+            Epoch seconds.
+        """
         old = DBOS.list_workflows(
             status=_OVER, completed_before=_iso(before), limit=_PURGE_AT_ONCE, load_input=False
         )
+        if self._left:
+            unasked = list(self._left.values())
+            old += DBOS.list_workflows(
+                workflow_ids=unasked, end_time=_iso(before), load_input=False
+            )
         if old:
-            DBOS.delete_workflows([workflow.workflow_id for workflow in old])
+            DBOS.delete_workflows([run.workflow_id for run in old])
+            with self._lock:
+                for run in old:
+                    self._left.pop(_job_of(run.workflow_id), None)
         return len(old)
 
     def _tracked(self, job: Job) -> Callable[..., None]:
         def run(name: str, *args: Any) -> None:
             with self._lock:
-                self._active.add(name)
+                known = self._runs.get(name)
+                if known is not None and known.deadline is None:
+                    return  # one that was thought lost, while another does its work
+                self._runs[name] = _Run(args, None)
             try:
                 with structlog.contextvars.bound_contextvars(job=name):
                     job(_step, name, *args)
@@ -121,11 +160,19 @@ class Engine:
                 log.exception("job.broken", job=name)
                 raise
             finally:
-                with self._lock:
-                    self._active.discard(name)
+                self._forget(name)
                 self._on_finished()
 
         return run
+
+    def _forget(self, name: str) -> None:
+        with self._lock:
+            self._runs.pop(name, None)
+
+
+def _job_of(workflow_id: str) -> str:
+    """Name the job that a run is of: its identifier is version, name and a number of its own."""
+    return workflow_id.split("/")[1]
 
 
 def _step(name: str, function: Callable[..., _R], *args: Any) -> _R:

@@ -6,6 +6,7 @@ all memory back and can be killed.
 """
 
 import ctypes
+import errno
 import multiprocessing
 import os
 import signal
@@ -20,14 +21,34 @@ from multiprocessing.context import ForkServerProcess
 from multiprocessing.forkserver import ensure_running
 from typing import Any
 
-from dicomnode.errors import DicomnodeError
+from dicomnode.errors import DicomnodeError, StoreError
 from dicomnode.jobs.memory import GIB, confine, share_bytes, used_bytes
 from dicomnode.jobs.step import Interrupted
 
-__all__ = ["WorkError", "WorkerDiedError", "Workers", "die_with_parent"]
+__all__ = ["WorkError", "WorkerDiedError", "Workers", "die_with_parent", "passes"]
 
 _LOOK_S = 0.1  # a process fills about half a GiB meanwhile
 _PR_SET_PDEATHSIG = 1  # prctl(2)
+_PASSING = frozenset(
+    {
+        errno.EAGAIN,
+        errno.EDQUOT,
+        errno.EIO,
+        errno.EMFILE,
+        errno.ENFILE,
+        errno.ENOMEM,
+        errno.ENOSPC,
+        errno.EROFS,
+    }
+)
+"""What a machine says when it has no room or no means for now; no fault of the work."""
+
+
+def passes(error: Exception) -> bool:
+    """Say whether an error is the machine's for now, so that the same work may succeed later."""
+    if isinstance(error, OSError):
+        return error.errno in _PASSING
+    return isinstance(error, StoreError) and error.retryable
 
 
 class WorkError(DicomnodeError):
@@ -50,6 +71,7 @@ class _Raised:
 
     code: str
     text: str
+    passes: bool = False
 
 
 class Workers:
@@ -73,7 +95,7 @@ class Workers:
         self._memory_bytes = share_bytes(1) if memory_bytes is None else memory_bytes
         self._prepare = prepare
         self._context = multiprocessing.get_context("forkserver")
-        self._running: set[ForkServerProcess] = set()
+        self._running: dict[ForkServerProcess, str] = {}
         self._lock = threading.Lock()
         self._stopping = False
 
@@ -82,11 +104,15 @@ class Workers:
         self._context.set_forkserver_preload(["dicomnode.jobs.nursery"])
         ensure_running()
 
-    def run(self, function: Callable[..., Any], *args: Any) -> Any:
+    def run(self, function: Callable[..., Any], *args: Any, key: str = "") -> Any:
         """Call ``function`` in a new process and give what it returns.
+
+        ``key`` names the work for :meth:`cancel`.
 
         Raises
         ------
+        StoreError
+            When the machine had no room for now; another attempt may succeed.
         WorkerDiedError
             When the process ended without an answer; another attempt may succeed.
         WorkError
@@ -101,15 +127,24 @@ class Workers:
             daemon=True,
         )
         with receiver:
-            self._begin(process)
+            self._begin(process, key)
             sender.close()
             try:
                 answer = self._answer(receiver, process)
             finally:
                 self._end(process)
         if isinstance(answer, _Raised):
-            raise WorkError(answer.code, answer.text)
+            raise StoreError(answer.text) if answer.passes else WorkError(answer.code, answer.text)
         return answer
+
+    def cancel(self, key: str) -> None:
+        """Kill the work of this name: nobody wants its result any more."""
+        with self._lock:
+            unwanted = [process for process, name in self._running.items() if name == key]
+            for process in unwanted:
+                del self._running[process]
+        for process in unwanted:
+            process.kill()
 
     def stop(self) -> None:
         """Kill what runs; its callers are interrupted."""
@@ -119,18 +154,18 @@ class Workers:
         for process in running:
             process.kill()
 
-    def _begin(self, process: ForkServerProcess) -> None:
+    def _begin(self, process: ForkServerProcess, key: str) -> None:
         with self._lock:
             if self._stopping:
                 raise Interrupted
             process.start()
-            self._running.add(process)
+            self._running[process] = key
 
     def _end(self, process: ForkServerProcess) -> None:
         process.kill()
         process.join()
         with self._lock:
-            self._running.discard(process)
+            self._running.pop(process, None)
         process.close()
 
     def _answer(self, receiver: Connection, process: ForkServerProcess) -> Any:
@@ -144,6 +179,8 @@ class Workers:
             raise WorkError(
                 "analysis-timeout", f"expected an answer within {self._timeout_s:.0f} s, got none"
             )
+        if process not in self._running:
+            raise WorkError("abandoned", "expected somebody to want the result, nobody does")
         process.join()
         raise WorkerDiedError("worker-died", _how_it_ended(process.exitcode))
 
@@ -186,7 +223,10 @@ def _main(
         error = _too_much_memory(memory_bytes, "it asked for more")
         answer = _Raised(error.code, str(error))
     except DicomnodeError as error:
-        answer = _Raised(getattr(error, "code", "analysis-error"), str(error))
+        code = getattr(error, "code", "analysis-error")
+        answer = _Raised(code, str(error), passes=passes(error))
+    except OSError as error:
+        answer = _Raised("analysis-error", _where(error), passes=passes(error))
     except Exception as error:
         answer = _Raised("analysis-error", _where(error))
     sender.send(answer)
@@ -204,7 +244,8 @@ def _where(error: Exception) -> str:
     """Name an exception's kind and place; its text may quote a patient's data."""
     frame = traceback.extract_tb(error.__traceback__)[-1]
     place = f"{os.path.basename(frame.filename)}:{frame.lineno} ({frame.name})"  # noqa: PTH119
-    return f"expected a result, got {type(error).__name__} in {place}"
+    told = f": {error.strerror}" if isinstance(error, OSError) and error.strerror else ""
+    return f"expected a result, got {type(error).__name__} in {place}{told}"
 
 
 def _how_it_ended(exit_code: int | None) -> str:

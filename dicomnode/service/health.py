@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TypeAlias
 
 from dicomnode.config import Settings
-from dicomnode.jobs.settle import Settler
+from dicomnode.jobs.reconcile import Reconciler
 from dicomnode.store.ledger import Ledger
 from dicomnode.store.spool import Spool
 
@@ -24,7 +24,7 @@ def health_checks(
     ledger: Ledger,
     spool: Spool,
     *,
-    settler: Settler,
+    reconciler: Reconciler,
     models: Sequence[str],
 ) -> Mapping[str, Check]:
     """List what ``/health/ready`` asks."""
@@ -33,7 +33,7 @@ def health_checks(
         "ledger": lambda: _answers(ledger),
         "disk": lambda: _has_room(spool, settings.retention.min_free_gib),
         "dicom": lambda: _listens(node.host, node.port),
-        "jobs": lambda: (settler.alive, "running" if settler.alive else "stopped"),
+        "jobs": lambda: _does_its_rounds(reconciler),
         "models": lambda: (bool(models), ", ".join(models) or "none loaded"),
     }
 
@@ -41,6 +41,12 @@ def health_checks(
 def _answers(ledger: Ledger) -> tuple[bool, str]:
     exams = sum(ledger.exam_counts().values())
     return True, f"{exams} exams"
+
+
+def _does_its_rounds(reconciler: Reconciler) -> tuple[bool, str]:
+    if not reconciler.alive:
+        return False, "stopped"
+    return not reconciler.trouble, reconciler.trouble or "running"
 
 
 def _has_room(spool: Spool, min_free_gib: float) -> tuple[bool, str]:

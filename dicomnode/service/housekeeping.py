@@ -23,7 +23,7 @@ _DAY_S = 24 * _HOUR_S
 _JOBS_KEPT_S = 7 * _DAY_S
 _MANY = 1_000_000
 _AT_REST = frozenset({ExamState.ANALYSED, ExamState.REFUSED})
-_ARRIVED = frozenset({DeliveryState.SENT, DeliveryState.COMMITTED})
+_OVER = frozenset({DeliveryState.SENT, DeliveryState.COMMITTED, DeliveryState.GIVEN_UP})
 
 
 class Housekeeping:
@@ -76,7 +76,7 @@ class Housekeeping:
         """Remove work that no exam under analysis has taken."""
         for directory in tuple(self._spool.work.iterdir()):
             wanted = {row.job for row in self._ledger.exams(states=[ExamState.ANALYSING])}
-            if directory.name not in wanted | self._engine.active:
+            if directory.name not in wanted | self._engine.active.keys():
                 shutil.rmtree(directory, ignore_errors=True)
                 log.info("workspace.removed", name=directory.name)
 
@@ -94,7 +94,7 @@ class Housekeeping:
             exam.state in _AT_REST
             and exam.changed_at < before
             and all(
-                delivery.state in _ARRIVED and delivery.changed_at < before
+                delivery.state in _OVER and delivery.changed_at < before
                 for delivery in self._ledger.deliveries(exam.id)
             )
             for exam in exams

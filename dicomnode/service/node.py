@@ -18,7 +18,7 @@ from dicomnode.jobs.analyse import Analysis, Process
 from dicomnode.jobs.deliver import Delivery, Destination
 from dicomnode.jobs.engine import Engine
 from dicomnode.jobs.memory import GIB, share_bytes
-from dicomnode.jobs.settle import ANALYSE, DELIVER, Settler
+from dicomnode.jobs.reconcile import ANALYSE, DELIVER, Reconciler, Running
 from dicomnode.jobs.workers import WorkError, Workers
 from dicomnode.log import configure
 from dicomnode.network.peers import Accepted, Peer
@@ -110,15 +110,15 @@ class Node:
         ledger.recover(now=time.time())
         workers = self._workers()
         models = self._check_models(workers)
-        settler, engine = self._jobs(stack, ledger, spool, workers)
+        reconciler, engine = self._jobs(stack, ledger, spool, workers)
         housekeeping = Housekeeping(ledger, spool, engine, settings.retention)
         housekeeping.start()
         stack.callback(housekeeping.stop)
         self._receive(stack, ledger, spool)
-        checks = health_checks(settings, ledger, spool, settler=settler, models=models)
+        checks = health_checks(settings, ledger, spool, reconciler=reconciler, models=models)
         self._show(stack, ledger, spool, checks)
-        settler.start()
-        stack.callback(settler.stop)
+        reconciler.start()
+        stack.callback(reconciler.stop)
         log.info(
             "node.ready",
             version=__version__,
@@ -147,19 +147,20 @@ class Node:
 
     def _jobs(
         self, stack: ExitStack, ledger: Ledger, spool: Spool, workers: Workers
-    ) -> tuple[Settler, Engine]:
+    ) -> tuple[Reconciler, Engine]:
         settings = self.settings
         engine = Engine(
             url=_jobs_url(settings),
             version=SCHEMA_VERSION,
-            executor=settings.node.ae_title,
-            on_finished=lambda: settler.wake(),
+            on_finished=lambda: reconciler.wake(),
         )
-        settler = Settler(
+        reconciler = Reconciler(
             ledger,
             engine,
+            Running(open_associations=self._open_associations, abandon=workers.cancel),
             quiet_s=settings.settle.quiet_s,
             workers=settings.node.workers,
+            longest_retry_s=settings.delivery.longest_retry_s,
         )
         analysis = Analysis(
             ledger=ledger,
@@ -187,7 +188,12 @@ class Node:
         stack.callback(engine.stop)
         stack.callback(workers.stop)
         stack.callback(engine.drain, patience_s=settings.node.drain_s)
-        return settler, engine
+        return reconciler, engine
+
+    def _open_associations(self) -> frozenset[str]:
+        """Number the associations that are open; none before there is a receiver."""
+        receiver = self.receiver
+        return frozenset(one.id for one in receiver.open_associations) if receiver else frozenset()
 
     def _receive(self, stack: ExitStack, ledger: Ledger, spool: Spool) -> None:
         intake = Intake(ledger, spool)

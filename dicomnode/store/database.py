@@ -7,6 +7,7 @@ from typing import Any
 from sqlalchemy import Connection, Engine, Table, create_engine, event, insert, select
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import DBAPIError, IntegrityError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from dicomnode.errors import StoreError
@@ -48,10 +49,16 @@ class Database:
         self._engine = create_engine(url, pool_pre_ping=not url.startswith("sqlite"))
         if self._engine.dialect.name == "sqlite":
             _make_durable(self._engine)
+        else:
+            event.listens_for(self._engine, "connect")(_expect_synchronous)
         self._writer = self._engine.execution_options(writes=True)
-        with self._writing() as connection:
-            metadata.create_all(connection)
-            _check_version(connection)
+        try:
+            with self._writing() as connection:
+                metadata.create_all(connection)
+                _check_version(connection)
+        except StoreError:
+            self.close()
+            raise
 
     def close(self) -> None:
         """Give the connections back."""
@@ -86,6 +93,11 @@ def _named_errors() -> Iterator[None]:
             f"the ledger did not take a transaction: {error.orig}",
             hint="check the disk, and that the database answers",
         ) from error
+    except PoolTimeoutError as error:
+        raise StoreError(
+            "the ledger did not take a transaction: all connections are in use",
+            hint="check that the database answers",
+        ) from error
 
 
 def _make_durable(engine: Engine) -> None:
@@ -102,6 +114,16 @@ def _make_durable(engine: Engine) -> None:
         """Take the write lock first: a read that turns into a write cannot wait its turn."""
         writes = connection.get_execution_options().get("writes", False)
         connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+
+def _expect_synchronous(connection: DBAPIConnection, _record: ConnectionPoolEntry) -> None:
+    """Have commits survive a power cut where the server would answer before they do."""
+    cursor = connection.cursor()
+    cursor.execute("SELECT current_setting('synchronous_commit')")
+    if cursor.fetchone() == ("off",):
+        cursor.execute("SET synchronous_commit TO on")
+    cursor.close()
+    connection.commit()
 
 
 def _check_version(connection: Connection) -> None:

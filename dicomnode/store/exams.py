@@ -9,6 +9,7 @@ from sqlalchemy import ColumnElement, Connection, RowMapping, func, select, upda
 from dicomnode.errors import Reason, TransitionError
 from dicomnode.store.database import Database, NotFoundError, insert_row
 from dicomnode.store.outbox import record_outputs
+from dicomnode.store.recovery import INTERRUPTED
 from dicomnode.store.rows import Destinations, ExamRow, Output
 from dicomnode.store.schema import association_studies, associations, exams
 from dicomnode.store.states import ExamEvent, ExamState, after_exam, settled
@@ -117,12 +118,43 @@ class Exams(Database):
             values = {"reasons": _reasons(reasons)}
             return _change(connection, exam_id, ExamEvent.FAIL, now, job=job, values=values)
 
+    def wait(self, exam_id: int, *, job: str, reason: Reason) -> None:
+        """Say why an exam under analysis is not done yet; its job is begun again."""
+        with self._writing() as connection:
+            exam = _one(connection, exam_id)
+            if exam.job != job or exam.state is not ExamState.ANALYSING:
+                return
+            kept = [one for one in exam.reasons if one.code == INTERRUPTED]
+            connection.execute(
+                update(exams)
+                .where(exams.c.id == exam_id, exams.c.state == exam.state, exams.c.job == job)
+                .values(reasons=_reasons([*kept, reason]))
+            )
+
+    def put_back(self, exam: ExamRow, *, now: float) -> ExamRow:
+        """Queue an exam under analysis again whose job is gone."""
+        with self._writing() as connection:
+            guard = [exams.c.job == exam.job]
+            gone: dict[str, Any] = {"job": None}
+            return _change(connection, exam.id, ExamEvent.RETURN, now, values=gone, guard=guard)
+
     def retry(self, exam_id: int, *, now: float) -> ExamRow:
-        """Queue a failed or refused exam again, as a new attempt."""
+        """Queue an exam that has no result, as a new attempt, because a person asked for it.
+
+        One that is receiving is taken as complete; one under analysis is begun again.
+        """
         with self._writing() as connection:
             exam = _one(connection, exam_id)
             values: dict[str, Any] = {"reasons": [], "job": None, "attempt": exam.attempt + 1}
             return _change(connection, exam_id, ExamEvent.RETRY, now, values=values)
+
+    def give_up(self, exam_id: int, *, now: float) -> ExamRow:
+        """End an exam without a result, because a person said so; it may be retried."""
+        with self._writing() as connection:
+            exam = _one(connection, exam_id)
+            told = Reason("given-up", f"given up by a person while it was {exam.state}")
+            values: dict[str, Any] = {"reasons": _reasons([told]), "job": None}
+            return _change(connection, exam_id, ExamEvent.GIVE_UP, now, values=values)
 
     def reanalyse(self, exam_id: int, *, now: float) -> ExamRow:
         """Queue a new revision of an analysed exam's study, from the same instances.

@@ -9,7 +9,7 @@ from sqlalchemy import ColumnElement, Connection, RowMapping, func, select, upda
 from dicomnode.errors import TransitionError
 from dicomnode.store.database import Database, NotFoundError, insert_row
 from dicomnode.store.rows import DeliveryRow, Destinations, Output, OutputRow
-from dicomnode.store.schema import associations, deliveries, outputs
+from dicomnode.store.schema import deliveries, outputs
 from dicomnode.store.states import (
     DeliveryEvent,
     DeliveryState,
@@ -100,35 +100,22 @@ class Outbox(Database):
 
     def resend(self, exam_id: int, *, now: float) -> int:
         """Send all of an exam's outputs again, the same bytes; returns how many."""
-        with self._writing() as connection:
-            changed = connection.execute(
-                update(deliveries)
-                .where(
-                    deliveries.c.exam_id == exam_id,
-                    deliveries.c.state.in_(before_delivery(DeliveryEvent.RESEND)),
-                )
-                .values(
-                    state=DeliveryState.PENDING, attempts=0, next_attempt_at=now, changed_at=now
-                )
-            )
-            return int(changed.rowcount)
+        again = {"attempts": 0, "next_attempt_at": now}
+        return self._change_all(exam_id, DeliveryEvent.RESEND, now, again)
 
-    def recover(self, *, now: float) -> None:
-        """Put right what a process that was killed left behind; call it once, at start.
+    def give_up_deliveries(self, exam_id: int, *, now: float) -> int:
+        """Send no more of an exam's outputs, because a person said so; returns how many."""
+        return self._change_all(
+            exam_id, DeliveryEvent.GIVE_UP, now, {"error": "given up by a person"}
+        )
 
-        Deliveries that were being sent are pending again: the same bytes with the same UID
-        may arrive twice, and never not at all. Associations that were open are closed. Exams
-        under analysis stay so, because their job resumes.
-        """
-        with self._writing() as connection:
-            connection.execute(
-                update(deliveries)
-                .where(deliveries.c.state == DeliveryState.SENDING)
-                .values(state=DeliveryState.PENDING, next_attempt_at=now, changed_at=now)
-            )
-            connection.execute(
-                update(associations).where(associations.c.closed_at.is_(None)).values(closed_at=now)
-            )
+    def sending(self) -> tuple[DeliveryRow, ...]:
+        """List deliveries that somebody took for sending."""
+        return self._deliveries(deliveries.c.state == DeliveryState.SENDING)
+
+    def give_back(self, delivery_id: int, *, now: float) -> DeliveryRow:
+        """Have a delivery tried again whose sender is gone: the same bytes may arrive twice."""
+        return self._change(delivery_id, DeliveryEvent.RECOVER, now, {"next_attempt_at": now})
 
     def outputs(self, exam_id: int) -> tuple[OutputRow, ...]:
         """List the result objects of an exam."""
@@ -146,6 +133,20 @@ class Outbox(Database):
         with self._reading() as connection:
             found = {DeliveryState(state): count for state, count in connection.execute(query)}
         return {state: found.get(state, 0) for state in DeliveryState}
+
+    def _change_all(
+        self, exam_id: int, event: DeliveryEvent, now: float, values: Mapping[str, Any]
+    ) -> int:
+        """Let an event happen to those of an exam's deliveries to which it may."""
+        with self._writing() as connection:
+            rows = _select(
+                connection,
+                deliveries.c.exam_id == exam_id,
+                deliveries.c.state.in_(before_delivery(event)),
+            )
+            for row in rows:
+                _change(connection, row.id, event, now, values)
+            return len(rows)
 
     def _deliveries(
         self, *where: ColumnElement[bool], limit: int | None = None

@@ -11,6 +11,8 @@ from dicomnode.errors import TransitionError
 __all__ = [
     "DELIVERY_TRANSITIONS",
     "EXAM_TRANSITIONS",
+    "UNDELIVERED",
+    "UNFINISHED",
     "DeliveryEvent",
     "DeliveryState",
     "ExamEvent",
@@ -42,7 +44,9 @@ class ExamEvent(StrEnum):
     FINISH = "finish"
     REFUSE = "refuse"
     FAIL = "fail"
-    RETRY = "retry"
+    RETURN = "return"  # the job that had taken it is gone
+    RETRY = "retry"  # a person asks for another attempt
+    GIVE_UP = "give up"  # a person wants no result
 
 
 EXAM_TRANSITIONS: dict[tuple[ExamState, ExamEvent], ExamState] = {
@@ -51,9 +55,19 @@ EXAM_TRANSITIONS: dict[tuple[ExamState, ExamEvent], ExamState] = {
     (ExamState.ANALYSING, ExamEvent.FINISH): ExamState.ANALYSED,
     (ExamState.ANALYSING, ExamEvent.REFUSE): ExamState.REFUSED,
     (ExamState.ANALYSING, ExamEvent.FAIL): ExamState.FAILED,
+    (ExamState.ANALYSING, ExamEvent.RETURN): ExamState.QUEUED,
+    (ExamState.RECEIVING, ExamEvent.RETRY): ExamState.QUEUED,
+    (ExamState.QUEUED, ExamEvent.RETRY): ExamState.QUEUED,
+    (ExamState.ANALYSING, ExamEvent.RETRY): ExamState.QUEUED,
     (ExamState.REFUSED, ExamEvent.RETRY): ExamState.QUEUED,
     (ExamState.FAILED, ExamEvent.RETRY): ExamState.QUEUED,
+    (ExamState.RECEIVING, ExamEvent.GIVE_UP): ExamState.FAILED,
+    (ExamState.QUEUED, ExamEvent.GIVE_UP): ExamState.FAILED,
+    (ExamState.ANALYSING, ExamEvent.GIVE_UP): ExamState.FAILED,
 }
+
+UNFINISHED = (ExamState.RECEIVING, ExamState.QUEUED, ExamState.ANALYSING)
+"""States that an exam must not stay in: something runs for it, or will soon."""
 
 
 class DeliveryState(StrEnum):
@@ -65,6 +79,7 @@ class DeliveryState(StrEnum):
     COMMITTED = "committed"
     RETRY = "retry"
     PARKED = "parked"
+    GIVEN_UP = "given up"
 
 
 class DeliveryEvent(StrEnum):
@@ -79,6 +94,7 @@ class DeliveryEvent(StrEnum):
     RECOVER = "recover"  # the process that was sending is gone
     RELEASE = "release"  # a person asks for another attempt
     RESEND = "resend"  # a person asks for the object again
+    GIVE_UP = "give up"  # a person wants it sent no more
 
 
 DELIVERY_TRANSITIONS: dict[tuple[DeliveryState, DeliveryEvent], DeliveryState] = {
@@ -90,13 +106,21 @@ DELIVERY_TRANSITIONS: dict[tuple[DeliveryState, DeliveryEvent], DeliveryState] =
     (DeliveryState.SENDING, DeliveryEvent.RECOVER): DeliveryState.PENDING,
     (DeliveryState.SENT, DeliveryEvent.COMMIT): DeliveryState.COMMITTED,
     (DeliveryState.SENT, DeliveryEvent.LOST): DeliveryState.PARKED,
-    (DeliveryState.PARKED, DeliveryEvent.RELEASE): DeliveryState.PENDING,
-    (DeliveryState.RETRY, DeliveryEvent.RELEASE): DeliveryState.PENDING,
-    (DeliveryState.SENT, DeliveryEvent.RESEND): DeliveryState.PENDING,
-    (DeliveryState.COMMITTED, DeliveryEvent.RESEND): DeliveryState.PENDING,
-    (DeliveryState.PARKED, DeliveryEvent.RESEND): DeliveryState.PENDING,
-    (DeliveryState.RETRY, DeliveryEvent.RESEND): DeliveryState.PENDING,
+    **{
+        (state, DeliveryEvent.RELEASE): DeliveryState.PENDING
+        for state in DeliveryState
+        if state not in (DeliveryState.SENT, DeliveryState.COMMITTED)
+    },
+    **{(state, DeliveryEvent.RESEND): DeliveryState.PENDING for state in DeliveryState},
+    **{
+        (state, DeliveryEvent.GIVE_UP): DeliveryState.GIVEN_UP
+        for state in DeliveryState
+        if state not in (DeliveryState.SENT, DeliveryState.COMMITTED, DeliveryState.GIVEN_UP)
+    },
 }
+
+UNDELIVERED = (DeliveryState.PENDING, DeliveryState.SENDING, DeliveryState.RETRY)
+"""States that a delivery must not stay in: it is being sent, or has a moment to be tried at."""
 
 
 def after_exam(state: ExamState, event: ExamEvent) -> ExamState:

@@ -52,7 +52,9 @@ def _received(spool: Spool, study_uid: str, comment: str) -> Path:
 def queued(ledger: Ledger, spool: Spool) -> Callable[..., ExamRow]:
     """Receive a clip, in other bytes where another comment is given, and queue its study."""
 
-    def queue(study_uid: str = "1.2.3", *, comment: str = "", settle: bool = True) -> ExamRow:
+    def queue(
+        study_uid: str = "1.2.3", *, comment: str = "", settle: bool = True, now: float = 0.0
+    ) -> ExamRow:
         received = _received(spool, study_uid, comment)
         sop_instance_uid = f"{study_uid}.1"
         stored = spool.keep(received, study_uid=study_uid, sop_instance_uid=sop_instance_uid)
@@ -70,7 +72,7 @@ def queued(ledger: Ledger, spool: Spool) -> Callable[..., ExamRow]:
                 host="127.0.0.1",
                 association_id="a",
             ),
-            now=0.0,
+            now=now,
         )
         exam = ledger.exam(recorded.exam_id)
         return ledger.queue(exam, now=1.0) if settle else exam

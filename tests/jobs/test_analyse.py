@@ -1,8 +1,10 @@
 """One exam's job, its steps run in place of the engine; its work in real processes."""
 
+import errno
 import functools
 import hashlib
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,6 +13,7 @@ import numpy as np
 import pytest
 from pydicom.filereader import read_file_meta_info
 
+from dicomnode.errors import StoreError
 from dicomnode.jobs.analyse import Analysis, job_name
 from dicomnode.jobs.workers import Workers
 from dicomnode.outputs.job import Request
@@ -74,6 +77,39 @@ def test_an_exam_that_another_job_has_is_left_alone(
     assert ledger.exam(exam.id).state is ExamState.ANALYSING
 
 
+def full_disk(paths: object, directory: object, request: object) -> None:
+    raise OSError(errno.ENOSPC, "No space left on device", "/spool/work/DOE^JANE")
+
+
+def test_a_full_disk_is_waited_for_and_the_exam_says_so(
+    make: Callable[..., Analysis], step: Any, ledger: Ledger, queued: Callable[..., ExamRow]
+) -> None:
+    exam = queued()
+    with pytest.raises(StoreError, match="OSError in test_analyse.py"):
+        make(full_disk)(step, job_name(exam), exam.id)
+    waiting = ledger.exam(exam.id)
+    assert (waiting.state, waiting.reasons[0].code) == (ExamState.ANALYSING, "waiting")
+    assert "No space left on device" in waiting.reasons[0].text
+    assert "DOE" not in waiting.reasons[0].text
+
+
+def test_a_ledger_that_does_not_answer_is_waited_for(
+    make: Callable[..., Analysis], step: Any, ledger: Ledger, queued: Callable[..., ExamRow],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    exam = queued()
+
+    def locked(*_: object, **__: object) -> None:
+        raise StoreError("the ledger did not take a transaction: database is locked")
+
+    for call in ("begin", "instances_for", "exam", "refuse", "finish", "split", "wait"):
+        with monkeypatch.context() as patched:
+            patched.setattr(ledger, call, locked)
+            with suppress(StoreError):
+                make(print)(step, job_name(exam), exam.id)
+        assert ledger.exam(exam.id).state in (ExamState.QUEUED, ExamState.ANALYSING), call
+
+
 class Noting:
     """Stands where the workers are: notes what it is asked for and makes one report.
 
@@ -84,7 +120,13 @@ class Noting:
         self.requests: list[Request] = []
 
     def run(
-        self, _work: Any, _process: Any, paths: list[Path], directory: Path, request: Request
+        self,
+        _work: Any,
+        _process: Any,
+        paths: list[Path],
+        directory: Path,
+        request: Request,
+        key: str,
     ) -> list[dict[str, Any]]:
         self.requests.append(request)
         seed = hashlib.sha256("".join(path.name for path in paths).encode()).digest()

@@ -14,6 +14,7 @@ import pytest
 
 from dicomnode.jobs.engine import Engine
 from dicomnode.jobs.step import Interrupted
+from parts.waiting import wait_until
 
 LIFE = """
 import os, sys, time
@@ -36,14 +37,13 @@ def job(step, name, number):
     first = step("first", note, f"first {number}")
     step("second", second, f"second after {first}")
 
-engine = Engine(url=sys.argv[1], version="1", executor="test", on_finished=lambda: None)
+engine = Engine(url=sys.argv[1], version="1", on_finished=lambda: None)
 engine.start({"job": job})
 engine.submit("job", "one", 7)
 give_up_at = time.monotonic() + 30
 while "second" not in trace.read_text() and time.monotonic() < give_up_at:
     time.sleep(0.05)
 engine.drain(patience_s=10)
-assert engine.submit("job", "one", 7) is False, "a job that is over is not done again"
 engine.stop()
 """
 
@@ -72,14 +72,13 @@ def engine(tmp_path: Path, finished: threading.Event) -> Iterator[Engine]:
     engine = Engine(
         url=f"sqlite:///{tmp_path}/jobs.sqlite",
         version="1",
-        executor="test",
         on_finished=finished.set,
     )
     yield engine
     engine.stop()
 
 
-def test_a_job_that_raises_is_over_and_others_go_on(
+def test_a_job_that_raises_is_over_others_go_on_and_it_may_be_asked_for_again(
     engine: Engine, finished: threading.Event
 ) -> None:
     done = []
@@ -90,19 +89,52 @@ def test_a_job_that_raises_is_over_and_others_go_on(
         done.append(number)
 
     engine.start({"job": job})
-    assert engine.submit("job", "one", 1)
-    assert finished.wait(20)
-    give_up_at = time.monotonic() + 20
-    while engine.submit("job", "one", 1):  # the engine writes the end after the job's last word
-        assert time.monotonic() < give_up_at
-        time.sleep(0.05)
-    finished.clear()
-    assert engine.submit("job", "two", 2)
-    assert finished.wait(20)
-    assert done == [2]
-    assert engine.drain(patience_s=10)
-    time.sleep(0.2)
-    assert engine.purge(before=time.time() + 10) == 2
+    for name, number in (("one", 1), ("two", 2), ("one", 3)):
+        finished.clear()
+        engine.submit("job", name, number)
+        assert finished.wait(60)
+    assert done == [2, 3]
+    assert engine.drain(patience_s=60)
+    wait_until(
+        "the engine has written the ends", lambda: engine.purge(before=time.time() + 10) == 3,
+        patience_s=60,
+    )  # fmt: skip
+
+
+def test_a_submission_that_fails_leaves_nothing_running(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine.start({"job": lambda step, name: None})
+
+    def locked(*_: Any) -> None:
+        raise OSError("database is locked")
+
+    with monkeypatch.context() as patched:
+        patched.setattr("dicomnode.jobs.engine.DBOS.start_workflow", locked)
+        with pytest.raises(OSError, match="locked"):
+            engine.submit("job", "one")
+    assert engine.active == {}
+
+
+def test_what_runs_is_named_with_what_it_was_given(engine: Engine) -> None:
+    may_end = threading.Event()
+    engine.start({"job": lambda step, name, number: may_end.wait(60)})
+    engine.submit("job", "one", 7)
+    engine.submit("job", "one", 8)
+    assert engine.active == {"one": (7,)}, "the second found it running"
+    may_end.set()
+    assert engine.drain(patience_s=60)
+
+
+def test_a_job_that_the_engine_lost_may_be_asked_for_again(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine.start({"job": lambda step, name: None})
+    with monkeypatch.context() as patched:
+        patched.setattr("dicomnode.jobs.engine.DBOS.start_workflow", lambda *_: None)
+        patched.setattr("dicomnode.jobs.engine._TO_BEGIN_S", 0.0)
+        engine.submit("job", "one")
+    assert engine.active == {}
 
 
 def test_an_interrupted_job_is_not_over(
@@ -129,6 +161,6 @@ def test_nothing_listens_and_nobody_is_called(
     monkeypatch.setattr(socket.socket, "connect", refuse)
     monkeypatch.setattr(socket.socket, "listen", refuse)
     engine.start({"job": lambda step, name: None})
-    assert engine.submit("job", "one")
-    assert engine.drain(patience_s=10)
+    engine.submit("job", "one")
+    assert engine.drain(patience_s=60)
     assert not [name for name in os.environ if name.startswith("DBOS")]

@@ -9,12 +9,13 @@ import pytest
 __all__ = ["installed", "missing", "program"]
 
 
-def program(name: str) -> str:
+def program(name: str, *folders: str) -> str:
     """Path of a Debian program (a venv's PATH holds pynetdicom's own ``storescu``).
 
-    Where it is missing the test is skipped and says so, except under CI=true, where it fails.
+    ``folders`` are looked in as well. Where it is missing the test is skipped and says so, except
+    under CI=true, where it fails.
     """
-    found = shutil.which(name, path="/usr/bin:/usr/local/bin:/usr/sbin")
+    found = shutil.which(name, path=":".join(("/usr/bin", "/usr/local/bin", "/usr/sbin", *folders)))
     if found is None:
         missing(name)
     return str(found)

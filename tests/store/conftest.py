@@ -10,13 +10,17 @@ from pydicom.uid import ExplicitVRLittleEndian
 
 from dicomnode.store.ledger import Ledger
 from dicomnode.store.rows import Instance, Output
+from parts.postgres import Postgres
 
 STUDY = "1.2.826.0.1.1"
 
 
-@pytest.fixture
-def url(tmp_path: Path) -> str:
-    return f"sqlite:///{tmp_path}/ledger.sqlite"
+@pytest.fixture(params=["sqlite", "postgresql"])
+def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path}/ledger.sqlite"
+    server: Postgres = request.getfixturevalue("postgres")
+    return server.new_database()
 
 
 @pytest.fixture

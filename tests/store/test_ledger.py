@@ -2,7 +2,7 @@ import pytest
 
 from dicomnode.errors import Reason, RefusedError, StoreError, TransitionError
 from dicomnode.store.ledger import Ledger
-from dicomnode.store.states import DeliveryState, ExamState
+from dicomnode.store.states import UNFINISHED, DeliveryState, ExamState
 
 QUIET_S = 30.0
 
@@ -185,8 +185,44 @@ def test_refused_and_failed_exams_say_why_and_can_be_retried(ledger, instance, h
     assert ended.reasons == reasons
     again = ledger.retry(exam.id, now=3.0)
     assert (again.state, again.attempt, again.job) == (ExamState.QUEUED, 2, None)
-    with pytest.raises(TransitionError, match="queued cannot retry"):
-        ledger.retry(exam.id, now=4.0)
+
+
+@pytest.mark.parametrize("state", UNFINISHED)
+@pytest.mark.parametrize("decision", ["retry", "give_up"])
+def test_a_person_decides_about_every_exam_that_has_no_end(ledger, instance, state, decision):
+    """What a job that it was taken from writes later is not written."""
+    exam = ledger.exam(ledger.record_instance(instance(), now=0.0).exam_id)
+    if state is not ExamState.RECEIVING:
+        exam = ledger.queue(exam, now=1.0)
+    if state is ExamState.ANALYSING:
+        exam = ledger.begin(exam.id, job="j", now=2.0)
+    assert exam.state is state
+    decided = getattr(ledger, decision)(exam.id, now=3.0)
+    if decision == "retry":
+        assert (decided.state, decided.attempt, decided.job) == (ExamState.QUEUED, 2, None)
+    else:
+        assert (decided.state, decided.reasons[0].code) == (ExamState.FAILED, "given-up")
+        assert ledger.retry(exam.id, now=4.0).state is ExamState.QUEUED
+    with pytest.raises(TransitionError):
+        ledger.finish(exam.id, job="j", outputs=[], destinations={}, summary={}, now=5.0)
+
+
+def test_an_analysed_exam_is_neither_retried_nor_given_up(ledger, instance):
+    exam = analysed(ledger, instance)
+    for decision in (ledger.retry, ledger.give_up):
+        with pytest.raises(TransitionError, match="analysed cannot"):
+            decision(exam.id, now=9.0)
+
+
+def test_an_exam_that_waits_says_why_and_how_often_the_node_ended(ledger, instance):
+    exam = queued(ledger, instance)
+    ledger.begin(exam.id, job="j", now=1.0)
+    ledger.recover(now=2.0)
+    ledger.wait(exam.id, job="j", reason=Reason("waiting", "the disk is full"))
+    ledger.wait(exam.id, job="other", reason=Reason("waiting", "not mine"))
+    assert [one.code for one in ledger.exam(exam.id).reasons] == ["interrupted", "waiting"]
+    done = ledger.finish(exam.id, job="j", outputs=[], destinations={}, summary={}, now=3.0)
+    assert done.reasons == ()
 
 
 def test_reanalysing_opens_a_queued_revision_from_the_same_instances(ledger, instance):
@@ -219,8 +255,25 @@ def test_a_restart_keeps_everything_and_leaves_analysing_exams_to_their_job(ledg
 def test_a_commit_is_synchronous(ledger):
     """The acknowledgement rests on these two."""
     with ledger._reading() as connection:
+        if connection.dialect.name == "postgresql":
+            assert connection.exec_driver_sql("SHOW synchronous_commit").scalar() == "on"
+            return
         assert connection.exec_driver_sql("PRAGMA synchronous").scalar() == 2  # FULL
         assert connection.exec_driver_sql("PRAGMA journal_mode").scalar() == "wal"
+
+
+def test_a_server_that_answers_before_a_commit_is_durable_is_told_not_to(postgres):
+    url = postgres.new_database()
+    ledger = Ledger(url)
+    with ledger._writing() as connection:
+        connection.exec_driver_sql(
+            f"ALTER DATABASE {url.rpartition('/')[2]} SET synchronous_commit TO off"
+        )
+    ledger.close()
+    ledger = Ledger(url)
+    with ledger._reading() as connection:
+        assert connection.exec_driver_sql("SHOW synchronous_commit").scalar() == "on"
+    ledger.close()
 
 
 def test_a_ledger_of_another_version_is_refused(ledger, url):

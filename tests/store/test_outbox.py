@@ -74,9 +74,25 @@ def test_resending_sends_the_same_output_again(ledger, delivery):
     assert due.output == delivery.output
 
 
-def test_resending_leaves_what_is_on_its_way(ledger, delivery):
+def test_resending_takes_what_is_on_its_way_too(ledger, delivery):
+    """The same bytes may arrive twice; its sender may be gone."""
     ledger.claim([delivery.id], now=101.0)
-    assert ledger.resend(delivery.exam_id, now=102.0) == 0
+    assert ledger.resend(delivery.exam_id, now=102.0) == 1
+    with pytest.raises(TransitionError):
+        ledger.sent(delivery.id, status=0, now=103.0)
+    (due,) = ledger.due_deliveries(now=103.0)
+    assert due.id == delivery.id
+
+
+def test_what_is_given_up_is_sent_no_more_until_a_person_asks(ledger, delivery):
+    ledger.claim([delivery.id], now=101.0)
+    assert ledger.give_up_deliveries(delivery.exam_id, now=102.0) == 1
+    assert ledger.due_deliveries(now=1e9) == ()
+    (row,) = ledger.deliveries(delivery.exam_id)
+    assert (row.state, row.error) == (DeliveryState.GIVEN_UP, "given up by a person")
+    assert ledger.give_up_deliveries(delivery.exam_id, now=103.0) == 0
+    ledger.release(delivery.id, now=104.0)
+    assert len(ledger.due_deliveries(now=104.0)) == 1
 
 
 @pytest.mark.parametrize(

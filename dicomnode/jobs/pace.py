@@ -1,0 +1,42 @@
+"""Pauses between beginnings of the same work, so that what fails at once is not tried at once."""
+
+from collections.abc import Callable
+
+__all__ = ["Pace"]
+
+_FIRST_S = 1.0
+_LONGEST_S = 30.0
+_KEPT_S = 600.0
+
+
+class Pace:
+    """Lets work begin at once, then again after 1 s, 2 s, 4 s and so on up to 30 s.
+
+    Parameters
+    ----------
+    monotonic : callable
+        Seconds by a clock that nobody can set.
+    """
+
+    def __init__(self, monotonic: Callable[[], float]) -> None:
+        self._monotonic = monotonic
+        self._begun: dict[str, tuple[int, float]] = {}
+
+    def may_begin(self, work: str) -> bool:
+        """Say whether the pause is over; if so, the next one begins."""
+        now = self._monotonic()
+        times, next_at = self._begun.get(work, (0, 0.0))
+        if times and now < next_at:
+            return False
+        pause_s = min(_LONGEST_S, _FIRST_S * 2.0 ** min(times, 32))
+        self._begun[work] = (times + 1, now + pause_s)
+        return True
+
+    def forget_done(self) -> None:
+        """Forget work that nobody began again for ten minutes."""
+        now = self._monotonic()
+        self._begun = {
+            work: (times, next_at)
+            for work, (times, next_at) in self._begun.items()
+            if now < next_at + _KEPT_S
+        }
