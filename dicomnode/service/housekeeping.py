@@ -76,7 +76,7 @@ class Housekeeping:
         """Remove work that no exam under analysis has taken."""
         for directory in tuple(self._spool.work.iterdir()):
             wanted = {row.job for row in self._ledger.exams(states=[ExamState.ANALYSING])}
-            if directory.name not in wanted | self._engine.active.keys():
+            if directory.name not in wanted | set(self._engine.active):
                 shutil.rmtree(directory, ignore_errors=True)
                 log.info("workspace.removed", name=directory.name)
 

@@ -13,10 +13,10 @@ import numpy as np
 import pytest
 from pydicom.filereader import read_file_meta_info
 
-from dicomnode.errors import StoreError
+from dicomnode.errors import Reason, StoreError
 from dicomnode.jobs.analyse import Analysis, job_name
 from dicomnode.jobs.workers import Workers
-from dicomnode.outputs.job import Request
+from dicomnode.outputs.job import Outcome, Request
 from dicomnode.store.ledger import Ledger
 from dicomnode.store.rows import ExamRow
 from dicomnode.store.spool import Spool
@@ -81,11 +81,16 @@ def full_disk(paths: object, directory: object, request: object) -> None:
     raise OSError(errno.ENOSPC, "No space left on device", "/spool/work/DOE^JANE")
 
 
+def refusing(paths: object, directory: object, request: object) -> tuple[Outcome, ...]:
+    no_bolus = Reason("no-bolus", "expected a bolus, found none")
+    return (Outcome(injection=1, status="refused", reasons=(no_bolus,), outputs=(), summary={}),)
+
+
 def test_a_full_disk_is_waited_for_and_the_exam_says_so(
     make: Callable[..., Analysis], step: Any, ledger: Ledger, queued: Callable[..., ExamRow]
 ) -> None:
     exam = queued()
-    with pytest.raises(StoreError, match="OSError in test_analyse.py"):
+    with pytest.raises(StoreError, match=r"OSError in test_analyse\.py"):
         make(full_disk)(step, job_name(exam), exam.id)
     waiting = ledger.exam(exam.id)
     assert (waiting.state, waiting.reasons[0].code) == (ExamState.ANALYSING, "waiting")
@@ -102,12 +107,14 @@ def test_a_ledger_that_does_not_answer_is_waited_for(
     def locked(*_: object, **__: object) -> None:
         raise StoreError("the ledger did not take a transaction: database is locked")
 
-    for call in ("begin", "instances_for", "exam", "refuse", "finish", "split", "wait"):
+    for call in ("begin", "instances_for", "exam", "outputs", "split", "refuse"):
         with monkeypatch.context() as patched:
             patched.setattr(ledger, call, locked)
             with suppress(StoreError):
-                make(print)(step, job_name(exam), exam.id)
+                make(refusing)(step, job_name(exam), exam.id)
         assert ledger.exam(exam.id).state in (ExamState.QUEUED, ExamState.ANALYSING), call
+    make(refusing)(step, job_name(exam), exam.id)
+    assert ledger.exam(exam.id).state is ExamState.REFUSED
 
 
 class Noting:
