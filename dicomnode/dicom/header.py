@@ -2,24 +2,27 @@
 
 import re
 import warnings
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
+from warnings import WarningMessage
 
 import pydicom
 from pydicom import Dataset
-from pydicom.charset import python_encoding
 from pydicom.dataelem import DataElement, RawDataElement
 from pydicom.errors import InvalidDicomError
 from pydicom.tag import BaseTag
 
-from dicomnode.dicom.elements import Elements, tag_text
+from dicomnode.dicom.character_sets import TEXT, Misread, declare_text, read_byte_for_byte
+from dicomnode.dicom.elements import Elements
 from dicomnode.dicom.file_meta import check_encoding, transfer_syntax
 from dicomnode.errors import InputError
 
 __all__ = ["Header", "read_header"]
 
-UTF_8 = "ISO_IR 192"
+REPLACING = "using replacement characters"
+QUOTED = r"""'[^']*'|"[^"]*"|: [^:]*$"""
 DEEPEST = 32
 """Sequences within sequences; no object of the standard comes near."""
 
@@ -57,8 +60,13 @@ class Header:
 def read_header(path: Path) -> Header:
     """Read a DICOM file up to its pixel data.
 
-    Values that cannot be converted and unknown character sets become warnings; text in an unknown
-    character set is read byte for byte and carried on as UTF-8 (PS3.3 C.12.1.1.2).
+    Values that cannot be converted, unknown character sets and text that is not in its character
+    set become warnings; such text is read byte for byte and never replaced.
+
+    Raises
+    ------
+    InputError
+        Whatever is wrong with the file: a header is read by foreign code from foreign bytes.
     """
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
@@ -66,7 +74,8 @@ def read_header(path: Path) -> Header:
             with path.open("rb") as file:
                 check_encoding(file, path.name)
                 dataset, start, inflated = _read(file)
-            _convert(path, dataset)
+            misread = list(_convert(path, dataset, dataset, caught))
+            kept = list(declare_text(dataset, misread, path.name))
         except InvalidDicomError:
             raise InputError(
                 "not-dicom",
@@ -82,7 +91,7 @@ def read_header(path: Path) -> Header:
                 f"{path.name}: expected a readable DICOM header, found {_cause(error)}",
                 hint="the file may be truncated: send it again",
             ) from error
-        told = [*_without_values(caught), *_keep_text(dataset)]
+        told = [*_without_values(caught), *kept]
     return Header(
         path=path,
         dataset=dataset,
@@ -119,46 +128,46 @@ def _cause(error: Exception) -> str:
     return said or type(error).__name__
 
 
-def _convert(path: Path, dataset: Dataset, depth: int = 0) -> None:
-    """Convert every element now, so that odd values warn here and not somewhere later."""
+def _convert(
+    path: Path, dataset: Dataset, owner: Dataset, caught: list[WarningMessage], depth: int = 0
+) -> Iterator[Misread]:
+    """Convert every element now, so that odd values are told here and not somewhere later.
+
+    Text that is not in the character set of ``owner``, of which pydicom warns, is read byte for
+    byte, and yielded.
+    """
     if depth > DEEPEST:
         raise _too_deep(path)
     for tag in list(dataset.keys()):
-        element = _element(dataset, tag)
-        str(element.value)
+        raw = dataset.get_item(tag)
+        content = (raw.value if isinstance(raw, RawDataElement) else None) or b""
+        before = len(caught)
+        element = _element(dataset, tag, content)
         if element.VR == "SQ":
             for item in element.value:
-                _convert(path, item, depth + 1)
+                holds = item if "SpecificCharacterSet" in item else owner
+                yield from _convert(path, item, holds, caught, depth + 1)
+            continue
+        str(element.value)
+        lost = any(REPLACING in str(warning.message) for warning in caught[before:])
+        if lost and element.VR in TEXT:
+            read_byte_for_byte(element, content)
+            yield owner, element
 
 
-def _element(dataset: Dataset, tag: BaseTag) -> DataElement:
+def _element(dataset: Dataset, tag: BaseTag, content: bytes) -> DataElement:
     """The element; one whose value cannot be read at all keeps its bytes, as of VR OB."""
-    raw = dataset.get_item(tag)
     try:
         return dataset[tag]
     except (InputError, MemoryError, RecursionError):
         raise
     except Exception as error:
         warnings.warn(f"{tag} cannot be read: {_cause(error)}", stacklevel=2)
-        value = raw.value if isinstance(raw, RawDataElement) else None
-        dataset[tag] = DataElement(tag, "OB", value or b"")
+        dataset[tag] = DataElement(tag, "OB", content)
         return dataset[tag]
 
 
-def _without_values(caught: list[warnings.WarningMessage]) -> list[str]:
-    """What pydicom warned of; the values it quotes may name a patient."""
-    return [re.sub(r"'[^']*'|: [^:]*$", "", str(warning.message)) for warning in caught]
-
-
-def _keep_text(dataset: Dataset) -> list[str]:
-    """Declare text that was read in an unknown character set as UTF-8, and say so."""
-    stated = dataset.get("SpecificCharacterSet")
-    if stated is None:
-        return []
-    names = [stated] if isinstance(stated, str) else list(stated)
-    if all(name in python_encoding for name in names):
-        return []
-    dataset.SpecificCharacterSet = UTF_8
-    found = ", ".join(map(repr, names))
-    tag = tag_text("SpecificCharacterSet")
-    return [f"{tag}: expected a defined term (PS3.3 C.12.1.1.2), found {found}; text may be wrong"]
+def _without_values(caught: list[WarningMessage]) -> list[str]:
+    """What pydicom warned of; the values it quotes may name a patient, replacements are undone."""
+    texts = [str(warning.message) for warning in caught]
+    return [re.sub(QUOTED, "", text) for text in texts if REPLACING not in text]

@@ -6,8 +6,9 @@ from pathlib import Path
 import pytest
 from pydicom import dcmread
 
+from dicomnode.dicom.header import read_header
 from parts import example
-from parts.outputs import small_set
+from parts.outputs import Files, small_set
 from parts.programs import program
 
 NAMES = {
@@ -74,3 +75,65 @@ def test_text_comes_back_equal_from_every_output(script: str, tmp_path: Path) ->
         assert dataset[requests][0].RequestedProcedureDescription == words
         assert dataset.ContributingEquipmentSequence[0].InstitutionName == words
         assert sorted(text_of(path, *TAGS, convert=convert)) == sorted(as_sent)
+
+
+MISREAD = {
+    "Latin-1 as UTF-8": ("ISO_IR 192", "MÜLLER^ÉVA".encode("latin-1"), "ISO_IR 100"),
+    "Latin-1 as GB18030": ("GB18030", b"M\xdcLLER^\xff\xc9", "ISO_IR 100"),
+    "Latin-1 as Korean": ("\\ISO 2022 IR 149", b"M\x1b$)C\xfe\xffLLER", "ISO_IR 100"),
+    "Latin-1 as Thai": ("ISO_IR 166", b"M\xdcLLER^\xfe", "ISO_IR 100"),
+    "half a letter of UTF-8": ("ISO_IR 192", "MÜ".encode()[:-1] + b"x", "ISO_IR 100"),
+    "two names": ("ISO_IR 192", b"M\xdcLLER^\xc9VA=M\xdc", "ISO_IR 100"),
+}
+HOLDER = b"HOLDER^OF THE^PLACE^OF A NAME"
+
+
+def with_bytes(path: Path, character_set: str, text: bytes, changes: dict[str, str]) -> Files:
+    """Every output of a source whose name and description are these bytes."""
+    header = example.header()
+    header.SpecificCharacterSet = character_set.split("\\")
+    header.ReferringPhysicianName = header.StudyDescription = header.InstitutionName = "plain"
+    header.RequestAttributesSequence[0].RequestedProcedureDescription = HOLDER.decode()
+    header.PatientName = HOLDER.decode()
+    for keyword, value in changes.items():
+        setattr(header, keyword, value)
+    return small_set(path, header, lambda source: source.replace(HOLDER, text.ljust(len(HOLDER))))
+
+
+@pytest.mark.parametrize("case", MISREAD)
+def test_bytes_that_are_not_in_their_character_set_are_carried_on_unchanged(
+    case: str, tmp_path: Path
+) -> None:
+    character_set, text, declared = MISREAD[case]
+    files = with_bytes(tmp_path, character_set, text, {})
+    for path in files.values():
+        dataset = dcmread(path)
+        assert dataset.SpecificCharacterSet == declared
+        assert text in text_of(path, "PatientName", convert=False)
+        assert text in text_of(path, "RequestedProcedureDescription", convert=False)
+        assert "\ufffd".encode() not in path.read_bytes()
+
+
+def test_they_are_carried_on_as_letters_where_other_text_needs_utf_8(tmp_path: Path) -> None:
+    polish = {"ReferringPhysicianName": "Łukasiewicz^Zoë"}
+    for path in with_bytes(tmp_path, "ISO_IR 192", b"M\xdcLLER^\xc9VA", polish).values():
+        dataset = dcmread(path)
+        assert dataset.SpecificCharacterSet == "ISO_IR 192"
+        assert dataset.PatientName == "MÜLLER^ÉVA"
+        assert dataset.ReferringPhysicianName == "Łukasiewicz^Zoë"
+
+
+def test_they_are_told_by_name_and_without_the_text(tmp_path: Path) -> None:
+    with_bytes(tmp_path, "ISO_IR 192", b"M\xdcLLER^\xc9VA", {})
+    first, second = read_header(tmp_path / "source.dcm").warnings
+    assert first.startswith("source.dcm: PatientName (0010,0010): expected text in ISO_IR 192")
+    assert "RequestedProcedureDescription (0032,1060)" in second
+    assert "LLER" not in first + second
+
+
+def test_a_replacement_character_of_the_sender_is_left_alone(tmp_path: Path) -> None:
+    text = "M\ufffdLLER^\ufffdVA".encode()
+    for path in with_bytes(tmp_path, "ISO_IR 192", text, {}).values():
+        assert dcmread(path).SpecificCharacterSet == "ISO_IR 192"
+        assert text in text_of(path, "PatientName", convert=False)
+    assert read_header(tmp_path / "source.dcm").warnings == ()

@@ -1,5 +1,6 @@
 """All outputs of the made-up exam on disk: as the node writes them, or small ones of any source."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
@@ -53,12 +54,18 @@ def full_set(folder: Path) -> Files:
     return {"clip": clip, **files, **_saved(made, folder)}
 
 
-def small_set(folder: Path, header: Dataset) -> Files:
-    """Write every kind of output of a source with this header, which comes from a file as ever."""
+def small_set(
+    folder: Path, header: Dataset, change: Callable[[bytes], bytes] = lambda content: content
+) -> Files:
+    """Write every kind of output of a source with this header, which comes from a file as ever.
+
+    ``change`` does to the file what a dataset cannot express.
+    """
     source = folder / "source.dcm"
     header.file_meta = FileMetaDataset()
     header.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
     header.save_as(source, enforce_file_format=True)
+    source.write_bytes(change(source.read_bytes()))
     read = read_header(source).dataset
     exam, findings = example.exam(), brief_findings()
     exam = replace(exam, clips=(replace(exam.clips[0], header=read),))
