@@ -6,7 +6,7 @@ PIP    := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 LOCK   := $(BIN)/pip-compile --quiet --generate-hashes --no-emit-index-url --no-emit-find-links \
           --no-emit-trusted-host --all-build-deps --allow-unsafe --strip-extras
 
-.PHONY: demo test test-training bench conformance lint install lock clean
+.PHONY: demo test test-training torture bench conformance lint install lock clean
 .DEFAULT_GOAL := install
 
 install: $(VENV)/installed
@@ -21,6 +21,10 @@ test: $(VENV)/installed-test
 
 test-training: $(VENV)/installed-train
 	$(BIN)/python -m pytest tests/training/test_segmenter.py
+
+torture: $(VENV)/installed-test
+	tests/install-debian-packages
+	PYTHONPATH=tests $(BIN)/python -m torture
 
 bench: $(VENV)/installed-test
 	$(BIN)/python -m tests.benchmarks

@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -71,6 +72,7 @@ class Site:
         timeout_s: float = 60.0,
         workers: int = 1,
         refusals: bool = False,
+        min_free_gib: float = 0.1,
     ) -> None:
         pacs = Destination(name="pacs", ae_title="PACS", port=self.pacs_port)
         destinations = "".join(
@@ -100,7 +102,7 @@ quiet_s = {quiet_s}
 first_retry_s = 0.5
 longest_retry_s = 1.0
 [retention]
-min_free_gib = 0.1
+min_free_gib = {min_free_gib}
 [web]
 port = {self.web_port}
 """)
@@ -187,6 +189,7 @@ class RunningNode:
                 },
                 stderr=stream,
                 text=True,
+                process_group=0,
             )
 
     def events(self) -> list[dict[str, Any]]:
@@ -218,6 +221,12 @@ class RunningNode:
 
     def kill(self) -> None:
         self.process.kill()
+        self.process.wait()
+
+    def kill_group(self) -> None:
+        """Kill it with every process it has started."""
+        with suppress(ProcessLookupError):
+            os.killpg(self.process.pid, signal.SIGKILL)
         self.process.wait()
 
     def stop(self) -> int:

@@ -4,6 +4,7 @@ It runs in worker processes, which find it by PYTHONPATH. The test says in a cli
 what shall happen: "refuse", "two injections", or one of TROUBLES, always or ("die once") once.
 """
 
+import ctypes
 import hashlib
 import os
 import signal
@@ -58,12 +59,27 @@ def _eat() -> None:
     assert not eaten, "6 GiB were there to be had"
 
 
+def _wait() -> None:
+    """Go on when the test says so."""
+    go = Path(os.environ["STAND_IN_MARKER"] + "go")
+    while not go.exists():
+        time.sleep(0.02)
+
+
 TROUBLES = {
     "eat": _eat,
     "die": lambda: os.kill(os.getpid(), signal.SIGKILL),
     "hang": lambda: time.sleep(600),
     "raise": _raise,
+    "stuck": lambda: ctypes.PyDLL(None).sleep(600),  # in C, with the interpreter's lock held
+    "wait": _wait,
 }
+
+
+def result_uid(kind: str, injection: int, sources: Sequence[str]) -> str:
+    """SOP Instance UID of a result: of the same files always the same."""
+    seed = ":".join([*sorted(sources), kind, str(injection)])
+    return f"2.25.{int.from_bytes(hashlib.sha256(seed.encode()).digest()[:15])}"
 
 
 def _outcome(injection: int, sources: list[Dataset], directory: Path, *, refused: bool) -> Outcome:
@@ -81,11 +97,9 @@ def _outcome(injection: int, sources: list[Dataset], directory: Path, *, refused
 
 def _write(kind: str, place: Path, injection: int, sources: list[Dataset]) -> OutputFile:
     first = sources[0]
-    parts = sorted(source.SOPInstanceUID for source in sources)
-    seed = ":".join([*parts, kind, str(injection)])
     ds = Dataset()
     ds.SOPClassUID = SecondaryCaptureImageStorage
-    ds.SOPInstanceUID = f"2.25.{int.from_bytes(hashlib.sha256(seed.encode()).digest()[:15])}"
+    ds.SOPInstanceUID = result_uid(kind, injection, [one.SOPInstanceUID for one in sources])
     ds.StudyInstanceUID = first.StudyInstanceUID
     ds.SeriesInstanceUID = f"{ds.SOPInstanceUID}.1"[:64]
     ds.PatientName, ds.PatientID = first.PatientName, first.PatientID
