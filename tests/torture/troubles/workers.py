@@ -12,12 +12,13 @@ from torture.scenario import Scale, Scenario, Trouble
 __all__ = ["TROUBLE"]
 
 TIMEOUT_S = 5.0
+MEMORY_GIB = 0.5
 EXPECTED = {
     "die once": "analysed",
     "die": "failed",
     "hang": "failed",
     "stuck": "failed",
-    "memory": "failed",
+    "eat": "failed",
     "raise": "failed",
     "refuse": "refused",
     "": "analysed",
@@ -33,7 +34,7 @@ def scenarios(scale: Scale) -> list[Scenario]:
 
 def _own_trouble(arena: Arena) -> None:
     arena.site.write_settings(min_free_gib=0.0, timeout_s=TIMEOUT_S, workers=2)
-    arena.start().ready()
+    arena.start(DICOMNODE__NODE__WORKER_MEMORY_GIB=str(MEMORY_GIB)).ready()
     sent = {comment: arena.send(1, comment) for comment in EXPECTED}
     arena.guilty |= {
         sent[comment].uid for comment, state in EXPECTED.items() if state != "analysed"
