@@ -68,7 +68,7 @@ class NodeOptions(BaseModel, frozen=True, extra="forbid"):
     """What each may take; without it, three quarters of the machine's memory are shared out."""
     analysis_timeout_s: float = Field(default=1800.0, gt=0)
     drain_s: float = Field(default=20.0, ge=0)
-    """How long a node that is stopped waits for its jobs; what is left goes on at next start."""
+    """How long a stop waits for associations and jobs; what is left goes on at the next start."""
     max_associations: int = Field(default=20, ge=1)
     max_associations_per_host: int = Field(default=10, ge=1)
 

@@ -12,7 +12,7 @@ from dicomnode.errors import NetworkError, SettingsError
 from dicomnode.network.peers import Peer
 from dicomnode.network.send import echo as echo_peer
 from dicomnode.network.send import send as send_files
-from dicomnode.service.node import peer_of
+from dicomnode.service.parts import peer_of
 
 __all__ = ["echo", "send"]
 

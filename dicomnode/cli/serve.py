@@ -1,6 +1,6 @@
 """``dicomnode serve``: the node, until it is told to stop."""
 
-import signal
+import functools
 from pathlib import Path
 
 import click
@@ -8,6 +8,7 @@ import click
 from dicomnode.config import load_settings
 from dicomnode.log import configure
 from dicomnode.service.node import Node
+from dicomnode.service.process import run
 
 __all__ = ["config_option", "serve"]
 
@@ -26,10 +27,10 @@ config_option = click.option(
 @click.command()
 @config_option
 def serve(config: Path) -> None:
-    """Receive, analyse and deliver until SIGTERM or Ctrl-C; work in hand is finished later."""
+    """Receive, analyse and deliver until SIGTERM or Ctrl-C; work in hand is finished later.
+
+    SIGHUP takes over [[accept]], [[destination]] and [tls] from the settings file.
+    """
     settings = load_settings(config)
     configure(settings.log)
-    with Node(settings) as node:
-        for name in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(name, lambda _number, _frame: node.stop())
-        node.wait()
+    run(Node(settings), functools.partial(load_settings, config))

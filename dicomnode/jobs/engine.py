@@ -71,18 +71,25 @@ class Engine:
         self._runs: dict[str, _Run] = {}
         self._left: dict[str, str] = {}
         self._lock = threading.Lock()
+        self._jobs: Mapping[str, Job] = {}
         self._workflows: dict[str, Callable[..., None]] = {}
 
     def start(self, jobs: Mapping[str, Job]) -> None:
         """Open the tables and look at what an earlier life left."""
         logging.getLogger("dbos").addHandler(logging.NullHandler())  # else it adds a console's
         DBOS(config=self._config)
-        for kind, job in jobs.items():
+        self._jobs = dict(jobs)
+        for kind in jobs:
             workflow = DBOS.workflow(name=kind, max_recovery_attempts=None)
-            self._workflows[kind] = workflow(self._tracked(job))
+            self._workflows[kind] = workflow(self._tracked(kind))
         DBOS.launch()
         left = DBOS.list_workflows(status=_UNFINISHED, app_version=self._version, load_input=False)
         self._left = {_job_of(run.workflow_id): run.workflow_id for run in left}
+
+    def replace(self, jobs: Mapping[str, Job]) -> None:
+        """Let jobs that begin from now on be these; one that runs ends as it began."""
+        assert jobs.keys() == self._jobs.keys(), "the kinds are known when the engine starts"
+        self._jobs = dict(jobs)
 
     def drain(self, *, patience_s: float) -> bool:
         """Wait a while for running jobs to end; whether they did."""
@@ -146,7 +153,7 @@ class Engine:
                     self._left.pop(_job_of(run.workflow_id), None)
         return len(old)
 
-    def _tracked(self, job: Job) -> Callable[..., None]:
+    def _tracked(self, kind: str) -> Callable[..., None]:
         def run(name: str, *args: Any) -> None:
             with self._lock:
                 known = self._runs.get(name)
@@ -155,7 +162,7 @@ class Engine:
                 self._runs[name] = _Run(args, None)
             try:
                 with structlog.contextvars.bound_contextvars(job=name):
-                    job(_step, name, *args)
+                    self._jobs[kind](_step, name, *args)
             except Exception:
                 log.exception("job.broken", job=name)
                 raise

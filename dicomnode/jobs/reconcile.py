@@ -32,6 +32,7 @@ ANALYSE = "analyse"
 DELIVER = "deliver"
 
 _TICK_S = 1.0
+_PATIENCE_S = 2.0
 _MANY = 10_000
 _LEAP_S = 5.0
 """A wall clock that is off by more, against a clock that cannot be set, was set."""
@@ -108,11 +109,11 @@ class Reconciler:
         self._thread.start()
 
     def stop(self) -> None:
-        """Start nothing more."""
+        """Start nothing more; a round that hangs is left behind."""
         self._stopping.set()
         self._wake.set()
         if self._thread.ident is not None:
-            self._thread.join()
+            self._thread.join(_PATIENCE_S)
 
     def wake(self) -> None:
         """Look again now: a job has ended."""

@@ -7,7 +7,7 @@ import time
 import uuid
 from collections import Counter
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -40,6 +40,8 @@ log = structlog.get_logger(__name__)
 _MAXIMUM_PDU_BYTES = 131072
 _CONNECTIONS_TOTAL = 256  # pynetdicom waits with select(), which knows no descriptor above 1023
 _CONNECTIONS_PER_HOST = 32
+_ABORT_S = 3.0
+"""An association that has not ended so long after it was aborted is left behind."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -133,6 +135,19 @@ class Receiver:
         self._thread.start()
         log.info("receiver.started", ae_title=settings.ae_title, port=self.port)
 
+    def prepare(self, accept: Iterable[Accepted], tls: ssl.SSLContext | None) -> Callable[[], None]:
+        """Make ready what decides who may send; calling what is returned puts it in force.
+
+        Host names are looked up here, which may fail. Associations that are open stay so.
+        """
+        admission = _admission(replace(self._settings, accept=tuple(accept)))
+
+        def put_in_force() -> None:
+            assert self._server is not None, "the receiver was started"
+            self._admission, self._server.tls = admission, tls
+
+        return put_in_force
+
     def stop(self, grace_s: float = 10.0) -> None:
         """Stop accepting, let associations finish for a while, then abort the rest."""
         if self._server is None or self._thread is None:
@@ -144,7 +159,7 @@ class Receiver:
                 rest = list(self._open)
             for assoc in rest:
                 threading.Thread(target=assoc.abort, daemon=True).start()
-            self._wait_until_quiet(self._settings.acse_timeout_s + 5.0)
+            self._wait_until_quiet(_ABORT_S)
         tempfile.tempdir = self._tempdir_before
         log.info("receiver.stopped")
 

@@ -57,7 +57,7 @@ class Server(ThreadedAssociationServer):
     ) -> None:
         self._limits = limits
         self.on_end = on_end
-        self._tls = tls
+        self.tls = tls
         self._connections: Counter[str] = Counter()
         self._lock = threading.Lock()
         super().__init__(
@@ -75,8 +75,8 @@ class Server(ThreadedAssociationServer):
         connection, address = self.socket.accept()
         connection.settimeout(self._limits.stall_s)
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        if self._tls is not None:
-            connection = self._tls.wrap_socket(
+        if (tls := self.tls) is not None:
+            connection = tls.wrap_socket(
                 connection, server_side=True, do_handshake_on_connect=False
             )
         return connection, address
@@ -96,8 +96,8 @@ class Server(ThreadedAssociationServer):
     def process_request_thread(self, request: Any, client_address: Any) -> None:
         """Serve one connection to its end."""
         try:
-            self._shake_hands(request)
-            self.finish_request(request, client_address)
+            if self._shake_hands(request):
+                self.finish_request(request, client_address)
         except OSError as error:
             log.warning("connection.lost", host=client_address[0], reason=str(error))
         finally:
@@ -110,11 +110,15 @@ class Server(ThreadedAssociationServer):
         socketserver.BaseServer.shutdown(self)
         self.server_close()
 
-    def _shake_hands(self, connection: socket.socket) -> None:
+    def _shake_hands(self, connection: socket.socket) -> bool:
+        """Begin TLS where it is spoken; False when the peer only looked whether we are here."""
         if isinstance(connection, ssl.SSLSocket):
             connection.settimeout(self._limits.handshake_s)
+            if not socket.socket.recv(connection, 1, socket.MSG_PEEK):  # as it came, not decrypted
+                return False
             connection.do_handshake()
             connection.settimeout(self._limits.stall_s)
+        return True
 
 
 class _Connection(RequestHandler):

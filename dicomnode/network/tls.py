@@ -60,11 +60,16 @@ def _restrict(context: ssl.SSLContext) -> None:
 
 def _load(context: ssl.SSLContext, certificate: Path, key: Path) -> None:
     try:
-        context.load_cert_chain(certificate, key)
+        context.load_cert_chain(certificate, key, password=_no_one_to_ask)
     except OSError as error:
         raise SettingsError(
             f"expected a certificate and its key in {certificate} and {key}: {error}"
         ) from error
+
+
+def _no_one_to_ask() -> bytes:
+    """Give no password for a key that wants one: OpenSSL would wait for someone to type it."""
+    return b""
 
 
 def _trust(context: ssl.SSLContext, ca: Path) -> None:

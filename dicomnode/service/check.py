@@ -11,8 +11,8 @@ from dicomnode.config import Settings
 from dicomnode.errors import DicomnodeError, NetworkError
 from dicomnode.network.send import echo
 from dicomnode.service.bundles import model_names
-from dicomnode.service.lock import DirectoryLock
-from dicomnode.service.node import peer_of, receive_settings
+from dicomnode.service.parts import peer_of, receive_settings
+from dicomnode.store.lock import database_lock, directory_lock
 from dicomnode.store.spool import Spool
 
 __all__ = ["Finding", "check"]
@@ -40,6 +40,7 @@ def check(
         _settings(settings),
         _models(settings, models),
         *_data_dir(settings),
+        _database(settings),
         *_ports(settings),
         *_certificates(settings),
         *_peers(settings),
@@ -67,13 +68,21 @@ def _models(settings: Settings, models: Callable[[Path], Sequence[str]]) -> Find
 def _data_dir(settings: Settings) -> list[Finding]:
     directory = settings.node.data_dir
     try:
-        with DirectoryLock(directory):
+        with directory_lock(directory):
             free_gib = Spool(directory / "spool").free_bytes() / _GIB
     except (DicomnodeError, OSError) as error:
         return [_error("data_dir", str(error))]
     wanted_gib = settings.retention.min_free_gib
     room = f"{free_gib:.1f} GiB free in {directory}, at least {wanted_gib:g} wanted"
     return [_ok("data_dir", room) if free_gib >= wanted_gib else _error("data_dir", room)]
+
+
+def _database(settings: Settings) -> Finding:
+    try:
+        with database_lock(settings.ledger_url, settings.node.data_dir):
+            return _ok("database", "answers, and no other node has it")
+    except DicomnodeError as error:
+        return _error("database", str(error))
 
 
 def _ports(settings: Settings) -> list[Finding]:

@@ -1,6 +1,7 @@
 """What must work for the node to be ready, each as a question with a short answer."""
 
 import socket
+import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import TypeAlias
 
@@ -9,13 +10,14 @@ from dicomnode.jobs.reconcile import Reconciler
 from dicomnode.store.ledger import Ledger
 from dicomnode.store.spool import Spool
 
-__all__ = ["Check", "health_checks"]
+__all__ = ["Check", "health_checks", "signs_of_life"]
 
 Check: TypeAlias = Callable[[], tuple[bool, str]]
 """Whether it works, and what was found."""
 
 _GIB = 2**30
-_TIMEOUT_S = 2.0
+_TIMEOUT_S = 10.0
+_LATEST_ROUND_S = 60.0
 _ANY_ADDRESS = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}  # noqa: S104 - compared only
 
 
@@ -32,9 +34,18 @@ def health_checks(
     return {
         "ledger": lambda: _answers(ledger),
         "disk": lambda: _has_room(spool, settings.retention.min_free_gib),
-        "dicom": lambda: _listens(node.host, node.port),
+        "dicom": lambda: _receives(node.host, node.port),
         "jobs": lambda: _does_its_rounds(reconciler),
         "models": lambda: (bool(models), ", ".join(models) or "none loaded"),
+    }
+
+
+def signs_of_life(settings: Settings, reconciler: Reconciler) -> Mapping[str, Check]:
+    """List what only a new process mends; a ledger that does not answer is none of it."""
+    node = settings.node
+    return {
+        "dicom": lambda: _receives(node.host, node.port),
+        "loop": lambda: _goes_round(reconciler),
     }
 
 
@@ -54,10 +65,25 @@ def _has_room(spool: Spool, min_free_gib: float) -> tuple[bool, str]:
     return free_gib >= min_free_gib, f"{free_gib:.1f} GiB free, at least {min_free_gib:g} wanted"
 
 
-def _listens(host: str, port: int) -> tuple[bool, str]:
+def _goes_round(reconciler: Reconciler) -> tuple[bool, str]:
+    silent_s = time.monotonic() - reconciler.beat
+    works = reconciler.alive and silent_s < _LATEST_ROUND_S
+    return works, f"last round {silent_s:.0f} s ago"
+
+
+def _receives(host: str, port: int) -> tuple[bool, str]:
+    """Connect, say nothing more and wait until the receiver hangs up.
+
+    The kernel connects even where nobody accepts; only a receiver that serves hangs up.
+    """
     address = (_ANY_ADDRESS.get(host, host), port)
     try:
-        with socket.create_connection(address, timeout=_TIMEOUT_S):
-            return True, f"{host}:{port}"
+        with socket.create_connection(address, timeout=_TIMEOUT_S) as connection:
+            connection.shutdown(socket.SHUT_WR)
+            while connection.recv(1024):
+                pass
+    except ConnectionResetError:
+        return True, f"{host}:{port}"
     except OSError as error:
-        return False, f"{host}:{port}: {error.strerror}"
+        return False, f"{host}:{port}: {error.strerror or 'no answer'}"
+    return True, f"{host}:{port}"

@@ -22,6 +22,7 @@ _HOUR_S = 3600.0
 _DAY_S = 24 * _HOUR_S
 _JOBS_KEPT_S = 7 * _DAY_S
 _MANY = 1_000_000
+_PATIENCE_S = 2.0
 _AT_REST = frozenset({ExamState.ANALYSED, ExamState.REFUSED})
 _OVER = frozenset({DeliveryState.SENT, DeliveryState.COMMITTED, DeliveryState.GIVEN_UP})
 
@@ -51,10 +52,10 @@ class Housekeeping:
         self._thread.start()
 
     def stop(self) -> None:
-        """End after what is being done."""
+        """Begin nothing more; what takes longer than a moment is left behind."""
         self._stopping.set()
         if self._thread.ident is not None:
-            self._thread.join()
+            self._thread.join(_PATIENCE_S)
 
     def clean(self) -> None:
         """Do one round."""

@@ -12,37 +12,43 @@ from typing import Self
 import structlog
 
 from dicomnode import __version__
-from dicomnode.config import DestinationOptions, NodeOptions, Settings, TlsOptions
-from dicomnode.errors import BundleError
+from dicomnode.config import Settings
+from dicomnode.errors import BundleError, DicomnodeError, StoreError
 from dicomnode.jobs.analyse import Analysis, Process
-from dicomnode.jobs.deliver import Delivery, Destination
+from dicomnode.jobs.deliver import Delivery
 from dicomnode.jobs.engine import Engine
-from dicomnode.jobs.memory import GIB, share_bytes
 from dicomnode.jobs.reconcile import ANALYSE, DELIVER, Reconciler, Running
+from dicomnode.jobs.step import Job
 from dicomnode.jobs.workers import WorkError, Workers
 from dicomnode.log import configure
-from dicomnode.network.peers import Accepted, Peer
-from dicomnode.network.receive import Receiver, ReceiveSettings
-from dicomnode.network.tls import client_context, server_context
-from dicomnode.outputs.form import EXTRAS, Form
+from dicomnode.network.receive import Receiver
 from dicomnode.outputs.job import Request
 from dicomnode.outputs.job import process as analyse_files
 from dicomnode.pipeline import SCHEMA_VERSION
+from dicomnode.service import parts
 from dicomnode.service.bundles import model_names
-from dicomnode.service.health import Check, health_checks
+from dicomnode.service.health import Check, health_checks, signs_of_life
 from dicomnode.service.housekeeping import Housekeeping
 from dicomnode.service.intake import Intake
-from dicomnode.service.lock import DirectoryLock
 from dicomnode.service.notify import notify
+from dicomnode.service.reload import merged, need_restart
+from dicomnode.service.rounds import Rounds
+from dicomnode.service.watchdog import watchdog
 from dicomnode.store.ledger import Ledger
+from dicomnode.store.lock import Lock, database_lock, directory_lock
 from dicomnode.store.spool import Spool
 from dicomnode.web.app import make_app
 from dicomnode.web.labels import secret_key
 from dicomnode.web.server import Server
 
-__all__ = ["Node", "peer_of", "receive_settings"]
+__all__ = ["STOP_GRACE_S", "Node"]
 
 log = structlog.get_logger(__name__)
+
+STOP_GRACE_S = 10.0
+"""What a stop may take beyond ``drain_s``."""
+
+_LOCK_EVERY_S = 5.0
 
 
 class Node:
@@ -70,13 +76,24 @@ class Node:
         self._process = process
         self._models = models
         self._stack = ExitStack()
-        self._stop = threading.Event()
+        self._ready = threading.Event()
+        self._reloading = threading.Lock()
+        self._replace: Callable[[Settings], Callable[[], None]] | None = None
+        self._give_up_at = 0.0
+        self.ending = threading.Event()
+        """Set when the node was asked to end, or could not start."""
+        self.failure: DicomnodeError | None = None
         self.receiver: Receiver | None = None
 
     def __enter__(self) -> Self:
-        with ExitStack() as stack:
-            self._start(stack)
-            self._stack = stack.pop_all()
+        try:
+            with ExitStack() as stack:
+                self._start(stack)
+                self._stack = stack.pop_all()
+        except BaseException:
+            self.ending.set()
+            raise
+        self._ready.set()
         return self
 
     def __exit__(
@@ -85,24 +102,57 @@ class Node:
         _error: BaseException | None,
         _trace: TracebackType | None,
     ) -> None:
-        notify("STOPPING=1")
+        self.ending.set()
+        drain_s = self.settings.node.drain_s
+        notify("STOPPING=1", f"EXTEND_TIMEOUT_USEC={round((drain_s + STOP_GRACE_S) * 1e6)}")
         log.info("node.stopping")
+        self._give_up_at = time.monotonic() + drain_s
         self._stack.close()
         log.info("node.stopped")
 
     def stop(self) -> None:
-        """Ask :meth:`wait` to return; safe in a signal handler."""
-        self._stop.set()
+        """Ask :meth:`wait` to return."""
+        self.ending.set()
 
     def wait(self) -> None:
-        """Return when somebody asked the node to stop."""
-        while not self._stop.wait(1.0):
-            pass
+        """Return when the node is to end; raise why when nobody asked it to."""
+        self.ending.wait()
+        if self.failure is not None:
+            raise self.failure
+
+    def reload(self, load: Callable[[], Settings]) -> None:
+        """Take over who may send, where results go and certificates; all of it, or nothing."""
+        self._ready.wait()
+        with self._reloading:
+            notify("RELOADING=1", f"MONOTONIC_USEC={time.monotonic_ns() // 1000}")
+            try:
+                self._reload(load())
+            except Exception:
+                log.exception("settings.refused")
+            notify("READY=1")
+
+    def _reload(self, wanted: Settings) -> None:
+        settings = merged(self.settings, wanted)
+        assert self._replace is not None, "the node runs"
+        put_in_force = self._replace(settings)
+        put_in_force()
+        if keys := need_restart(self.settings, wanted):
+            log.warning("settings.need_restart", keys=keys)
+        self.settings = settings
+        log.info(
+            "settings.reloaded",
+            accept=[one.ae_title for one in settings.accept],
+            destinations=[one.name for one in settings.destination],
+        )
 
     def _start(self, stack: ExitStack) -> None:
         """Start what receives last, and what the rest stands on first."""
         settings = self.settings
-        stack.enter_context(DirectoryLock(settings.node.data_dir))
+        stack.enter_context(directory_lock(settings.node.data_dir))
+        lock = stack.enter_context(database_lock(settings.ledger_url, settings.node.data_dir))
+        stack.enter_context(
+            Rounds("lock", functools.partial(self._keep, lock), every_s=_LOCK_EVERY_S)
+        )
         spool = Spool(settings.node.data_dir / "spool")
         swept = spool.sweep()
         ledger = Ledger(settings.ledger_url)
@@ -110,15 +160,18 @@ class Node:
         ledger.recover(now=time.time())
         workers = self._workers()
         models = self._check_models(workers)
-        reconciler, engine = self._jobs(stack, ledger, spool, workers)
+        jobs = functools.partial(self._jobs, ledger, spool, workers)
+        reconciler, engine = self._run_jobs(stack, ledger, workers, jobs(settings))
         housekeeping = Housekeeping(ledger, spool, engine, settings.retention)
         housekeeping.start()
         stack.callback(housekeeping.stop)
-        self._receive(stack, ledger, spool)
+        receiver = self._receive(stack, ledger, spool)
+        self._replace = functools.partial(_replacement, engine=engine, receiver=receiver, jobs=jobs)
         checks = health_checks(settings, ledger, spool, reconciler=reconciler, models=models)
         self._show(stack, ledger, spool, checks)
         reconciler.start()
         stack.callback(reconciler.stop)
+        stack.enter_context(watchdog(signs_of_life(settings, reconciler)))
         log.info(
             "node.ready",
             version=__version__,
@@ -130,10 +183,25 @@ class Node:
         )
         notify("READY=1")
 
+    def _keep(self, lock: Lock) -> None:
+        """End this node when another one has its database, as after a lost connection."""
+        try:
+            lock.keep()
+        except StoreError as error:
+            log.warning("lock.unknown", reason=str(error))
+        except DicomnodeError as error:
+            log.critical("lock.lost", reason=str(error))
+            self.failure = error
+            self.ending.set()
+
+    def _left_s(self) -> float:
+        """How much of the patience at a stop is left, for associations and jobs together."""
+        return max(0.0, self._give_up_at - time.monotonic())
+
     def _workers(self) -> Workers:
         workers = Workers(
             timeout_s=self.settings.node.analysis_timeout_s,
-            memory_bytes=_worker_memory_bytes(self.settings.node),
+            memory_bytes=parts.worker_memory_bytes(self.settings.node),
             prepare=functools.partial(configure, self.settings.log),
         )
         workers.start()
@@ -146,11 +214,39 @@ class Node:
             raise BundleError(str(error), hint="") from error
 
     def _jobs(
-        self, stack: ExitStack, ledger: Ledger, spool: Spool, workers: Workers
+        self, ledger: Ledger, spool: Spool, workers: Workers, settings: Settings
+    ) -> dict[str, Job]:
+        """Make the jobs as these settings want them."""
+        analysis = Analysis(
+            ledger=ledger,
+            spool=spool,
+            workers=workers,
+            process=self._process,
+            request=Request(
+                models_dir=settings.models.directory,
+                recipe=settings.recipe,
+                station=settings.node.ae_title,
+                form=parts.form(settings),
+            ),
+            policy=settings.settle.conflicting_instances,
+            destinations=parts.wants(settings.destination),
+            refusal_destinations=parts.wants([one for one in settings.destination if one.refusals]),
+        )
+        delivery = Delivery(
+            ledger=ledger,
+            spool=spool,
+            destinations=parts.destinations(settings),
+            calling_ae=settings.node.ae_title,
+            options=settings.delivery,
+        )
+        return {ANALYSE: analysis, DELIVER: delivery}
+
+    def _run_jobs(
+        self, stack: ExitStack, ledger: Ledger, workers: Workers, jobs: Mapping[str, Job]
     ) -> tuple[Reconciler, Engine]:
         settings = self.settings
         engine = Engine(
-            url=_jobs_url(settings),
+            url=parts.jobs_url(settings),
             version=SCHEMA_VERSION,
             on_finished=lambda: reconciler.wake(),
         )
@@ -162,32 +258,10 @@ class Node:
             workers=settings.node.workers,
             longest_retry_s=settings.delivery.longest_retry_s,
         )
-        analysis = Analysis(
-            ledger=ledger,
-            spool=spool,
-            workers=workers,
-            process=self._process,
-            request=Request(
-                models_dir=settings.models.directory,
-                recipe=settings.recipe,
-                station=settings.node.ae_title,
-                form=_form(settings),
-            ),
-            policy=settings.settle.conflicting_instances,
-            destinations=_wants(settings.destination),
-            refusal_destinations=_wants([one for one in settings.destination if one.refusals]),
-        )
-        delivery = Delivery(
-            ledger=ledger,
-            spool=spool,
-            destinations=_destinations(settings),
-            calling_ae=settings.node.ae_title,
-            options=settings.delivery,
-        )
-        engine.start({ANALYSE: analysis, DELIVER: delivery})
+        engine.start(jobs)
         stack.callback(engine.stop)
         stack.callback(workers.stop)
-        stack.callback(engine.drain, patience_s=settings.node.drain_s)
+        stack.callback(lambda: engine.drain(patience_s=self._left_s()))
         return reconciler, engine
 
     def _open_associations(self) -> frozenset[str]:
@@ -195,17 +269,19 @@ class Node:
         receiver = self.receiver
         return frozenset(one.id for one in receiver.open_associations) if receiver else frozenset()
 
-    def _receive(self, stack: ExitStack, ledger: Ledger, spool: Spool) -> None:
+    def _receive(self, stack: ExitStack, ledger: Ledger, spool: Spool) -> Receiver:
         intake = Intake(ledger, spool)
-        self.receiver = Receiver(
-            receive_settings(self.settings, spool.incoming),
+        receiver = self.receiver = Receiver(
+            parts.receive_settings(self.settings, spool.incoming),
             on_store=intake.store,
             on_opened=intake.opened,
             on_closed=intake.closed,
             on_rejected=intake.rejected,
             on_commitment=intake.commitment,
         )
-        stack.enter_context(self.receiver)
+        receiver.start()
+        stack.callback(lambda: receiver.stop(grace_s=self._left_s()))
+        return receiver
 
     def _show(
         self, stack: ExitStack, ledger: Ledger, spool: Spool, checks: Mapping[str, Check]
@@ -217,80 +293,20 @@ class Node:
             stack.enter_context(Server(app, settings.web))
 
 
-def peer_of(destination: DestinationOptions, tls: TlsOptions) -> Peer:
-    """Make the peer that a destination describes."""
-    context = None
-    if destination.tls:
-        context = client_context(ca=tls.ca, certificate=tls.certificate, key=tls.key)
-    return Peer(
-        name=destination.name,
-        ae_title=destination.ae_title,
-        host=destination.host,
-        port=destination.port,
-        tls=context,
-    )
+def _replacement(
+    settings: Settings,
+    *,
+    engine: Engine,
+    receiver: Receiver,
+    jobs: Callable[[Settings], Mapping[str, Job]],
+) -> Callable[[], None]:
+    """Make everything that can fail; what is returned puts it in force and cannot."""
+    wanted = jobs(settings)
+    received = parts.receive_settings(settings, settings.node.data_dir)
+    admit = receiver.prepare(received.accept, received.tls)
 
+    def put_in_force() -> None:
+        engine.replace(wanted)
+        admit()
 
-def _destinations(settings: Settings) -> dict[str, Destination]:
-    return {
-        one.name: Destination(
-            peer=peer_of(one, settings.tls),
-            storage_commitment=one.storage_commitment,
-            uncompressed=one.transfer_syntax == "uncompressed",
-        )
-        for one in settings.destination
-    }
-
-
-def _form(settings: Settings) -> Form:
-    """Say what is to be made: the extras that some destination gets."""
-    asked = {kind for one in settings.destination for kind in one.outputs}
-    return Form(
-        extras=frozenset(extra for extra in EXTRAS if extra in asked),
-        seg_geometry=settings.outputs.seg_geometry,
-    )
-
-
-def _wants(destinations: Sequence[DestinationOptions]) -> dict[str, tuple[str, ...]]:
-    """Say which kinds each wants; who wants the SEG wants that of the lesion with it."""
-    return {
-        one.name: (*one.outputs, *(("lesion",) if "seg" in one.outputs else ()))
-        for one in destinations
-    }
-
-
-def receive_settings(settings: Settings, incoming: Path) -> ReceiveSettings:
-    """Make the receiver's settings; certificates are loaded here."""
-    node, tls = settings.node, settings.tls
-    context = None
-    if tls.receive and tls.certificate is not None and tls.key is not None:
-        context = server_context(certificate=tls.certificate, key=tls.key, client_ca=tls.ca)
-    return ReceiveSettings(
-        ae_title=node.ae_title,
-        host=node.host,
-        port=node.port,
-        incoming=incoming,
-        accept=tuple(Accepted(ae_title=one.ae_title, hosts=one.hosts) for one in settings.accept),
-        max_associations=node.max_associations,
-        max_associations_per_host=node.max_associations_per_host,
-        min_free_bytes=_min_free_bytes(settings),
-        tls=context,
-    )
-
-
-def _worker_memory_bytes(node: NodeOptions) -> int:
-    if node.worker_memory_gib is None:
-        return share_bytes(node.workers)
-    return int(node.worker_memory_gib * GIB)
-
-
-def _min_free_bytes(settings: Settings) -> int:
-    return int(settings.retention.min_free_gib * 2**30)
-
-
-def _jobs_url(settings: Settings) -> str:
-    """Keep the engine's tables beside the ledger: in its PostgreSQL, or in a file of their own."""
-    url = settings.database.url
-    if url is not None and url.startswith("postgresql"):
-        return url
-    return f"sqlite:///{settings.node.data_dir.absolute()}/jobs.sqlite"
+    return put_in_force

@@ -13,7 +13,8 @@ from dicomnode.web.options import WebOptions
 
 __all__ = ["Server"]
 
-_START_S = 10.0
+_START_S = 60.0
+_STOP_S = 4.0
 _POLL_S = 0.02
 
 
@@ -54,8 +55,9 @@ class Server:
         _error: BaseException | None,
         _trace: TracebackType | None,
     ) -> None:
+        """Finish the requests that are short; one that hangs is left behind."""
         self._server.should_exit = True
-        self._thread.join()
+        self._thread.join(_STOP_S)
 
     def _serve(self) -> None:
         try:

@@ -3,6 +3,7 @@
 import configparser
 import json
 import os
+import re
 import shlex
 import shutil
 import signal
@@ -12,18 +13,19 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from contextlib import closing, suppress
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
-from dicomnode.config import default_models_dir
+from dicomnode.config import NodeOptions, default_models_dir
+from dicomnode.service.node import STOP_GRACE_S
+from parts.waiting import PATIENCE_S, free_port
 
 DEPLOY = Path(__file__).resolve().parents[2] / "deploy"
 UNIT = DEPLOY / "dicomnode.service"
 SETTINGS = DEPLOY / "node.toml"
 INSTALLED_SETTINGS = "/etc/dicomnode/node.toml"
-PATIENCE_S = 90
 
 
 def unit() -> configparser.ConfigParser:
@@ -31,12 +33,6 @@ def unit() -> configparser.ConfigParser:
     parser.optionxform = str  # type: ignore[assignment,method-assign]
     parser.read(UNIT)
     return parser
-
-
-def free_port() -> int:
-    with closing(socket.socket()) as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def test_the_units_command_line_starts_a_node_that_becomes_ready(tmp_path: Path) -> None:
@@ -53,6 +49,7 @@ def test_the_units_command_line_starts_a_node_that_becomes_ready(tmp_path: Path)
         "DICOMNODE__MODELS__DIRECTORY": str(default_models_dir()),
         "DICOMNODE__RETENTION__MIN_FREE_GIB": "0.1",
         "NOTIFY_SOCKET": address,
+        "WATCHDOG_USEC": "1000000",
     }
     command = [sys.executable, "-m", "dicomnode.cli", *arguments[:-1], str(SETTINGS)]
     log = tmp_path / "log"
@@ -60,30 +57,40 @@ def test_the_units_command_line_starts_a_node_that_becomes_ready(tmp_path: Path)
         systemd.bind(address)
         node = subprocess.Popen(command, env=os.environ | environment, stderr=stream)
         try:
-            assert _said(systemd, node) == "READY=1", log.read_text()
+            _wait_for(systemd, node, "READY=1", log)
             assert _ready(web_port)["dicom"]["found"] == f"127.0.0.1:{port}"
+            _wait_for(systemd, node, "WATCHDOG=1", log)
+            node.send_signal(signal.SIGHUP)
+            assert re.fullmatch(
+                r"RELOADING=1\nMONOTONIC_USEC=\d+", _wait_for(systemd, node, "RELOADING=1", log)
+            )
+            _wait_for(systemd, node, "READY=1", log)
             node.send_signal(signal.SIGTERM)
-            assert _said(systemd, node) == "STOPPING=1", log.read_text()
+            told = _wait_for(systemd, node, "STOPPING=1", log)
+            assert told == "STOPPING=1\nEXTEND_TIMEOUT_USEC=30000000"
             assert node.wait(PATIENCE_S) == 0
         finally:
             node.kill()
             node.wait()
 
 
-def _said(systemd: socket.socket, node: "subprocess.Popen[bytes]") -> str:
-    """Wait for the node's word; nothing when it ends before."""
+def _wait_for(
+    systemd: socket.socket, node: "subprocess.Popen[bytes]", state: str, log: Path
+) -> str:
+    """Wait for one of the node's words among others; fail when it ends before."""
     systemd.settimeout(0.5)
     give_up_at = time.monotonic() + PATIENCE_S
     while node.poll() is None and time.monotonic() < give_up_at:
         with suppress(TimeoutError):
-            return systemd.recv(100).decode()
-    return ""
+            if (told := systemd.recv(200).decode()).startswith(state):
+                return told
+    raise AssertionError(f"the node never said {state}: {log.read_text()}")
 
 
 def _ready(web_port: int) -> dict[str, dict[str, str]]:
     address = f"http://127.0.0.1:{web_port}/health/ready"
     try:
-        with urllib.request.urlopen(address, timeout=10) as answer:
+        with urllib.request.urlopen(address, timeout=PATIENCE_S) as answer:
             found = json.load(answer)
     except urllib.error.HTTPError as error:
         raise AssertionError(error.read().decode()) from error
@@ -114,7 +121,11 @@ def test_the_unit_confines_the_node_and_lets_it_end_its_own_workers() -> None:
     assert service["CapabilityBoundingSet"] == ""
     assert service["SystemCallFilter"] == "@system-service"
     assert service["StateDirectory"] == "dicomnode"
-    assert int(service["TimeoutStopSec"]) > 60
+    assert int(service["TimeoutStopSec"]) > NodeOptions(data_dir=Path("/")).drain_s + STOP_GRACE_S
+    assert service["Restart"] == "always"
+    assert service["ExecReload"] == "/bin/kill -HUP $MAINPID"
+    assert int(service["WatchdogSec"]) > 60
+    assert service["LimitCORE"] == "0", "a core dump holds patient data"
 
 
 def test_the_install_steps_name_the_files_that_are_here() -> None:

@@ -4,6 +4,7 @@
 in the moment before it would log that event.
 """
 
+import functools
 import os
 import signal
 import sys
@@ -14,6 +15,7 @@ import structlog
 
 from dicomnode.config import load_settings
 from dicomnode.log import configure
+from dicomnode.service import process
 from dicomnode.service.node import Node
 
 __all__ = ["run"]
@@ -21,13 +23,12 @@ __all__ = ["run"]
 
 def run(**analysis: Any) -> None:
     """Do what ``dicomnode serve`` does; ``analysis`` goes to the :class:`Node`."""
-    settings = load_settings(Path(sys.argv[1]))
+    path = Path(sys.argv[1])
+    settings = load_settings(path)
     configure(settings.log)
     if point := os.environ.get("DIE_AT"):
         _die_at(point)
-    with Node(settings, **analysis) as node:
-        signal.signal(signal.SIGTERM, lambda *_: node.stop())
-        node.wait()
+    process.run(Node(settings, **analysis), functools.partial(load_settings, path))
 
 
 def _die_at(point: str) -> None:

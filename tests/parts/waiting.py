@@ -6,12 +6,15 @@ from collections.abc import Callable
 from contextlib import closing
 from typing import TypeVar
 
-__all__ = ["free_port", "listens", "wait_until"]
+__all__ = ["PATIENCE_S", "free_port", "listens", "wait_until"]
 
 _R = TypeVar("_R")
 
+PATIENCE_S = 600.0
+"""How long any test waits for anything. It ends a run that hangs, and says nothing of speed."""
 
-def wait_until(what: str, condition: Callable[[], _R], *, patience_s: float) -> _R:
+
+def wait_until(what: str, condition: Callable[[], _R], *, patience_s: float = PATIENCE_S) -> _R:
     """Ask until the answer is true, and give it."""
     give_up_at = time.monotonic() + patience_s
     while time.monotonic() < give_up_at:

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from dicomnode.config import load_settings
-from dicomnode.service.node import _destinations
+from dicomnode.service.parts import destinations
 
 SETTINGS = """
 [node]
@@ -26,7 +26,7 @@ storage_commitment = true
 def test_each_key_reaches_its_destination(tmp_path: Path) -> None:
     path = tmp_path / "node.toml"
     path.write_text(SETTINGS)
-    found = _destinations(load_settings(path))
+    found = destinations(load_settings(path))
     assert [found[name].peer.ae_title for name in ("first", "second")] == ["FIRST", "SECOND"]
     assert [one.uncompressed for one in found.values()] == [False, True]
     assert [one.storage_commitment for one in found.values()] == [False, True]

@@ -1,6 +1,5 @@
 """The data directory: one owner, nothing kept in vain, nothing dropped too early."""
 
-import os
 import socket
 import subprocess
 import sys
@@ -11,10 +10,9 @@ from typing import Any
 import pytest
 
 from dicomnode.config import RetentionOptions, Settings
-from dicomnode.errors import BundleError, SettingsError
+from dicomnode.errors import BundleError
 from dicomnode.service.check import check
 from dicomnode.service.housekeeping import Housekeeping
-from dicomnode.service.lock import DirectoryLock
 from dicomnode.service.notify import notify
 from dicomnode.store.ledger import Ledger
 from dicomnode.store.rows import Instance, Output
@@ -117,19 +115,6 @@ def test_work_that_nobody_does_is_removed(ledger: Ledger, spool: Spool) -> None:
     assert not list(spool.work.iterdir())
 
 
-def test_the_lock_ends_with_its_process(tmp_path: Path) -> None:
-    code = "from dicomnode.service.lock import DirectoryLock as L; from pathlib import Path\n"
-    code += f"L(Path({str(tmp_path)!r})).__enter__(); import os; os.kill(os.getpid(), 9)"
-    subprocess.run([sys.executable, "-c", code], timeout=60)
-    with (
-        DirectoryLock(tmp_path),
-        pytest.raises(SettingsError, match=f"process {os.getpid()} has it"),
-    ):
-        DirectoryLock(tmp_path).__enter__()
-    with DirectoryLock(tmp_path):
-        pass
-
-
 def test_systemd_is_told_where_it_listens_and_nobody_otherwise(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -138,8 +123,9 @@ def test_systemd_is_told_where_it_listens_and_nobody_otherwise(
     monkeypatch.setenv("NOTIFY_SOCKET", str(tmp_path / "s"))
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as systemd:
         systemd.bind(str(tmp_path / "s"))
-        notify("READY=1")
-        assert systemd.recv(100) == b"READY=1"
+        notify("RELOADING=1", "MONOTONIC_USEC=1")
+        assert systemd.recv(100) == b"RELOADING=1\nMONOTONIC_USEC=1"
+    notify("READY=1")  # systemd is gone: nothing depends on it
 
 
 def test_check_says_what_would_go_wrong(tmp_path: Path) -> None:
@@ -160,6 +146,7 @@ def test_check_says_what_would_go_wrong(tmp_path: Path) -> None:
         "settings": "warning",
         "models": "error",
         "data_dir": "error",
+        "database": "ok",
         "port": "error",
         "destination p": "warning",
     }

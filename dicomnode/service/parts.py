@@ -1,0 +1,99 @@
+"""A site's settings as the node's parts want them."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from dicomnode.config import DestinationOptions, NodeOptions, Settings, TlsOptions
+from dicomnode.jobs.deliver import Destination
+from dicomnode.jobs.memory import GIB, share_bytes
+from dicomnode.network.peers import Accepted, Peer
+from dicomnode.network.receive import ReceiveSettings
+from dicomnode.network.tls import client_context, server_context
+from dicomnode.outputs.form import EXTRAS, Form
+
+__all__ = [
+    "destinations",
+    "form",
+    "jobs_url",
+    "peer_of",
+    "receive_settings",
+    "wants",
+    "worker_memory_bytes",
+]
+
+
+def peer_of(destination: DestinationOptions, tls: TlsOptions) -> Peer:
+    """Make the peer that a destination describes."""
+    context = None
+    if destination.tls:
+        context = client_context(ca=tls.ca, certificate=tls.certificate, key=tls.key)
+    return Peer(
+        name=destination.name,
+        ae_title=destination.ae_title,
+        host=destination.host,
+        port=destination.port,
+        tls=context,
+    )
+
+
+def destinations(settings: Settings) -> dict[str, Destination]:
+    """Make what deliveries know of each destination; certificates are loaded here."""
+    return {
+        one.name: Destination(
+            peer=peer_of(one, settings.tls),
+            storage_commitment=one.storage_commitment,
+            uncompressed=one.transfer_syntax == "uncompressed",
+        )
+        for one in settings.destination
+    }
+
+
+def form(settings: Settings) -> Form:
+    """Say what is to be made: the extras that some destination gets."""
+    asked = {kind for one in settings.destination for kind in one.outputs}
+    return Form(
+        extras=frozenset(extra for extra in EXTRAS if extra in asked),
+        seg_geometry=settings.outputs.seg_geometry,
+    )
+
+
+def wants(destinations: Sequence[DestinationOptions]) -> dict[str, tuple[str, ...]]:
+    """Say which kinds each wants; who wants the SEG wants that of the lesion with it."""
+    return {
+        one.name: (*one.outputs, *(("lesion",) if "seg" in one.outputs else ()))
+        for one in destinations
+    }
+
+
+def receive_settings(settings: Settings, incoming: Path) -> ReceiveSettings:
+    """Make the receiver's settings; certificates are loaded here."""
+    node, tls = settings.node, settings.tls
+    context = None
+    if tls.receive and tls.certificate is not None and tls.key is not None:
+        context = server_context(certificate=tls.certificate, key=tls.key, client_ca=tls.ca)
+    return ReceiveSettings(
+        ae_title=node.ae_title,
+        host=node.host,
+        port=node.port,
+        incoming=incoming,
+        accept=tuple(Accepted(ae_title=one.ae_title, hosts=one.hosts) for one in settings.accept),
+        max_associations=node.max_associations,
+        max_associations_per_host=node.max_associations_per_host,
+        min_free_bytes=int(settings.retention.min_free_gib * 2**30),
+        tls=context,
+    )
+
+
+def jobs_url(settings: Settings) -> str:
+    """Keep the engine's tables beside the ledger: in its PostgreSQL, or in a file of their own."""
+    url = settings.database.url
+    if url is not None and url.startswith("postgresql"):
+        return url
+    return f"sqlite:///{settings.node.data_dir.absolute()}/jobs.sqlite"
+
+
+def worker_memory_bytes(node: NodeOptions) -> int:
+    """Say what one analysis may take: what the site chose, or its share of the machine."""
+    if node.worker_memory_gib is None:
+        return share_bytes(node.workers)
+    return int(node.worker_memory_gib * GIB)
