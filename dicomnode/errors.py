@@ -34,7 +34,22 @@ __all__ = [
     "StoreError",
     "TransitionError",
     "UnreachableError",
+    "printable",
 ]
+
+
+def printable(text: str, *, lines: bool = False) -> str:
+    r"""Write a text that may be a sender's so that nothing in it is a command.
+
+    Control characters, line breaks (but ``\n`` with ``lines``), marks that turn the direction of
+    writing and what no encoding can hold are shown by their escapes, such as ``\x1b``.
+    """
+    return "".join(
+        one
+        if one.isprintable() or (lines and one == "\n")
+        else one.encode("unicode_escape").decode("ascii")
+        for one in text
+    )
 
 
 @dataclass(frozen=True)
@@ -48,6 +63,10 @@ class Reason:
     code: str
     text: str
 
+    def __post_init__(self) -> None:
+        """Keep to one line: file names and values of a sender are quoted here."""
+        object.__setattr__(self, "text", printable(self.text))
+
 
 class DicomnodeError(Exception):
     """Anything this package raises on purpose."""
@@ -56,7 +75,7 @@ class DicomnodeError(Exception):
     hint = ""
 
     def __init__(self, message: str, *, hint: str | None = None) -> None:
-        super().__init__(message)
+        super().__init__(printable(message, lines=True))
         if hint is not None:
             self.hint = hint
 

@@ -17,7 +17,7 @@ from pydantic import BaseModel
 from pydicom.dataset import Dataset
 from structlog.typing import EventDict, Processor, WrappedLogger
 
-from dicomnode.errors import DicomnodeError
+from dicomnode.errors import DicomnodeError, printable
 
 __all__ = ["LogOptions", "configure"]
 
@@ -120,6 +120,7 @@ def _processors() -> list[Processor]:
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         _place_of_exception,
         _withhold_patient_data,
+        _one_line,
     ]
 
 
@@ -157,6 +158,19 @@ def _withhold_patient_data(_logger: WrappedLogger, _method: str, event: EventDic
     withheld = [key for key, value in event.items() if _is_patient_data(key, value)]
     kept = {key: value for key, value in event.items() if key not in withheld}
     return kept | {"withheld": withheld} if withheld else kept
+
+
+def _one_line(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+    """Show what would move a terminal's cursor, or begin another line, by its escapes."""
+    return {key: _shown(value) for key, value in event.items()}
+
+
+def _shown(value: Any) -> Any:
+    if isinstance(value, str):
+        return printable(value)
+    if isinstance(value, list | tuple):
+        return [_shown(one) for one in value]
+    return value
 
 
 def _is_patient_data(key: str, value: object) -> bool:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from dicomnode.dicom.exam import Exam, load_loop
 from dicomnode.dicom.exam.dynamic_range import check_stated
-from dicomnode.errors import InputError, Reason, RefusedError
+from dicomnode.errors import InputError, Reason, RefusedError, printable
 from dicomnode.inference.models import Finder, Models
 from dicomnode.science import quality
 from dicomnode.science.describe import (
@@ -203,7 +203,7 @@ def measure(loop: Loop, models: Models, recipe: Recipe, timing: Timing | None = 
             diagnosis=diagnosis,
             quality=grades,
             models=models.uses,
-            warnings=(*loop.warnings, *(reason.text for reason in incomparable)),
+            warnings=(*map(printable, loop.warnings), *(reason.text for reason in incomparable)),
         )
 
 

@@ -1,5 +1,6 @@
 """Settings: what is wrong is named, with its key, what was expected and what was found."""
 
+import json
 import re
 import tomllib
 from pathlib import Path
@@ -8,6 +9,7 @@ import pytest
 
 from dicomnode.config import Settings, default_models_dir, load_settings
 from dicomnode.errors import SettingsError
+from parts.hostile import WORDS
 
 DEPLOYED = Path(__file__).resolve().parents[1] / "deploy" / "node.toml"
 LEAST = '[node]\ndata_dir = "/srv/node"\n'
@@ -28,6 +30,22 @@ def test_only_the_data_directory_has_no_default(tmp_path: Path) -> None:
     assert found.ledger_url == "sqlite:////srv/node/ledger.sqlite"
     with pytest.raises(SettingsError, match="node: expected a value, found none"):
         settings(tmp_path, "")
+
+
+@pytest.mark.parametrize("word", [word for word in WORDS.values() if word != "US1\udcff"])
+def test_a_value_is_never_more_than_a_value(tmp_path: Path, word: str) -> None:
+    """What names a peer must be a name; what is refused is quoted, not obeyed."""
+    quoted = json.dumps(word.encode(errors="replace").decode())
+    for text in (
+        f"ae_title = {quoted}",
+        f"port = {quoted}",
+        f"[[destination]]\nname = {quoted}\nae_title = 'P'\nhost = 'h'\nport = 104",
+        f"[recipe]\n{quoted} = 1",
+        f"[log]\nformat = {quoted}",
+    ):
+        with pytest.raises(SettingsError) as refused:
+            settings(tmp_path, LEAST + text)
+        assert all(line.isprintable() for line in str(refused.value).split("\n"))
 
 
 @pytest.mark.parametrize(

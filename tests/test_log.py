@@ -11,8 +11,9 @@ import pytest
 import structlog
 from pydicom import Dataset
 
-from dicomnode.errors import InputError
+from dicomnode.errors import InputError, printable
 from dicomnode.log import LogOptions, configure
+from parts.hostile import WORDS
 
 
 @pytest.fixture
@@ -83,6 +84,23 @@ def test_warnings_give_kind_and_place_but_not_their_text(stream: io.StringIO) ->
     (line,) = lines(stream)
     assert (line["event"], line["category"]) == ("warning.raised", "UserWarning")
     assert "DOE" not in stream.getvalue()
+
+
+@pytest.mark.parametrize("word", WORDS.values(), ids=WORDS)
+@pytest.mark.parametrize("form", ["json", "console"])
+def test_no_value_of_a_sender_begins_a_line_or_moves_the_cursor(
+    stream: io.StringIO, form: Any, word: str
+) -> None:
+    configure(LogOptions(level="debug", format=form), stream)
+    with structlog.contextvars.bound_contextvars(calling_ae=word):
+        structlog.get_logger().info("association.opened", reasons=[word], told={"by": word})
+        logging.getLogger("library").warning(f"said {word}")
+        structlog.get_logger().error("refused", exc_info=InputError("x", f"found {word}"))
+    written = stream.getvalue()
+    assert written.count("\n") == len(written.splitlines()) == 3
+    assert all(line.isprintable() for line in written.splitlines())
+    if form == "json":
+        assert [line["calling_ae"] for line in lines(stream)] == [printable(word)] * 3
 
 
 @pytest.mark.parametrize("name", ["pydicom", "pynetdicom", "pynetdicom.acse", "dbos"])

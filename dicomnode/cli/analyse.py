@@ -6,7 +6,7 @@ from pathlib import Path
 import click
 
 from dicomnode.cli.answer import answer_of_document, show_answer
-from dicomnode.cli.present import busy, console, counted
+from dicomnode.cli.present import busy, console, counted, plain
 from dicomnode.config import default_models_dir, load_settings
 from dicomnode.dicom.header import read_header
 from dicomnode.errors import InputError, SettingsError
@@ -65,14 +65,14 @@ def _show(outcome: Outcome) -> None:
     if document.status == "analysed":
         answer = answer_of_document(document)
         show_answer(out, answer)
-        out.print(f"[dim]{answer.notice}[/]", highlight=False)
+        out.print(f"[dim]{plain(answer.notice)}[/]", highlight=False)
     else:
         out.print("[bold yellow]refused[/], not analysed:", highlight=False)
         for reason in document.reasons:
             out.print(f"  {reason.code}: {reason.text}", highlight=False, markup=False)
     out.print("\nwritten:")
     for output in outcome.outputs:
-        out.print(f"  {output.kind:<12} {output.path}", highlight=False, soft_wrap=True)
+        out.print(f"  {output.kind:<12} {plain(output.path)}", highlight=False, soft_wrap=True)
 
 
 @click.command()

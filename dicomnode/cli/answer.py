@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from rich.console import Console
 from rich.measure import Measurement
 from rich.table import Table
-from rich.text import Text
 
+from dicomnode.cli.present import plain
 from dicomnode.outputs.schema import (
     CheckPart,
     Document,
@@ -80,13 +80,14 @@ def answer_of_document(document: Document) -> Answer:
 
 def show_answer(out: Console, answer: Answer) -> None:
     """Print what a person wants to know first: the answer, the regions, the reservations."""
-    out.print(f"[bold]{answer.decision}[/] ({_probability(answer)})", highlight=False)
+    out.print(f"[bold]{plain(answer.decision)}[/] ({_probability(answer)})", highlight=False)
     for remark in answer.remarks:
-        out.print(f"  {remark}", highlight=False)
+        out.print(f"  {plain(remark)}", highlight=False)
     lesion = answer.lesion
     axes = f"{_number(lesion.long_axis_mm, '.1f')} × {_number(lesion.short_axis_mm, '.1f')} mm"
     out.print(
-        f"lesion {axes}, {_number(lesion.area_mm2)} mm²; quality {answer.grade}", highlight=False
+        f"lesion {axes}, {_number(lesion.area_mm2)} mm²; quality {plain(answer.grade)}",
+        highlight=False,
     )
     table = _table(answer.subregions, quartiles=True)
     if _width(out, table) > out.width:
@@ -97,9 +98,9 @@ def show_answer(out: Console, answer: Answer) -> None:
         resampled = f"{answer.stability.replicates} resamplings of the loop"
         out.print(f"sub-regions repeat: {repeated} in {resampled}", highlight=False)
     for warning in answer.warnings:
-        out.print("[yellow]warning[/]:", Text(warning), highlight=False)
+        out.print(f"[yellow]warning[/]: {plain(warning)}", highlight=False)
     for check in answer.failed_checks:
-        out.print(f"[yellow]check not passed[/]: {check}", highlight=False)
+        out.print(f"[yellow]check not passed[/]: {plain(check)}", highlight=False)
 
 
 def plain_unit(unit: str) -> str:
@@ -151,7 +152,7 @@ def _table(subregions: Sequence[SubRegionPart], *, quartiles: bool) -> Table:
     for region in subregions:
         numbered = region.number != UNRELIABLE
         table.add_row(
-            f"{region.number} {region.name}" if numbered else f"  {region.name}",
+            f"{region.number if numbered else ' '} {plain(region.name)}",
             _number(region.area_mm2, ".1f"),
             _share(region.fraction),
             *(_spread(region.parameters.get(name), quartiles=quartiles) for name in SHOWN),

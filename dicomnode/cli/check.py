@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from dicomnode.cli.present import console
+from dicomnode.cli.present import console, plain
 from dicomnode.cli.serve import config_option
 from dicomnode.config import load_settings
 from dicomnode.errors import DicomnodeError
@@ -22,7 +22,7 @@ def check(config: Path) -> None:
     findings = check_settings(load_settings(config))
     for finding in findings:
         console().print(
-            f"{MARKS[finding.level]} {finding.what}: {finding.text}",
+            f"{MARKS[finding.level]} {plain(finding.what)}: {plain(finding.text)}",
             highlight=False,
             soft_wrap=True,
         )

@@ -19,7 +19,7 @@ from rich.table import Table
 
 from dicomnode.cli.answer import show_answer
 from dicomnode.cli.pacs import Item, StandInPacs
-from dicomnode.cli.present import busy, console, counted
+from dicomnode.cli.present import busy, console, counted, plain
 from dicomnode.cli.returned import answer_of_report
 from dicomnode.cli.simulate import write_exam
 from dicomnode.errors import DicomnodeError
@@ -174,7 +174,8 @@ def _came_back(site: _Site, studies: Mapping[Kind, str]) -> Table:
         table.add_column(title, justify="right" if title == "size" else "left")
     for kind, study_uid in studies.items():
         for item in site.pacs.results(study_uid):
-            table.add_row(kind, item.kind, item.description, f"{item.size_bytes / 1e3:,.0f} kB")
+            size = f"{item.size_bytes / 1e3:,.0f} kB"
+            table.add_row(kind, item.kind, plain(item.description), size)
     return table
 
 
@@ -188,13 +189,13 @@ def _show(site: _Site, studies: Mapping[Kind, str], exams: Mapping[Kind, ExamRow
         out.print(f"\n[bold underline]simulated {kind} exam[/]", highlight=False)
         held = {item.kind: item for item in site.pacs.results(studies[kind])}
         if exam.state is not ExamState.ANALYSED:
-            out.print(f"{exam.state}: {'; '.join(reason.text for reason in exam.reasons)}")
+            out.print(f"{exam.state}: {plain('; '.join(reason.text for reason in exam.reasons))}")
             continue
         answer = answer_of_report(held["sr"].path)
         show_answer(out, answer)
         notices.add(answer.notice)
         pages.append(_page(site, kind, held["report"]))
-    out.print(*(f"\n[dim]{notice}[/]" for notice in sorted(notices)), highlight=False)
+    out.print(*(f"\n[dim]{plain(notice)}[/]" for notice in sorted(notices)), highlight=False)
     out.print("\n[bold]Report pages[/], as a radiologist sees them:")
     for path in pages:
         out.print(f"  {path}", highlight=False, soft_wrap=True)

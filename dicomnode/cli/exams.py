@@ -13,7 +13,7 @@ import click
 from rich.table import Table
 
 from dicomnode.cli.answer import show_answer
-from dicomnode.cli.present import console, counted
+from dicomnode.cli.present import console, counted, plain
 from dicomnode.cli.returned import answer_of_report
 from dicomnode.cli.serve import config_option
 from dicomnode.config import Settings, load_settings
@@ -84,12 +84,12 @@ def _clock(seconds: float) -> str:
 def _answer(exam: ExamRow) -> str:
     if exam.reasons:
         more = f" (+{len(exam.reasons) - 1} more)" if len(exam.reasons) > 1 else ""
-        return exam.reasons[0].code + more
+        return plain(exam.reasons[0].code) + more
     if "decision" not in exam.summary:
         return ""
     probability = exam.summary.get("malignant_probability")
     said = "" if probability is None else f" {probability:.2f}"
-    return f"{exam.summary['decision']}{said}, quality {exam.summary['grade']}"
+    return plain(f"{exam.summary['decision']}{said}, quality {exam.summary['grade']}")
 
 
 @exams.command("list")
@@ -110,7 +110,7 @@ def list_exams(config: Path, states: tuple[str, ...], limit: int) -> None:
                 _answer(exam),
                 _clock(exam.last_instance_at)[: len("YYYY-MM-DD hh:mm")],
                 f"{exam.injection}/{exam.revision}",
-                short_uid(exam.study_uid),
+                plain(short_uid(exam.study_uid)),
             )
         turned_away = sum(one.times for one in ledger.rejections())
     console().print(table)
@@ -129,8 +129,8 @@ def _show_instances(instances: tuple[InstanceRow, ...], spool: Spool) -> None:
         notes += [wrong] if (wrong := _wrong(one, spool)) else []
         note = f" [yellow]{', '.join(notes)}[/]" if notes else ""
         out.print(
-            f"  {_clock(one.received_at)}  {one.calling_ae}  {one.size_bytes / 1e6:.1f} MB  "
-            f"{one.sop_instance_uid}{note}",
+            f"  {_clock(one.received_at)}  {plain(one.calling_ae)}  {one.size_bytes / 1e6:.1f} MB  "
+            f"{plain(one.sop_instance_uid)}{note}",
             highlight=False,
             soft_wrap=True,
         )
@@ -148,7 +148,7 @@ def _show_results(outputs: tuple[OutputRow, ...], spool: Spool) -> None:
     for output in outputs:
         note = f" [yellow]{wrong[output.kind]}[/]" if wrong[output.kind] else ""
         out.print(
-            f"  {output.kind:<9} {spool.absolute(output.path)}{note}",
+            f"  {plain(output.kind):<9} {plain(spool.absolute(output.path))}{note}",
             highlight=False,
             soft_wrap=True,
         )
@@ -158,7 +158,7 @@ def _show_report(path: Path) -> None:
     try:
         show_answer(console(), answer_of_report(path))
     except InputError as error:
-        console().print(f"[yellow]{path.name}:[/] {error}", highlight=False)
+        console().print(f"[yellow]{plain(path.name)}:[/] {plain(error)}", highlight=False)
 
 
 def _wrong(recorded: Instance | Output, spool: Spool) -> str:
@@ -177,12 +177,12 @@ def _show_deliveries(deliveries: tuple[DeliveryRow, ...]) -> None:
         table.add_column(title)
     for one in deliveries:
         table.add_row(
-            f"  {one.destination}",
-            one.output.kind,
+            f"  {plain(one.destination)}",
+            plain(one.output.kind),
             _styled(one.state),
             str(one.attempts),
             "" if one.status is None else f"0x{one.status:04X}",
-            one.error,
+            plain(one.error),
         )
     console().print(table)
 
@@ -192,8 +192,8 @@ def _show_rejections(rejections: tuple[RejectionRow, ...]) -> None:
     out.print("[bold]associations turned away[/], so that nothing of them could be kept")
     for one in rejections:
         out.print(
-            f"  {_clock(one.last_at)}  {one.calling_ae} at {one.host} asked for {one.called_ae}: "
-            f"[yellow]{one.reason}[/], {counted(one.times, 'time')}",
+            f"  {_clock(one.last_at)}  {plain(one.calling_ae)} at {plain(one.host)} asked for "
+            f"{plain(one.called_ae)}: [yellow]{plain(one.reason)}[/], {counted(one.times, 'time')}",
             highlight=False,
             soft_wrap=True,
         )
@@ -218,13 +218,17 @@ def show(number: int | None, config: Path) -> None:
         answer = f", {_answer(exam)}" if exam.summary else ""
         out.print(f"exam {exam.id}: {_styled(exam.state)}{answer}", highlight=False)
         out.print(
-            f"  study {exam.study_uid}, injection {exam.injection}, revision {exam.revision}"
+            f"  study {plain(exam.study_uid)}, injection {exam.injection}, revision {exam.revision}"
             + (f", replaces exam {exam.replaces}" if exam.replaces else ""),
             highlight=False,
             soft_wrap=True,
         )
         for reason in exam.reasons:
-            out.print(f"  [yellow]{reason.code}[/]: {reason.text}", highlight=False, soft_wrap=True)
+            out.print(
+                f"  [yellow]{plain(reason.code)}[/]: {plain(reason.text)}",
+                highlight=False,
+                soft_wrap=True,
+            )
         spool = Spool(settings.node.data_dir / "spool")
         _show_instances(ledger.variants_of(exam), spool)
         _show_results(ledger.outputs(exam.id), spool)

@@ -5,7 +5,7 @@ from pathlib import Path
 import click
 from rich.table import Table
 
-from dicomnode.cli.present import console
+from dicomnode.cli.present import console, plain
 from dicomnode.config import default_models_dir
 from dicomnode.errors import BundleError
 from dicomnode.inference.bundle import Bundle, load
@@ -35,7 +35,8 @@ def _folders(directory: Path) -> list[Path]:
 
 def _row(bundle: Bundle) -> tuple[str, ...]:
     use = bundle.use
-    return bundle.name, bundle.version, bundle.task, bundle.sha256[:12], use.trained_on
+    shown = bundle.name, bundle.version, bundle.task, bundle.sha256[:12], use.trained_on
+    return tuple(map(plain, shown))
 
 
 @models.command("list")
@@ -58,8 +59,8 @@ def verify(directory: Path) -> None:
             bundle = load(folder)
         except BundleError as error:
             broken += 1
-            console().print(f"[red]{folder.name}: {error}[/]", highlight=False)
+            console().print(f"[red]{plain(folder.name)}: {plain(error)}[/]", highlight=False)
         else:
-            console().print(f"{bundle.name} {bundle.version}: as its manifest says")
+            console().print(f"{plain(bundle.name)} {plain(bundle.version)}: as its manifest says")
     if broken:
         raise BundleError(f"{broken} of the bundles in {directory} cannot be used")

@@ -6,7 +6,7 @@ from pathlib import Path
 import click
 
 from dicomnode.cli.analyse import files_below
-from dicomnode.cli.present import busy, console, counted
+from dicomnode.cli.present import busy, console, counted, plain
 from dicomnode.config import load_settings
 from dicomnode.errors import NetworkError, SettingsError
 from dicomnode.network.peers import Peer
@@ -40,7 +40,8 @@ def send(paths: tuple[Path, ...], address: str, calling_ae: str) -> None:
         answers = send_files(files, peer, calling_ae=calling_ae)
     refused = [answer for answer in answers if answer.outcome != "sent"]
     for answer in refused:
-        console().print(f"[red]{answer.path.name}[/]: {answer.reason}", highlight=False)
+        name, reason = plain(answer.path.name), plain(answer.reason)
+        console().print(f"[red]{name}[/]: {reason}", highlight=False)
     console().print(f"{len(answers) - len(refused)} of {len(answers)} files sent", highlight=False)
     if refused:
         raise NetworkError(f"{peer.name} did not accept {counted(len(refused), 'file')}")
@@ -61,4 +62,4 @@ def echo(name: str, config: Path) -> None:
         )
     peer = peer_of(known[name], settings.tls)
     echo_peer(peer, calling_ae=settings.node.ae_title)
-    console().print(f"{peer.name} answers ({peer.ae_title} at {peer.host}:{peer.port})")
+    console().print(f"{peer.name} answers ({plain(f'{peer.ae_title} at {peer.host}:{peer.port}')})")

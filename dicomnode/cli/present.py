@@ -4,8 +4,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from rich.console import Console
+from rich.markup import escape
 
-__all__ = ["busy", "console", "counted"]
+from dicomnode.errors import printable
+
+__all__ = ["busy", "console", "counted", "plain"]
 
 PLAIN_WIDTH = 120
 
@@ -14,6 +17,11 @@ def console() -> Console:
     """Console of the current standard output; tables keep their width when nobody is looking."""
     found = Console()
     return found if found.is_terminal else Console(width=PLAIN_WIDTH, soft_wrap=True)
+
+
+def plain(text: object) -> str:
+    """Write what a sender may have chosen so that it is neither markup nor a terminal's command."""
+    return escape(printable(str(text)))
 
 
 @contextmanager

@@ -1,5 +1,6 @@
 """The few elements of a received dataset that say where it belongs."""
 
+import re
 import struct
 import zlib
 from dataclasses import dataclass
@@ -26,6 +27,9 @@ _NAMES = {
     _STUDY: "StudyInstanceUID (0020,000D)",
     _SERIES: "SeriesInstanceUID (0020,000E)",
 }
+
+_UID = re.compile(r"[0-9]+(\.[0-9]+)*")  # PS3.5 9.1
+_UID_LENGTH = 64
 
 _UNREADABLE = (
     InvalidDicomError,
@@ -100,6 +104,12 @@ def _uid(dataset: Dataset, tag: BaseTag) -> str:
     text = (value or b"").decode("ascii", "replace").strip("\0 ")
     if not text:
         raise InputError("missing-uid", f"expected {_NAMES[tag]} in the dataset, found none")
+    if len(text) > _UID_LENGTH or not _UID.fullmatch(text):
+        raise InputError(
+            "invalid-uid",
+            f"expected a UID of digits and dots, at most {_UID_LENGTH} characters, in "
+            f"{_NAMES[tag]}, found {text[:_UID_LENGTH]!r}",
+        )
     return text
 
 

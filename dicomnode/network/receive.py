@@ -316,11 +316,18 @@ def _association_request(
     hosts = Counter(one.host for one in open_now)
     host = plain_address(address.address)
     return AssociationRequest(
-        called_ae=asked.called_ae_title.strip(),
-        calling_ae=asked.calling_ae_title.strip(),
+        called_ae=_title(asked.called_ae_title),
+        calling_ae=_title(asked.calling_ae_title),
         host=host,
         open_total=hosts.total(),
         open_from_host=hosts[host],
+    )
+
+
+def _title(asked: str) -> str:
+    """Write an AE title in one line; what no title may hold becomes U+FFFD, which none is."""
+    return "".join(
+        one if one.isprintable() else "\N{REPLACEMENT CHARACTER}" for one in asked.strip()
     )
 
 

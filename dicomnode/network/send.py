@@ -19,7 +19,7 @@ from pynetdicom.association import Association
 from pynetdicom.presentation import PresentationContext
 from pynetdicom.sop_class import Verification  # type: ignore[attr-defined]
 
-from dicomnode.errors import DicomnodeError, NetworkError, UnreachableError
+from dicomnode.errors import DicomnodeError, NetworkError, UnreachableError, printable
 from dicomnode.network.association import associate
 from dicomnode.network.pace import keep_pace
 from dicomnode.network.peers import Peer
@@ -44,6 +44,10 @@ class Sent:
     status: int | None
     outcome: Outcome
     reason: str
+
+    def __post_init__(self) -> None:
+        """Keep to one line: the reason may quote the peer's comment."""
+        object.__setattr__(self, "reason", printable(self.reason))
 
 
 @dataclass(frozen=True, kw_only=True)

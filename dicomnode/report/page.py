@@ -110,6 +110,7 @@ def _footer(axes: Axes, findings: Findings, header: ReportHeader) -> None:
         color=INK,
         fontweight="bold",
         va="center",
+        parse_math=False,
     )
     axes.text(
         *(0.985, 0.5, header.software),

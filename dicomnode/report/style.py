@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -98,9 +99,12 @@ def blank(axes: Axes, *, face: str | None = None) -> Axes:
 
 def heading(axes: Axes, text: str, note: str = "") -> None:
     """Put a panel's heading above it, and a note in lighter ink to the right."""
-    axes.set_title(text, loc="left", fontsize=SIZES["heading"], color=INK, fontweight="bold", pad=6)
+    plain: dict[str, Any] = {"pad": 6, "parse_math": False}
+    axes.set_title(
+        text, loc="left", fontsize=SIZES["heading"], color=INK, fontweight="bold", **plain
+    )
     if note:
-        axes.set_title(note, loc="right", fontsize=SIZES["small"], color=MUTED, pad=6)
+        axes.set_title(note, loc="right", fontsize=SIZES["small"], color=MUTED, **plain)
 
 
 def say(

@@ -68,7 +68,7 @@ def start(inbox: Inbox, incoming: Path) -> Iterator[Callable[..., Receiver]]:
     """Start a receiver that accepts SCANNER1 from loopback, with settings changed by name."""
     started = []
 
-    def start(on_commitment=None, **changed) -> Receiver:
+    def start(on_commitment=None, on_rejected=None, **changed) -> Receiver:
         settings = {
             "ae_title": "CEUSNODE",
             "host": "127.0.0.1",
@@ -83,6 +83,7 @@ def start(inbox: Inbox, incoming: Path) -> Iterator[Callable[..., Receiver]]:
             on_store=inbox.store,
             on_opened=inbox.opened.append,
             on_closed=inbox.closed.append,
+            on_rejected=on_rejected,
             on_commitment=on_commitment,
         )
         receiver.start()

@@ -20,6 +20,8 @@ from dicomnode.web.app import make_app
 from dicomnode.web.labels import secret_key, short_uid, study_label
 from dicomnode.web.options import WebOptions
 from dicomnode.web.server import Server
+from parts.hostile import WORDS
+from parts.hostile import fill as fill_with
 
 STUDY = "1.2.826.0.1.3680043.8.498.20250101.123456789"
 KINDS = ["seg", "sr"]
@@ -73,6 +75,48 @@ def free_port() -> int:
     with closing(socket.socket()) as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
+
+
+class Marks(HTMLParser):
+    """Every tag and attribute of a page, and its text."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.found: set[str] = set()
+        self.text = ""
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.found |= {tag, *(f"{tag} {name}" for name, _ in attrs)}
+
+    def handle_data(self, data: str) -> None:
+        self.text += data
+
+
+def marks(page: str) -> Marks:
+    found = Marks()
+    found.feed(page)
+    return found
+
+
+def test_nothing_that_a_sender_wrote_is_markup(tmp_path: Path) -> None:
+    ledger = Ledger(f"sqlite:///{tmp_path}/ledger.sqlite")
+    app = make_app(ledger=ledger, spool=Spool(tmp_path / "spool"), checks={}, key=b"k" * 32)
+    options = WebOptions(port=free_port())
+    base = f"http://127.0.0.1:{options.port}"
+    with (
+        closing(ledger),
+        Server(app, options),
+        httpx.Client(base_url=base, trust_env=False) as client,
+    ):
+        plain = fill_with(ledger, "US1")
+        usual = {page: marks(client.get(page).text).found for page in ("/", f"/exams/{plain}")}
+        for word in WORDS.values():
+            number = fill_with(ledger, word)
+            for page, expected in zip(("/", f"/exams/{number}"), usual.values(), strict=True):
+                shown = marks(client.get(page).text)
+                assert shown.found <= expected
+            assert client.get(f"/api/exams/{number}").json()["study_uid"]
+        assert "{{ 7 * 7 }}" in marks(client.get("/").text).text
 
 
 @pytest.fixture
