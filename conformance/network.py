@@ -15,7 +15,8 @@ from pynetdicom.sop_class import (  # type: ignore[attr-defined]
 
 from conformance.exam import Case
 from conformance.markdown import code, table
-from dicomnode.dicom.decode.compression import CODECS, VIDEO
+from dicomnode.dicom.decode.compression import CODECS
+from dicomnode.dicom.decode.video import VIDEO
 from dicomnode.dicom.exam.clip import ULTRASOUND
 from dicomnode.network import admission, answers, association, commitment, receive, send
 from dicomnode.network.entity import application_entity

@@ -8,7 +8,7 @@ import numpy as np
 
 from dicomnode.errors import InputError
 
-__all__ = ["Fragment", "frame_fragments", "group_by_marker", "read_fragments"]
+__all__ = ["Fragment", "frame_fragments", "group_by_marker", "joined", "read_fragments"]
 
 ITEM = 0xE000FFFE
 SEQUENCE_END = 0xE0DDFFFE
@@ -80,6 +80,11 @@ def _broken_item(name: str, tag: int, length: int, at: int, size: int) -> InputE
         f"found {size - at - 8} until the end of the file",
         hint="send the object again",
     )
+
+
+def joined(data: memoryview, fragments: Sequence[Fragment]) -> bytes:
+    """Bytes of fragments, one after the other."""
+    return b"".join(data[fragment.start : fragment.stop] for fragment in fragments)
 
 
 def frame_fragments(

@@ -5,14 +5,17 @@ from collections.abc import Callable, Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from dicomnode.dicom.decode.compression import FrameShape
-from dicomnode.dicom.decode.samples import Samples
+from dicomnode.dicom.decode.shape import FrameShape, Samples
+from dicomnode.dicom.elements import tag_text
 from dicomnode.dicom.header import Header
 from dicomnode.errors import InputError
 
 __all__ = ["frame_bytes", "native_samples"]
 
 U8 = NDArray[np.uint8]
+
+BYTES_A_PIXEL = (1, 2, 3)
+"""Of samples that can be read: grey or a palette, 4:2:2 or wide indices, colour."""
 
 
 def frame_bytes(shape: FrameShape) -> int:
@@ -28,8 +31,9 @@ def native_samples(
 
     A 4:2:2 frame comes back with one Cb and Cr for every pixel.
     """
+    _check_layout(header, shape)
+    _check_length(header, shape, count, len(value))
     size = frame_bytes(shape)
-    _check_length(header, count, size, len(value))
     arrange = _arranger(header, shape)
     swap = _is_byte_swapped(header, shape, vr)
     for index in wanted:
@@ -37,7 +41,32 @@ def native_samples(
         yield arrange(_in_order(raw, swap).view(shape.dtype))
 
 
-def _check_length(header: Header, count: int, size: int, length: int) -> None:
+def _check_layout(header: Header, shape: FrameShape) -> None:
+    """Refuse what has no one meaning without compression."""
+    elements = header.elements
+    if shape.photometric == "YBR_FULL_422" and shape.columns % 2:
+        raise elements.wrong("Columns", "an even number, as YBR_FULL_422 has", shape.columns)
+    signed = elements.states("PixelRepresentation") and elements.whole("PixelRepresentation", 0, 1)
+    if signed and shape.photometric != "PALETTE COLOR":
+        raise elements.wrong("PixelRepresentation", "0, unsigned samples", "1", "signed-samples")
+
+
+def _check_length(header: Header, shape: FrameShape, count: int, length: int) -> None:
+    """Compare the length with the labels, which may be left from before a decompression."""
+    size, area = frame_bytes(shape), shape.rows * shape.columns
+    pixels, per_pixel = count * area, size // area
+    if 0 <= length - pixels * per_pixel <= 1:
+        return
+    for other in BYTES_A_PIXEL:
+        if other != per_pixel and 0 <= length - pixels * other <= 1:
+            raise InputError(
+                "contradicting-photometric",
+                f"{header.path.name}: expected {per_pixel} bytes a pixel as "
+                f"{tag_text('PhotometricInterpretation')} {shape.photometric}, "
+                f"{tag_text('SamplesPerPixel')} {shape.samples} and "
+                f"{tag_text('BitsAllocated')} {shape.bits_allocated} state, found {other} "
+                f"in PixelData (7FE0,0010), {length} bytes of {count} frames",
+            )
     if length // size != count:
         raise InputError(
             "wrong-number-of-frames",

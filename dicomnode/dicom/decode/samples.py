@@ -1,21 +1,18 @@
 """From the samples a file holds to RGB or luma: palettes, YBR, planes (PS3.3 C.7.6.3.1)."""
 
-import struct
 from collections.abc import Callable
-from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 from pydicom import Dataset
-from pydicom.pixels.processing import apply_color_lut
 
+from dicomnode.dicom.decode.palette import palette_of
+from dicomnode.dicom.decode.shape import Colour, Samples
 from dicomnode.errors import InputError
 
-__all__ = ["Colour", "Samples", "converter", "luma"]
+__all__ = ["converter", "luma"]
 
-Colour = Literal["rgb", "luma"]
-Samples = NDArray[np.uint8] | NDArray[np.uint16]
 U8 = NDArray[np.uint8]
 Convert = Callable[[Samples], U8]
 
@@ -82,66 +79,10 @@ def _palette_converter(header: Dataset, colour: Colour, name: str) -> Convert:
     palette, first = palette_of(header, name)
     values: U8 = palette if colour == "rgb" else luma(palette)
     last = len(values) - 1
+    signed = header.get("PixelRepresentation") == 1
 
     def convert(samples: Samples) -> U8:
-        index = np.clip(samples.astype(np.int32) - first, 0, last)
-        return values[index]
+        stored = samples.view(f"i{samples.itemsize}") if signed else samples
+        return values[np.clip(stored.astype(np.int32) - first, 0, last)]
 
     return convert
-
-
-def palette_of(header: Dataset, name: str) -> tuple[U8, int]:
-    """Palette (N, 3) as 8-bit RGB and the stored value of its first entry (PS3.3 C.7.6.3.1.5)."""
-    if "SegmentedRedPaletteColorLookupTableData" in header:
-        return _segmented_palette(header, name)
-    channels = [_palette_channel(header, channel, name) for channel in ("Red", "Green", "Blue")]
-    if len({len(values) for values in channels}) != 1:
-        raise _palette_error(name, "Red", "three tables of one length", "different lengths")
-    return np.stack(channels, axis=-1), int(header.RedPaletteColorLookupTableDescriptor[1])
-
-
-def _segmented_palette(header: Dataset, name: str) -> tuple[U8, int]:
-    """Let pydicom expand the segments (PS3.3 C.7.9.2) by looking up every entry once."""
-    descriptor = _descriptor(header, "Red", name)
-    entries, first = descriptor[0] or 65536, descriptor[1]
-    stored = np.arange(first, first + entries, dtype=np.int32)
-    try:
-        table = apply_color_lut(stored, header)
-    except (ValueError, IndexError, AttributeError, struct.error) as error:
-        raise _palette_error(name, "Red", "readable segments", str(error)) from error
-    return _eight_bits(table[..., :3], descriptor[2]), first
-
-
-def _palette_channel(header: Dataset, channel: str, name: str) -> U8:
-    entries, _, bits = _descriptor(header, channel, name)
-    entries = entries or 65536
-    data = header.get(f"{channel}PaletteColorLookupTableData") or b""
-    if len(data) >= entries * 2:
-        order = "<u2" if header.file_meta.TransferSyntaxUID.is_little_endian else ">u2"
-        return _eight_bits(np.frombuffer(data, order, entries), bits)
-    if len(data) < entries:
-        raise _palette_error(name, channel, f"{entries} entries", f"{len(data)} bytes")
-    return np.frombuffer(data, np.uint8, entries)
-
-
-def _descriptor(header: Dataset, channel: str, name: str) -> tuple[int, int, int]:
-    descriptor = header.get(f"{channel}PaletteColorLookupTableDescriptor")
-    if descriptor is None or len(descriptor) != 3:
-        raise _palette_error(name, channel, "a descriptor of 3 values", str(descriptor))
-    entries, first, bits = (int(value) for value in descriptor)
-    return entries, first, bits
-
-
-def _eight_bits(table: Samples, bits: int) -> U8:
-    """Eight significant bits; vendors also state 16 and fill only the low byte."""
-    is_low_byte = bits == 8 or int(table.max(initial=0)) < 256
-    return (table if is_low_byte else table >> 8).astype(np.uint8)
-
-
-def _palette_error(name: str, channel: str, expected: str, found: str) -> InputError:
-    element = {"Red": 1, "Green": 2, "Blue": 3}[channel]
-    return InputError(
-        "bad-palette",
-        f"{name}: {channel}PaletteColorLookupTableDescriptor (0028,110{element}) and its data "
-        f"(0028,120{element}): expected {expected}, found {found}",
-    )

@@ -1,7 +1,8 @@
 """Frames of a DICOM file, one at a time, cut to a box as they are decoded."""
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from functools import cache, partial
 from itertools import pairwise
 from pathlib import Path
 
@@ -10,36 +11,33 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dicomnode.dicom.box import Box
-from dicomnode.dicom.decode.compression import (
-    CODECS,
-    LUMA_CODECS,
-    VIDEO,
+from dicomnode.dicom.decode.compression import CODECS, decode
+from dicomnode.dicom.decode.fragments import frame_fragments, joined, read_fragments
+from dicomnode.dicom.decode.native import native_samples
+from dicomnode.dicom.decode.place import PIXEL_DATA, find_pixels
+from dicomnode.dicom.decode.samples import converter
+from dicomnode.dicom.decode.shape import (
+    Colour,
     Decoded,
     FrameShape,
-    video_frames,
+    frame_shape,
+    number_of_frames,
 )
-from dicomnode.dicom.decode.fragments import (
-    Fragment,
-    frame_fragments,
-    group_by_marker,
-    read_fragments,
-)
-from dicomnode.dicom.decode.native import frame_bytes, native_samples
-from dicomnode.dicom.decode.place import PIXEL_DATA, find_pixels
-from dicomnode.dicom.decode.samples import Colour, converter
+from dicomnode.dicom.decode.video import VIDEO, video_frames
 from dicomnode.dicom.header import Header, read_header
 from dicomnode.errors import InputError
 
-__all__ = ["frame_shape", "frames", "number_of_frames", "stored_frames"]
+__all__ = ["Damaged", "frames", "frames_or_damage"]
 
 U8 = NDArray[np.uint8]
-RLE = "1.2.840.10008.1.2.5"
-"""Each frame is one fragment (PS3.5 A.4.2)."""
-BEGINNINGS = (b"\xff\xd8", b"\xff\x4f")
-"""First marker of a codestream: JPEG's and JPEG-LS's, JPEG 2000's."""
-MOST_FRAMES = 2**31 - 1
-"""What an integer string may say (PS3.5 6.2)."""
 GREY = ("MONOCHROME1", "MONOCHROME2", "PALETTE COLOR")
+
+
+@dataclass(frozen=True)
+class Damaged:
+    """A frame whose codestream is damaged, and what is wrong with it."""
+
+    error: InputError
 
 
 def frames(
@@ -72,6 +70,23 @@ def frames(
     InputError
         Naming file, tag, what was expected and what was found.
     """
+    for frame in frames_or_damage(source, box=box, only=only, colour=colour):
+        if isinstance(frame, Damaged):
+            raise frame.error
+        yield frame
+
+
+def frames_or_damage(
+    source: Path | Header,
+    *,
+    box: Box | None = None,
+    only: Iterable[int] | None = None,
+    colour: Colour = "rgb",
+) -> Iterator[U8 | Damaged]:
+    """Decode frames as :func:`frames` does, but go on after one whose codestream is damaged.
+
+    A video is refused as a whole: its frames are built on each other.
+    """
     header = source if isinstance(source, Header) else read_header(source)
     shape = frame_shape(header)
     count = number_of_frames(header)
@@ -81,64 +96,7 @@ def frames(
     cut = _cutter(box, shape, header.path.name)
     request = _Request(header=header, shape=shape, count=count, wanted=wanted, colour=colour)
     for frame in _whole_frames(request):
-        yield np.ascontiguousarray(frame[cut])
-
-
-def number_of_frames(header: Header) -> int:
-    """NumberOfFrames, 1 where a single-frame object has none."""
-    if not header.elements.states("NumberOfFrames"):
-        return 1
-    elements = replace(header.elements, code="no-frames")
-    return elements.whole("NumberOfFrames", 1, MOST_FRAMES)
-
-
-def stored_frames(header: Header) -> int:
-    """Frames that PixelData holds, whatever NumberOfFrames says."""
-    place = find_pixels(header)
-    if not header.transfer_syntax.is_encapsulated:
-        return len(place.native) // frame_bytes(frame_shape(header))
-    offsets, fragments = read_fragments(place.data, place.start, header.path.name)
-    if str(header.transfer_syntax) in VIDEO:
-        return _count_video(header, _joined(place.data, fragments))
-    if str(header.transfer_syntax) == RLE:
-        return len(fragments)
-    begun = sum(place.data[part.start : part.start + 2] in BEGINNINGS for part in fragments)
-    return max(len(offsets), len(group_by_marker(place.data, fragments)), begun)
-
-
-def _count_video(header: Header, stream: bytes) -> int:
-    seen = 0
-    try:
-        for _ in video_frames(stream, "luma"):
-            seen += 1
-    except av.FFmpegError as error:
-        raise _corrupt(header, seen, str(error)) from error
-    return seen
-
-
-def frame_shape(header: Header) -> FrameShape:
-    """Size and sample layout, checked against what ultrasound may be (PS3.3 C.8.5.6)."""
-    elements = replace(header.elements, code="no-image")
-    rows, columns = (elements.whole(keyword, 1, 65535) for keyword in ("Rows", "Columns"))
-    photometric = elements.text("PhotometricInterpretation")
-    if not photometric:
-        raise elements.wrong("PhotometricInterpretation", "a value", "none")
-    bits = replace(elements, code="unsupported-bits").whole("BitsAllocated", 1, 65535)
-    if bits not in (8, 16) or (bits == 16 and photometric != "PALETTE COLOR"):
-        expected = "8 bits, or 16 with a palette"
-        raise _wrong(header, "unsupported-bits", "BitsAllocated", expected, bits)
-    samples = (
-        elements.whole("SamplesPerPixel", 0, 65535) if elements.states("SamplesPerPixel") else 1
-    )
-    if samples not in (1, 3):
-        raise _wrong(header, "unsupported-samples", "SamplesPerPixel", "1 or 3", samples)
-    return FrameShape(
-        rows=rows,
-        columns=columns,
-        samples=samples,
-        bits_allocated=bits,
-        photometric=photometric,
-    )
+        yield frame if isinstance(frame, Damaged) else np.ascontiguousarray(frame[cut])
 
 
 def _wrong(header: Header, code: str, keyword: str, expected: str, found: object) -> InputError:
@@ -164,7 +122,7 @@ class _Request:
     colour: Colour
 
 
-def _whole_frames(request: _Request) -> Iterator[U8]:
+def _whole_frames(request: _Request) -> Iterator[U8 | Damaged]:
     header = request.header
     place = find_pixels(header)
     if not header.transfer_syntax.is_encapsulated:
@@ -182,27 +140,26 @@ def _native(request: _Request, value: memoryview, vr: str) -> Iterator[U8]:
         yield convert(samples)
 
 
-def _encapsulated(request: _Request, data: memoryview, start: int) -> Iterator[U8]:
+def _encapsulated(request: _Request, data: memoryview, start: int) -> Iterator[U8 | Damaged]:
     """Compressed frames, one codestream each."""
-    header = request.header
-    codecs = LUMA_CODECS if request.colour == "luma" else CODECS
-    codec = codecs.get(str(header.transfer_syntax))
-    if codec is None:
+    header, syntax = request.header, str(request.header.transfer_syntax)
+    if syntax not in CODECS:
         expected = "one that can be decoded"
         found = f"{header.transfer_syntax.name} ({header.transfer_syntax})"
         raise _wrong(header, "unsupported-transfer-syntax", "TransferSyntaxUID", expected, found)
     offsets, fragments = read_fragments(data, start, header.path.name)
     groups = frame_fragments(data, offsets, fragments, request.count, header.path.name)
+    convert = cache(
+        partial(converter, header.dataset, colour=request.colour, name=header.path.name)
+    )
     for index in request.wanted:
         try:
-            decoded = codec(_joined(data, groups[index]), request.shape)
+            decoded = decode(syntax, joined(data, groups[index]), request.shape, request.colour)
+            _check_shape(decoded, request.shape)
         except (RuntimeError, ValueError, TypeError) as error:
-            raise _corrupt(header, index, str(error)) from error
-        yield _converted(request, index, decoded)
-
-
-def _joined(data: memoryview, fragments: list[Fragment]) -> bytes:
-    return b"".join(data[fragment.start : fragment.stop] for fragment in fragments)
+            yield Damaged(_corrupt(header, index, str(error)))
+            continue
+        yield convert(decoded.photometric)(decoded.samples)
 
 
 def _corrupt(header: Header, index: int, found: str) -> InputError:
@@ -213,14 +170,12 @@ def _corrupt(header: Header, index: int, found: str) -> InputError:
     )
 
 
-def _converted(request: _Request, index: int, decoded: Decoded) -> U8:
-    shape, samples = request.shape, decoded.samples
-    grey = decoded.photometric in GREY
-    if samples.shape != (shape.shape[:2] if grey else shape.shape):
-        found = f"samples of shape {samples.shape} instead of {shape.shape}"
-        raise _corrupt(request.header, index, found)
-    name = request.header.path.name
-    return converter(request.header.dataset, decoded.photometric, request.colour, name)(samples)
+def _check_shape(decoded: Decoded, shape: FrameShape) -> None:
+    is_grey = decoded.photometric in GREY
+    if decoded.samples.shape != (shape.shape[:2] if is_grey else shape.shape):
+        raise ValueError(f"samples of shape {decoded.samples.shape} instead of {shape.shape}")
+    if decoded.samples.dtype != shape.dtype:
+        raise ValueError(f"samples of {decoded.samples.dtype} instead of {shape.dtype}")
 
 
 def _video(request: _Request, data: memoryview, start: int) -> Iterator[U8]:
@@ -230,13 +185,17 @@ def _video(request: _Request, data: memoryview, start: int) -> Iterator[U8]:
     wanted = set(request.wanted)
     seen = 0
     try:
-        for index, frame in enumerate(video_frames(_joined(data, fragments), request.colour)):
+        for index, frame in enumerate(
+            video_frames(
+                joined(data, fragments), str(header.transfer_syntax), shape, request.colour
+            )
+        ):
             seen = index + 1
             if frame.shape[:2] != shape.shape[:2]:
                 raise _corrupt(header, index, f"{frame.shape[0]} × {frame.shape[1]} pixels")
             if index in wanted:
                 yield frame
-    except av.FFmpegError as error:
+    except (av.FFmpegError, ValueError) as error:
         raise _corrupt(header, seen, str(error)) from error
     if seen != request.count:
         raise InputError(

@@ -1,0 +1,74 @@
+"""JPEG of 8 bits with libjpeg-turbo, whose warnings are errors, in the colours that are stored."""
+
+import simplejpeg
+
+from dicomnode.dicom.decode.codestream import Codestream, segments
+from dicomnode.dicom.decode.shape import Colour, Decoded, FrameShape
+
+__all__ = ["decode_jpeg", "holds_rgb"]
+
+END_OF_IMAGE = b"\xff\xd9"
+RGB_IDS = (b"RGB", b"rgb")
+NUMBERED_IDS = b"\x01\x02\x03"
+START_OF_IMAGE = b"\xff\xd8"
+JFIF = b"\xff\xe0\x00\x10JFIF\x00\x01\x01\x00\x00\x01\x00\x01\x00\x00"
+ADOBE_RGB = b"\xff\xee\x00\x0eAdobe\x00\x64\x00\x00\x00\x00\x00"
+APP0, APP14 = 0xE0, 0xEE
+
+
+def decode_jpeg(data: bytes, stream: Codestream, shape: FrameShape, colour: Colour) -> Decoded:
+    """Decode baseline and extended JPEG.
+
+    Raises
+    ------
+    ValueError
+        Something is wrong with the codestream; where libjpeg would fill in grey and warn, too.
+    """
+    data = _ended(data)
+    if shape.samples == 1:
+        return Decoded(simplejpeg.decode_jpeg(data, "GRAY")[..., 0], shape.photometric)
+    rgb = holds_rgb(stream, shape.photometric)
+    if rgb is not _taken_for_rgb(stream):
+        data = _marked(data, rgb)
+    if colour == "luma" and not rgb:
+        return Decoded(simplejpeg.decode_jpeg(data, "GRAY")[..., 0], "MONOCHROME2")
+    return Decoded(simplejpeg.decode_jpeg(data, "RGB"), "RGB")
+
+
+def holds_rgb(stream: Codestream, photometric: str) -> bool:
+    """Whether the components are R, G and B; the codestream outranks the header.
+
+    Many files state RGB and hold YCbCr. Adobe's marker says it outright; letters as component
+    identifiers do; JFIF and Exif are always YCbCr; subsampled chroma cannot be RGB.
+    """
+    if stream.adobe_transform is not None:
+        return stream.adobe_transform == 0
+    if stream.component_ids in RGB_IDS:
+        return True
+    if stream.is_jfif or stream.is_exif or stream.is_subsampled:
+        return False
+    return photometric == "RGB"
+
+
+def _taken_for_rgb(stream: Codestream) -> bool:
+    """What libjpeg takes it for."""
+    if stream.is_jfif:
+        return False
+    if stream.adobe_transform is not None:
+        return stream.adobe_transform == 0
+    return stream.component_ids == b"RGB"
+
+
+def _marked(data: bytes, rgb: bool) -> bytes:
+    """Mark the colours in libjpeg's own terms, in place of the markers that it would go by."""
+    kept, at = [], len(START_OF_IMAGE)
+    for marker, body in segments(data):
+        if marker not in (APP0, APP14):
+            kept.append(bytes((0xFF, marker)) + (len(body) + 2).to_bytes(2, "big") + body)
+        at = data.index(body, at) + len(body)
+    return b"".join([START_OF_IMAGE, ADOBE_RGB if rgb else JFIF, *kept, data[at:]])
+
+
+def _ended(data: bytes) -> bytes:
+    """Close a codestream that lacks its end, so that only what lacks more than that is damaged."""
+    return data if END_OF_IMAGE in data.rstrip(b"\0")[-2:] else data + END_OF_IMAGE

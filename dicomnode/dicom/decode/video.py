@@ -1,0 +1,82 @@
+"""MPEG-2, MPEG-4 AVC and HEVC: one stream for all frames (PS3.5 8.2.5 and on)."""
+
+import io
+from collections.abc import Iterator
+
+import av
+import numpy as np
+from numpy.typing import NDArray
+
+from dicomnode.dicom.decode.shape import Colour, FrameShape
+
+__all__ = ["VIDEO", "video_frames"]
+
+U8 = NDArray[np.uint8]
+
+ELEMENTARY = {
+    "mpegvideo": (100, 101),
+    "h264": (102, 103, 104, 105, 106),
+    "hevc": (107, 108),
+}
+VIDEO = {
+    f"1.2.840.10008.1.2.4.{number}{fragmentable}": demuxer
+    for demuxer, numbers in ELEMENTARY.items()
+    for number in numbers
+    for fragmentable in (("", ".1") if number <= 106 else ("",))
+}
+"""Transfer syntaxes with one stream for all frames, and what reads it where nothing wraps it."""
+
+TRANSPORT_PACKETS = ((0, 188), (4, 192))
+"""Where a transport stream's first sync byte is, and how far the next one is from it."""
+EDGE_PX = 128
+"""Coded pictures may be larger than shown ones by so much on either side."""
+
+
+def video_frames(
+    stream: bytes, transfer_syntax: str, shape: FrameShape, colour: Colour
+) -> Iterator[U8]:
+    """Decode a stream frame by frame, as RGB or luma.
+
+    The demuxer is named, never guessed: among those that would be tried are some whose "video" is
+    a list of files and addresses to open.
+
+    Raises
+    ------
+    ValueError
+        It is no such stream, of another size, or a frame in it is damaged.
+    """
+    container_format = _container(stream, VIDEO[transfer_syntax])
+    pixel_format = "rgb24" if colour == "rgb" else "gray"
+    most = (shape.rows + EDGE_PX) * (shape.columns + EDGE_PX)
+    with av.open(io.BytesIO(stream), format=container_format) as container:
+        if not container.streams.video:
+            raise ValueError("no video in the stream")
+        context = container.streams.video[0].codec_context
+        _check_size(context, shape)
+        context.options = {"max_pixels": str(most)}
+        for number, frame in enumerate(container.decode(video=0), start=1):
+            if frame.is_corrupt:
+                raise ValueError(f"damage in frame {number} of the stream")
+            yield frame.to_ndarray(format=pixel_format)
+
+
+def _container(stream: bytes, elementary: str) -> str:
+    """What the stream's first bytes say wraps it."""
+    if stream[4:8] == b"ftyp":
+        return "mp4"
+    if stream.startswith(b"\x00\x00\x01\xba"):
+        return "mpeg"
+    for at, step in TRANSPORT_PACKETS:
+        if stream[at : at + 1] == stream[at + step : at + step + 1] == b"\x47":
+            return "mpegts"
+    if stream.startswith((b"\x00\x00\x01", b"\x00\x00\x00\x01")):
+        return elementary
+    raise ValueError("no video stream: it begins as none of MP4, MPEG-TS, MPEG-PS or a start code")
+
+
+def _check_size(context: av.VideoCodecContext, shape: FrameShape) -> None:
+    if (context.height, context.width) != (shape.rows, shape.columns):
+        raise ValueError(
+            f"a stream of {context.height} × {context.width} pixels instead of "
+            f"Rows (0028,0010) {shape.rows} × Columns (0028,0011) {shape.columns}"
+        )
