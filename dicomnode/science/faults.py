@@ -1,4 +1,4 @@
-"""Frames that show something else than tissue with contrast agent: flashes, and a lifted probe.
+"""Frames that show something else than tissue with contrast agent: flashes, a lifted probe, damage.
 
 They are left out of every measurement: a flash is no bolus, and so is the dark of a probe in air.
 """
@@ -9,7 +9,7 @@ from scipy import ndimage
 
 from dicomnode.science.loop import Loop
 
-__all__ = ["faulty", "flashes", "lifted"]
+__all__ = ["damaged", "faulty", "flashes", "lifted"]
 
 _SPARSE_PX = 4
 """Every so many rows and columns are looked at for brightness."""
@@ -29,8 +29,13 @@ _OFF_S = 20.0
 
 
 def faulty(loop: Loop) -> NDArray[np.bool_]:
-    """Say which frames (T,) flash or were taken with the probe lifted."""
-    return flashes(loop) | lifted(loop)
+    """Say which frames (T,) flash, were taken with the probe lifted or could not be read."""
+    return flashes(loop) | lifted(loop) | damaged(loop)
+
+
+def damaged(loop: Loop) -> NDArray[np.bool_]:
+    """Say which frames (T,) could not be read."""
+    return np.zeros(len(loop.times_s), np.bool_) if loop.damaged is None else loop.damaged
 
 
 def flashes(loop: Loop) -> NDArray[np.bool_]:

@@ -45,6 +45,9 @@ class Loop:
         Log-compression range; grey 255 is this many decibels above grey 0.
     dynamic_range_source : str
         Where it came from: "tag", "vendor", "settings" or "default".
+    damaged : ndarray of bool, shape (T,), or None
+        Frames that could not be read, whose pixels repeat a neighbour's: never measured. None
+        where all were read.
     """
 
     contrast: NDArray[np.uint8]
@@ -54,6 +57,7 @@ class Loop:
     graphics: NDArray[np.bool_]
     dynamic_range_db: float = 60.0
     dynamic_range_source: str = "default"
+    damaged: NDArray[np.bool_] | None = None
     warnings: tuple[str, ...] = field(default=())
 
     def __post_init__(self) -> None:
@@ -75,6 +79,13 @@ class Loop:
                 f"got {self.graphics.dtype} of shape {self.graphics.shape}"
             )
         self._check_clock()
+        if self.damaged is not None and (
+            self.damaged.shape != self.times_s.shape or self.damaged.dtype != np.bool_
+        ):
+            raise ValueError(
+                f"damaged: expected bool of shape {self.times_s.shape}, "
+                f"got {self.damaged.dtype} of shape {self.damaged.shape}"
+            )
         if not all(0 < spacing < np.inf for spacing in self.spacing_mm):
             raise ValueError(
                 f"spacing_mm: expected millimetres above 0 a pixel, got {self.spacing_mm}"

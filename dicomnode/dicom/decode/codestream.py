@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from dicomnode.dicom.decode.shape import FrameShape
 
-__all__ = ["Codestream", "check_size", "read_jpeg", "read_jpeg_2000", "segments"]
+__all__ = ["Codestream", "check_size", "ended", "read_jpeg", "read_jpeg_2000", "segments"]
 
 START_OF_SCAN = 0xDA
 END_OF_IMAGE = 0xD9
@@ -103,6 +103,16 @@ def read_jpeg(data: bytes) -> Codestream:
         is_jfif=jfif,
         is_exif=exif,
     )
+
+
+def ended(data: bytes) -> bytes:
+    """Close a JPEG or JPEG-LS codestream that lacks its end.
+
+    What lacks no more than that is whole; and JPEG-LS's decoder looks for minutes for the end of
+    a run of zeros where there is none.
+    """
+    end = bytes((0xFF, END_OF_IMAGE))
+    return data if data.rstrip(b"\0").endswith(end) else data + end
 
 
 def segments(data: bytes) -> list[tuple[int, bytes]]:

@@ -5,7 +5,13 @@ from dataclasses import dataclass
 
 import imagecodecs
 
-from dicomnode.dicom.decode.codestream import Codestream, check_size, read_jpeg, read_jpeg_2000
+from dicomnode.dicom.decode.codestream import (
+    Codestream,
+    check_size,
+    ended,
+    read_jpeg,
+    read_jpeg_2000,
+)
 from dicomnode.dicom.decode.jpeg import decode_jpeg, holds_rgb
 from dicomnode.dicom.decode.rle import decode_rle
 from dicomnode.dicom.decode.shape import Colour, Decoded, FrameShape
@@ -42,7 +48,7 @@ def _lossless_jpeg(data: bytes, stream: Codestream, shape: FrameShape, _: Colour
 
 
 def _jpeg_ls(data: bytes, stream: Codestream, shape: FrameShape, _: Colour) -> Decoded:
-    return Decoded(imagecodecs.jpegls_decode(data), _stored(stream, shape))
+    return Decoded(imagecodecs.jpegls_decode(ended(data)), _stored(stream, shape))
 
 
 def _stored(stream: Codestream, shape: FrameShape) -> str:

@@ -2,12 +2,11 @@
 
 import simplejpeg
 
-from dicomnode.dicom.decode.codestream import Codestream, segments
+from dicomnode.dicom.decode.codestream import Codestream, ended, segments
 from dicomnode.dicom.decode.shape import Colour, Decoded, FrameShape
 
 __all__ = ["decode_jpeg", "holds_rgb"]
 
-END_OF_IMAGE = b"\xff\xd9"
 RGB_IDS = (b"RGB", b"rgb")
 NUMBERED_IDS = b"\x01\x02\x03"
 START_OF_IMAGE = b"\xff\xd8"
@@ -24,7 +23,7 @@ def decode_jpeg(data: bytes, stream: Codestream, shape: FrameShape, colour: Colo
     ValueError
         Something is wrong with the codestream; where libjpeg would fill in grey and warn, too.
     """
-    data = _ended(data)
+    data = ended(data)
     if shape.samples == 1:
         return Decoded(simplejpeg.decode_jpeg(data, "GRAY")[..., 0], shape.photometric)
     rgb = holds_rgb(stream, shape.photometric)
@@ -67,8 +66,3 @@ def _marked(data: bytes, rgb: bool) -> bytes:
             kept.append(bytes((0xFF, marker)) + (len(body) + 2).to_bytes(2, "big") + body)
         at = data.index(body, at) + len(body)
     return b"".join([START_OF_IMAGE, ADOBE_RGB if rgb else JFIF, *kept, data[at:]])
-
-
-def _ended(data: bytes) -> bytes:
-    """Close a codestream that lacks its end, so that only what lacks more than that is damaged."""
-    return data if END_OF_IMAGE in data.rstrip(b"\0")[-2:] else data + END_OF_IMAGE

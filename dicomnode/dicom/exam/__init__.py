@@ -3,12 +3,12 @@
 from dicomnode.dicom.box import Box
 from dicomnode.dicom.exam.clip import LeftOut
 from dicomnode.dicom.exam.layout import Layout
+from dicomnode.dicom.exam.loading import load_loop
 from dicomnode.dicom.exam.study import (
     Clip,
     Exam,
     ReadSettings,
     Study,
-    load_loop,
     read_study,
 )
 

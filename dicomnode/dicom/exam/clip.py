@@ -10,7 +10,14 @@ from numpy.typing import NDArray
 from pydicom.uid import UID
 
 from dicomnode.dicom.box import Box
-from dicomnode.dicom.decode import frame_shape, frames, number_of_frames, stored_frames
+from dicomnode.dicom.decode import (
+    Damaged,
+    frame_shape,
+    frames,
+    frames_or_damage,
+    number_of_frames,
+    stored_frames,
+)
 from dicomnode.dicom.elements import tag_text
 from dicomnode.dicom.exam.panes import Panes, find_panes, level_curve
 from dicomnode.dicom.exam.regions import Region, has_colour_flow, image_regions
@@ -39,6 +46,8 @@ SMALLEST_PX = 32
 WRONG_NUMBER = "wrong-number-of-frames"
 SHRINK = 4
 THUMBNAIL_PX = 10
+MOST_DAMAGED = 0.5
+"""Share of the frames looked at that may be damaged; how many there are is counted on loading."""
 ALIKE = 0.5
 """Correlation from which a clip goes on where another ended."""
 
@@ -190,8 +199,7 @@ def _look(header: Header, sample_frames: int) -> Look | Reason:
     for keyword in IDENTITY:
         elements.uid(keyword)
     count = number_of_frames(header)
-    wanted = np.unique(np.linspace(0, count - 1, sample_frames).astype(int)).tolist()
-    sample = np.stack(list(frames(header, only=wanted)))
+    wanted, sample = _sample(header, count, sample_frames)
     regions, region_error = _or_error(lambda: image_regions(elements))
     times, time_error = _or_error(lambda: frame_times(elements, count))
     panes = find_panes(
@@ -215,6 +223,17 @@ def _look(header: Header, sample_frames: int) -> Look | Reason:
         panes=panes,
         warnings=(*header.warnings, *times.warnings),
     )
+
+
+def _sample(header: Header, count: int, sample_frames: int) -> tuple[list[int], U8]:
+    """Frames spread over the clip and their indices; a few may be damaged, and are passed over."""
+    wanted = np.unique(np.linspace(0, count - 1, sample_frames).astype(int)).tolist()
+    seen = dict(zip(wanted, frames_or_damage(header, only=wanted), strict=True))
+    sound = {index: frame for index, frame in seen.items() if not isinstance(frame, Damaged)}
+    damage = [frame.error for frame in seen.values() if isinstance(frame, Damaged)]
+    if len(damage) > MOST_DAMAGED * len(wanted):
+        raise damage[0]
+    return list(sound), np.stack(list(sound.values()))
 
 
 def _or_error(read: Callable[[], Read]) -> tuple[Read | None, Reason | None]:

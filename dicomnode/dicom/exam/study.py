@@ -8,8 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydicom import Dataset
 
-from dicomnode.dicom.box import Box, around
-from dicomnode.dicom.decode import frames
+from dicomnode.dicom.box import Box
 from dicomnode.dicom.exam.clip import LeftOut, Look, look_at, unforeseen
 from dicomnode.dicom.exam.dynamic_range import ByModel, dynamic_range_db, warn_of_source
 from dicomnode.dicom.exam.injections import Injection, sort_into_injections
@@ -19,9 +18,8 @@ from dicomnode.dicom.exam.regions import Region
 from dicomnode.dicom.exam.sight import see
 from dicomnode.dicom.header import read_header
 from dicomnode.errors import InputError, Reason
-from dicomnode.science.loop import Loop
 
-__all__ = ["Clip", "Exam", "ReadSettings", "Study", "load_loop", "read_study"]
+__all__ = ["Clip", "Exam", "ReadSettings", "Study", "read_study"]
 
 SAME_SCALE = 0.02
 """Panes whose pixel spacings differ by less show the same place in the same pixels."""
@@ -268,35 +266,3 @@ def _scale(
 
 def _region_of(pane: Box, regions: tuple[Region, ...]) -> Region:
     return max(regions, key=lambda region: region.box.overlap(pane))
-
-
-def load_loop(exam: Exam) -> Loop:
-    """Decode an exam's panes as grey level, frame by frame.
-
-    Raises
-    ------
-    InputError
-        If a frame that was not looked at before cannot be decoded.
-    """
-    count = sum(len(clip.frame_times_s) for clip in exam.clips)
-    shape = (count, exam.contrast.rows, exam.contrast.columns)
-    contrast = np.empty(shape, np.uint8)
-    bmode = None if exam.bmode is None else np.empty(shape, np.uint8)
-    whole = exam.contrast if exam.bmode is None else around(exam.contrast, exam.bmode)
-    at = 0
-    for clip in exam.clips:
-        for image in frames(clip.path, box=whole, colour="luma"):
-            np.take(exam.grey_of_luma, image[exam.contrast.within(whole).slices], out=contrast[at])
-            if bmode is not None and exam.bmode is not None:
-                bmode[at] = image[exam.bmode.within(whole).slices]
-            at += 1
-    return Loop(
-        contrast=contrast,
-        bmode=bmode,
-        times_s=exam.times_s,
-        spacing_mm=exam.spacing_mm,
-        graphics=np.zeros(shape[1:], np.bool_) if exam.graphics is None else exam.graphics,
-        dynamic_range_db=exam.dynamic_range_db,
-        dynamic_range_source=exam.dynamic_range_source,
-        warnings=exam.warnings,
-    )

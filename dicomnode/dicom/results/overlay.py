@@ -19,8 +19,9 @@ from pydicom.uid import JPEGBaseline8Bit, UltrasoundMultiFrameImageStorage
 from simplejpeg import encode_jpeg_yuv_planes
 
 from dicomnode.dicom.context import RESEARCH_USE, Context, laterality, stamp
-from dicomnode.dicom.decode import frames as decoded
-from dicomnode.dicom.exam import Exam
+from dicomnode.dicom.decode import Damaged, frame_shape, frames_or_damage
+from dicomnode.dicom.exam import Clip, Exam
+from dicomnode.dicom.header import read_header
 from dicomnode.dicom.limits import LONGEST_SHORT_VALUE
 from dicomnode.dicom.references import source_image
 from dicomnode.errors import OutputError
@@ -50,8 +51,18 @@ class Painter(Protocol):
 
 def write_loop(path: Path, exam: Exam, context: Context, painter: Painter) -> Dataset:
     """Write the painted loop of an exam to ``path``, frame by frame; return its header."""
-    source = (frame for clip in exam.clips for frame in decoded(clip.path, colour="luma"))
+    source = (frame for clip in exam.clips for frame in _shown(clip))
     return write_frames(path, exam, context, painted(painter, source))
+
+
+def _shown(clip: Clip) -> Iterator[Plane]:
+    """Luma of a clip's frames; black where one is damaged."""
+    header = read_header(clip.path)
+    shape = frame_shape(header)
+    for frame in frames_or_damage(header, colour="luma"):
+        if isinstance(frame, Damaged):
+            frame = np.zeros((shape.rows, shape.columns), np.uint8)
+        yield frame
 
 
 def painted(painter: Painter, frames: Iterable[Plane]) -> Iterator[Planes]:

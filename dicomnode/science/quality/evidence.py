@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from dicomnode.science.faults import faulty, flashes, lifted
+from dicomnode.science.faults import damaged, faulty, flashes, lifted
 from dicomnode.science.loop import (
     SATURATED_GREY,
     Loop,
@@ -38,8 +38,9 @@ GAIN_NOISE_DB = 1.5
 
 def of_loop(loop: Loop) -> Evidence:
     """Measure what the loop alone tells: bolus, frames, faults of single frames, gain."""
-    flash, off = flashes(loop), lifted(loop)
-    sound = ~(flash | off)
+    broken = damaged(loop)
+    flash, off = flashes(loop) & ~broken, lifted(loop) & ~broken
+    sound = ~(flash | off | broken)
     rise_db, area = _bolus(loop, sound)
     gain_db = _gain_change_db(loop, sound)
     stepped_db = gain_db if gain_db is not None and gain_db > GAIN_NOISE_DB else 0.0
@@ -54,6 +55,7 @@ def of_loop(loop: Loop) -> Evidence:
         "flash": float(flash.sum()),
         "bubble loss": _loss_db(loop, flash, sound),
         "probe lifted": float(np.mean(off)),
+        "damaged frames": float(broken.sum()),
         "gain change": gain_db,
     }
 

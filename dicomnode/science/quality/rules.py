@@ -184,6 +184,16 @@ RULES: tuple[Rule, ...] = (
         "none should",
     ),
     Rule(
+        name="damaged frames",
+        code="damaged-frames",
+        limit=0.0,
+        unit="1",
+        bound="at most",
+        refuses=False,
+        early=True,
+        words="{value:.0f} frames of PixelData (7FE0,0010) are damaged and left out; none should",
+    ),
+    Rule(
         name="gain change",
         code="gain-change",
         limit=GAIN_NOISE_DB,
