@@ -74,7 +74,17 @@ def _data_dir(settings: Settings) -> list[Finding]:
         return [_error("data_dir", str(error))]
     wanted_gib = settings.retention.min_free_gib
     room = f"{free_gib:.1f} GiB free in {directory}, at least {wanted_gib:g} wanted"
-    return [_ok("data_dir", room) if free_gib >= wanted_gib else _error("data_dir", room)]
+    return [
+        _ok("data_dir", room) if free_gib >= wanted_gib else _error("data_dir", room),
+        *_open_to_others(directory),
+    ]
+
+
+def _open_to_others(directory: Path) -> list[Finding]:
+    mode = directory.stat().st_mode & 0o777
+    if not mode & 0o007:
+        return []
+    return [_warning("data_dir", f"{directory} is open to others, mode {mode:o}; chmod 700 it")]
 
 
 def _database(settings: Settings) -> Finding:

@@ -9,10 +9,11 @@ import structlog
 
 from dicomnode.config import RetentionOptions
 from dicomnode.jobs.engine import Engine
+from dicomnode.service.retention import files_of, is_over
 from dicomnode.store.ledger import Ledger
 from dicomnode.store.rows import ExamRow
 from dicomnode.store.spool import Spool
-from dicomnode.store.states import DeliveryState, ExamState
+from dicomnode.store.states import ExamState
 
 __all__ = ["Housekeeping"]
 
@@ -23,8 +24,6 @@ _DAY_S = 24 * _HOUR_S
 _JOBS_KEPT_S = 7 * _DAY_S
 _MANY = 1_000_000
 _PATIENCE_S = 2.0
-_AT_REST = frozenset({ExamState.ANALYSED, ExamState.REFUSED})
-_OVER = frozenset({DeliveryState.SENT, DeliveryState.COMMITTED, DeliveryState.GIVEN_UP})
 
 
 class Housekeeping:
@@ -87,30 +86,12 @@ class Housekeeping:
         for exam in self._ledger.exams(limit=_MANY):
             studies.setdefault(exam.study_uid, []).append(exam)
         for study_uid, exams in studies.items():
-            if self._may_go(exams, before) and (count := self._drop_files(exams)):
+            if is_over(self._ledger, exams, before=before) and (count := self._drop_files(exams)):
                 log.info("study.files_removed", study_uid=study_uid, files=count)
 
-    def _may_go(self, exams: Iterable[ExamRow], before: float) -> bool:
-        return all(
-            exam.state in _AT_REST
-            and exam.changed_at < before
-            and all(
-                delivery.state in _OVER and delivery.changed_at < before
-                for delivery in self._ledger.deliveries(exam.id)
-            )
-            for exam in exams
-        )
-
     def _drop_files(self, exams: Iterable[ExamRow]) -> int:
-        recorded = [
-            path
-            for exam in exams
-            for path in (
-                *(instance.path for instance in self._ledger.variants_of(exam)),
-                *(output.path for output in self._ledger.outputs(exam.id)),
-            )
-        ]
-        there = [path for one in set(recorded) if (path := self._spool.absolute(one)).exists()]
+        recorded = map(self._spool.absolute, files_of(self._ledger, exams))
+        there = [path for path in recorded if path.exists()]
         for path in there:
             path.unlink(missing_ok=True)
         return len(there)

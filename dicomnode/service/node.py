@@ -33,6 +33,7 @@ from dicomnode.service.intake import Intake
 from dicomnode.service.notify import notify
 from dicomnode.service.reload import merged, need_restart
 from dicomnode.service.rounds import Rounds
+from dicomnode.service.scrub import Scrub
 from dicomnode.service.watchdog import watchdog
 from dicomnode.store.ledger import Ledger
 from dicomnode.store.lock import Lock, database_lock, directory_lock
@@ -49,6 +50,7 @@ STOP_GRACE_S = 10.0
 """What a stop may take beyond ``drain_s``."""
 
 _LOCK_EVERY_S = 5.0
+_SCRUB_EVERY_S = 60.0  # asked whether it is due, and whether nothing else goes on
 
 
 class Node:
@@ -166,9 +168,10 @@ class Node:
         housekeeping.start()
         stack.callback(housekeeping.stop)
         receiver = self._receive(stack, ledger, spool)
+        scrub = self._scrub(stack, ledger, spool, engine)
         self._replace = functools.partial(_replacement, engine=engine, receiver=receiver, jobs=jobs)
         checks = health_checks(settings, ledger, spool, reconciler=reconciler, models=models)
-        self._show(stack, ledger, spool, checks)
+        self._show(stack, ledger, spool, checks, scrub)
         reconciler.start()
         stack.callback(reconciler.stop)
         stack.enter_context(watchdog(signs_of_life(settings, reconciler)))
@@ -283,13 +286,35 @@ class Node:
         stack.callback(lambda: receiver.stop(grace_s=self._left_s()))
         return receiver
 
+    def _scrub(self, stack: ExitStack, ledger: Ledger, spool: Spool, engine: Engine) -> Scrub:
+        scrub = Scrub(
+            ledger,
+            spool,
+            retention=self.settings.retention.days > 0,
+            is_busy=lambda: bool(engine.active or self._open_associations()),
+            ending=self.ending,
+        )
+        stack.enter_context(Rounds("scrub", scrub.round, every_s=_SCRUB_EVERY_S))
+        return scrub
+
     def _show(
-        self, stack: ExitStack, ledger: Ledger, spool: Spool, checks: Mapping[str, Check]
+        self,
+        stack: ExitStack,
+        ledger: Ledger,
+        spool: Spool,
+        checks: Mapping[str, Check],
+        scrub: Scrub,
     ) -> None:
         settings = self.settings
         if settings.web.enabled:
             key = secret_key(settings.node.data_dir)
-            app = make_app(ledger=ledger, spool=spool, checks=checks, key=key)
+            app = make_app(
+                ledger=ledger,
+                spool=spool,
+                checks=checks,
+                key=key,
+                scrubbed=lambda: scrub.counts,
+            )
             stack.enter_context(Server(app, settings.web))
 
 

@@ -4,6 +4,8 @@ import hashlib
 import os
 import re
 import shutil
+import threading
+from collections import deque
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -17,6 +19,8 @@ __all__ = ["Spool", "StoredFile"]
 
 _UID = re.compile(r"[0-9]+(\.[0-9]+)*")  # PS3.5 9.1, and nothing that means anything in a path
 _UID_LENGTH = 64
+_REMEMBERED = 10_000
+"""Files kept last, far more than may wait for their rows."""
 _PRIVATE = 0o700  # patient data lies below, whatever the umask says
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
 
@@ -48,6 +52,8 @@ class Spool:
         self.results = self.root / "outputs"
         self.work = self.root / "work"
         self._durable: set[Path] = set()
+        self._placed: deque[Path] = deque(maxlen=_REMEMBERED)
+        self._placing = threading.Lock()
         with _disk_errors(self.root):
             self.root.mkdir(mode=_PRIVATE, parents=True, exist_ok=True)
             for directory in (self.incoming, self.objects, self.results, self.work):
@@ -72,7 +78,7 @@ class Spool:
         size_bytes = received.stat().st_size
         with _disk_errors(target):
             self._make_directory(directory)
-            _place(received, target)
+            self._place(received, target)
         return StoredFile(path=self._relative(target), sha256=sha256, size_bytes=size_bytes)
 
     def publish(self, exam: str, files: Mapping[str, Path]) -> dict[str, StoredFile]:
@@ -92,7 +98,7 @@ class Spool:
             sha256, size_bytes = dataset_sha256(path), path.stat().st_size
             with _disk_errors(target):
                 self._make_directory(directory)
-                _place(path, target)
+                self._place(path, target)
             stored[kind] = StoredFile(
                 path=self._relative(target), sha256=sha256, size_bytes=size_bytes
             )
@@ -140,6 +146,24 @@ class Spool:
             path.unlink(missing_ok=True)
         return len(left)
 
+    def files(self) -> Iterator[PurePosixPath]:
+        """Give every kept file, recorded or not."""
+        for top in (self.objects, self.results):
+            for folder, _, names in os.walk(top):
+                yield from (self._relative(Path(folder, name)) for name in names)
+
+    def discard(self, path: PurePosixPath) -> bool:
+        """Remove a file that no row names, unless it was kept again a moment ago.
+
+        Its new row may be on its way to the ledger. False when the file stays.
+        """
+        target = self.absolute(path)
+        with self._placing:
+            if target in self._placed:
+                return False
+            target.unlink(missing_ok=True)
+        return True
+
     def free_bytes(self) -> int:
         """Measure the room left on the spool's file system."""
         return shutil.disk_usage(self.root).free
@@ -158,6 +182,14 @@ class Spool:
             _sync(one.parent)
             self._durable.add(one)
 
+    def _place(self, source: Path, target: Path) -> None:
+        """Move ``source`` to ``target`` and return when both bytes and name are on the disk."""
+        _sync(source)
+        with self._placing:
+            self._placed.append(target)
+        source.replace(target)
+        _sync(target.parent)
+
     def _relative(self, path: Path) -> PurePosixPath:
         return PurePosixPath(path.relative_to(self.root))
 
@@ -171,13 +203,6 @@ def _disk_errors(path: Path) -> Iterator[None]:
             f"could not keep {path.name} in the spool: {error.strerror}",
             hint="the spool must be writable, on one file system, and not full",
         ) from error
-
-
-def _place(source: Path, target: Path) -> None:
-    """Move ``source`` to ``target`` and return when both bytes and name are on the disk."""
-    _sync(source)
-    source.replace(target)
-    _sync(target.parent)
 
 
 def _sync(path: Path) -> None:

@@ -34,7 +34,14 @@ _SHOWN = 200
 _MOST = 10_000
 
 
-def make_app(*, ledger: Ledger, spool: Spool, checks: Mapping[str, Check], key: bytes) -> Starlette:
+def make_app(
+    *,
+    ledger: Ledger,
+    spool: Spool,
+    checks: Mapping[str, Check],
+    key: bytes,
+    scrubbed: Callable[[], Mapping[str, int]] = dict,
+) -> Starlette:
     """Make the application.
 
     Parameters
@@ -43,9 +50,11 @@ def make_app(*, ledger: Ledger, spool: Spool, checks: Mapping[str, Check], key: 
         What ``/health/ready`` asks, by name.
     key : bytes
         Makes the labels of studies; the node's own.
+    scrubbed : callable
+        How many files the last scrub found in which state.
     """
     registry = CollectorRegistry()
-    registry.register(LedgerCollector(ledger, spool))
+    registry.register(LedgerCollector(ledger, spool, scrubbed))
     pages = _Pages(
         ledger=ledger,
         spool=spool,

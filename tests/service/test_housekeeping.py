@@ -154,6 +154,21 @@ def test_check_says_what_would_go_wrong(tmp_path: Path) -> None:
     assert "Address already in use" in findings["port"].text
 
 
+def test_check_says_that_patient_data_lies_open(tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    settings = Settings(
+        node={"data_dir": data, "port": 1}, web={"enabled": False}, retention={"min_free_gib": 0}
+    )
+
+    def found() -> list[tuple[str, str]]:
+        findings = check(settings, models=lambda _: [])
+        return [(one.level, one.text) for one in findings if one.what == "data_dir"]
+
+    assert [level for level, _ in found()] == ["ok"], "it was made private"
+    data.chmod(0o755)
+    assert ("warning", f"{data} is open to others, mode 755; chmod 700 it") in found()
+
+
 def test_the_service_needs_no_torch() -> None:
     code = "import sys, dicomnode.service.node, dicomnode.service.check\n"
     code += "assert 'torch' not in sys.modules"

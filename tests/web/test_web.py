@@ -128,7 +128,13 @@ def open_page(tmp_path: Path) -> Iterator[Callable[..., httpx.Client]]:
         stack.callback(ledger.close)
 
         def page(**checks: Any) -> httpx.Client:
-            app = make_app(ledger=ledger, spool=spool, checks=checks, key=b"k" * 32)
+            app = make_app(
+                ledger=ledger,
+                spool=spool,
+                checks=checks,
+                key=b"k" * 32,
+                scrubbed=lambda: {"intact": 7, "damaged": 1},
+            )
             options = WebOptions(port=free_port())
             stack.enter_context(Server(app, options))
             base = f"http://127.0.0.1:{options.port}"
@@ -207,6 +213,7 @@ def test_metrics_count_states(open_page: Any) -> None:
     assert samples["dicomnode_exams", "refused"] == 1
     assert samples["dicomnode_exams", "failed"] == 0
     assert samples["dicomnode_deliveries", "pending"] == 2
+    assert samples["dicomnode_files", "damaged"] == 1
     assert samples["dicomnode_spool_free_bytes", None] > 0
 
 

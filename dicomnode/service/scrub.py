@@ -1,0 +1,173 @@
+"""Reading every kept file once a day, so that what a disk lost is known before it is needed."""
+
+import os
+import threading
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import PurePosixPath
+
+import structlog
+
+from dicomnode.errors import DamagedError, StoreError
+from dicomnode.service.retention import was_let_go
+from dicomnode.store.ledger import Ledger
+from dicomnode.store.rows import Instance, Output
+from dicomnode.store.spool import Spool
+
+__all__ = ["Scrub"]
+
+log = structlog.get_logger(__name__)
+
+_DAY_S = 86_400.0
+_FIRST_S = 3600.0  # after a start there is more to do
+_PAUSE_S = 5.0
+_LOWEST = 19  # nice(1)
+_FEW = 20
+
+
+@dataclass
+class _Found:
+    """What a round has come across so far."""
+
+    known: set[PurePosixPath] = field(default_factory=set)
+    intact: int = 0
+    damaged: int = 0
+    missing: dict[str, list[str]] = field(default_factory=dict)
+
+    def note(self, study_uid: str, error: StoreError | None) -> None:
+        """Count a file; one that is missing may have been removed on purpose."""
+        if error is None:
+            self.intact += 1
+        elif not isinstance(error, DamagedError):
+            log.warning("file.not_read", study_uid=study_uid, reason=str(error))
+        elif error.code == "file-missing":
+            self.missing.setdefault(study_uid, []).append(str(error))
+        else:
+            self.damaged += 1
+            log.error("file.damaged", study_uid=study_uid, reason=str(error))
+
+
+class Scrub:
+    """Compares files with their rows, while nothing is received, analysed or sent.
+
+    Parameters
+    ----------
+    retention : bool
+        Whether files are removed on purpose after a while.
+    is_busy : callable
+        Asked before each file; while it says so, the scrub waits.
+    ending : threading.Event
+        Set when the node ends; the round is then left as it is.
+    """
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        spool: Spool,
+        *,
+        retention: bool,
+        is_busy: Callable[[], bool],
+        ending: threading.Event,
+        now: Callable[[], float] = time.time,
+    ) -> None:
+        self._ledger = ledger
+        self._spool = spool
+        self._retention = retention
+        self._is_busy = is_busy
+        self._ending = ending
+        self._now = now
+        self._due_at = time.monotonic() + _FIRST_S
+        self._counts: Mapping[str, int] = {}
+
+    @property
+    def counts(self) -> Mapping[str, int]:
+        """How many files were intact, damaged, missing and unrecorded; empty before a round."""
+        return self._counts
+
+    def round(self) -> None:
+        """Scrub where it is due and nothing else goes on."""
+        if time.monotonic() < self._due_at or self._is_busy():
+            return
+        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _LOWEST)  # this thread's alone
+        self._due_at = time.monotonic() + _DAY_S
+        self.scrub()
+
+    def scrub(self) -> None:
+        """Read every recorded file, then remove what nothing records."""
+        found = _Found()
+        for study_uid, recorded in self._ledger.recorded_files():
+            if not self._wait_until_quiet():
+                return
+            if recorded.path in found.known:  # a revision shares what did not change
+                continue
+            found.known.add(recorded.path)
+            found.note(study_uid, self._what_is_wrong(recorded))
+        missing = self._tell_missing(found.missing)
+        unrecorded = self._drop_unrecorded(found.known)
+        self._counts = {
+            "intact": found.intact,
+            "damaged": found.damaged,
+            "missing": missing,
+            "unrecorded": unrecorded,
+        }
+        log.info("spool.scrubbed", **self._counts)
+
+    def _what_is_wrong(self, recorded: Instance | Output) -> StoreError | None:
+        try:
+            self._spool.verified(recorded)
+        except StoreError as error:
+            return error
+        return None
+
+    def _wait_until_quiet(self) -> bool:
+        """Give way to work; False when the node ends."""
+        while self._is_busy():
+            if self._ending.wait(_PAUSE_S):
+                break
+        return not self._ending.is_set()
+
+    def _tell_missing(self, missing: Mapping[str, list[str]]) -> int:
+        """Name the files that nobody removed on purpose, and count them."""
+        count = 0
+        for study_uid, reasons in missing.items():
+            if self._retention and was_let_go(
+                self._ledger, self._spool, study_uid, now=self._now()
+            ):
+                continue
+            count += len(reasons)
+            for reason in reasons:
+                log.error("file.missing", study_uid=study_uid, reason=reason)
+        return count
+
+    def _drop_unrecorded(self, known: set[PurePosixPath]) -> int:
+        """Remove files whose row the ledger did not take; returns how many are left.
+
+        Their sender was told that they were not kept. Where there are many, it is the ledger
+        that is not the one they were kept with: then nothing is removed.
+        """
+        unrecorded = [path for path in self._spool.files() if self._is_left_over(path, known)]
+        if len(unrecorded) > max(_FEW, len(known) // 100):
+            log.error(
+                "spool.unrecorded",
+                files=len(unrecorded),
+                reason="expected at most a few files that the ledger does not know; is it the "
+                "ledger that they were kept with? none was removed",
+            )
+            return len(unrecorded)
+        left = 0
+        for path in unrecorded:
+            if self._spool.discard(path):
+                log.warning("file.removed", path=str(path), reason="no row of the ledger names it")
+            else:
+                left += 1
+        return left
+
+    def _is_left_over(self, path: PurePosixPath, known: set[PurePosixPath]) -> bool:
+        if path in known:
+            return False
+        try:
+            age_s = self._now() - self._spool.absolute(path).stat().st_mtime
+        except FileNotFoundError:
+            return False
+        return age_s > _DAY_S and not self._ledger.is_recorded(path)
