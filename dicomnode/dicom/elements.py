@@ -21,7 +21,7 @@ from pydicom.valuerep import PersonName
 
 from dicomnode.errors import InputError
 
-__all__ = ["Elements", "tag_text"]
+__all__ = ["Elements", "number_of", "tag_text"]
 
 NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
 """A decimal string (PS3.5 6.2); Python's own numbers may also be ``1_000``, ``nan`` or ``inf``."""
@@ -63,7 +63,7 @@ class Elements:
         """Read one number from ``low`` to ``high``."""
         expected = _between(low, high, unit)
         value = self._value(keyword)
-        found = _number(value)
+        found = number_of(value)
         if found is None or not low <= found <= high:
             raise self.wrong(keyword, expected, _shown(value))
         return found
@@ -81,7 +81,7 @@ class Elements:
         if _is_nothing(value):
             return np.empty(0)
         each = _each(value)
-        found = [_number(one) for one in each]
+        found = [number_of(one) for one in each]
         for one, number in zip(each, found, strict=True):
             if number is None:
                 raise self.wrong(keyword, "numbers", _shown(one))
@@ -148,7 +148,7 @@ def _is_nothing(value: object) -> bool:
     return value is None or value in ("", b"")
 
 
-def _number(value: Any) -> float | None:
+def number_of(value: Any) -> float | None:
     """The one finite number that a value is, or None."""
     if isinstance(value, (MultiValue, list)) and len(value) == 1:
         value = value[0]

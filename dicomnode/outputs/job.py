@@ -14,6 +14,7 @@ from threadpoolctl import threadpool_limits
 from dicomnode.dicom.context import Context, Equipment, exam_context, study_context
 from dicomnode.dicom.digest import dataset_digest
 from dicomnode.dicom.exam import Exam, LeftOut, ReadSettings, Study, read_study
+from dicomnode.dicom.fitting import fitting
 from dicomnode.dicom.header import read_header
 from dicomnode.errors import InputError, Reason
 from dicomnode.inference.models import Models, load_models
@@ -29,6 +30,9 @@ from dicomnode.outputs.write import (
 from dicomnode.pipeline import SCHEMA_VERSION, Recipe, Result, Timing, analyse
 
 __all__ = ["Outcome", "OutputFile", "Request", "process"]
+
+IDENTITY = ("SOPClassUID", "SOPInstanceUID", "StudyInstanceUID", "SeriesInstanceUID")
+"""What a report names of an instance that it is about."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -151,16 +155,18 @@ def _context_of_refusal(study: Study, request: Request) -> Context | None:
 
 def _replaced(request: Request, injection: int) -> Dataset | None:
     path = request.replaces.get(injection)
-    return None if path is None else read_header(path).dataset
+    return None if path is None else _header(path)
 
 
 def _header(path: Path) -> Dataset | None:
+    """What a result may copy from a file; None where it does not say what it is."""
     try:
-        header = read_header(path).dataset
+        header = read_header(path)
+        for keyword in IDENTITY:
+            header.elements.uid(keyword)
     except InputError:
         return None
-    needed = ("SOPClassUID", "SOPInstanceUID", "StudyInstanceUID", "SeriesInstanceUID")
-    return header if all(header.get(keyword) for keyword in needed) else None
+    return fitting(header.dataset)
 
 
 def _identity(exam: Exam, request: Request) -> str:

@@ -12,6 +12,7 @@ from pydicom.uid import ExplicitVRLittleEndian
 
 from dicomnode.dicom.box import Box
 from dicomnode.dicom.context import exam_context, study_context
+from dicomnode.dicom.fitting import fitting
 from dicomnode.dicom.header import read_header
 from dicomnode.dicom.results import sr
 from dicomnode.dicom.results.capture import secondary_capture
@@ -66,7 +67,7 @@ def small_set(
     header.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
     header.save_as(source, enforce_file_format=True)
     source.write_bytes(change(source.read_bytes()))
-    read = read_header(source).dataset
+    read = fitting(read_header(source).dataset)
     exam, findings = example.exam(), brief_findings()
     exam = replace(exam, clips=(replace(exam.clips[0], header=read),))
     when = example.context().when

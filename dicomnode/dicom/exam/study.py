@@ -16,6 +16,7 @@ from dicomnode.dicom.exam.layout import Layout
 from dicomnode.dicom.exam.panes import Panes
 from dicomnode.dicom.exam.regions import Region
 from dicomnode.dicom.exam.sight import see
+from dicomnode.dicom.fitting import fitting
 from dicomnode.dicom.header import read_header
 from dicomnode.errors import InputError, Reason
 
@@ -60,7 +61,8 @@ class Clip:
     path : Path
         The file.
     header : Dataset
-        Everything up to, without, PixelData. Shared: deepcopy before changing.
+        Everything up to, without, PixelData, that is of its own representation. Shared: deepcopy
+        before changing.
     frame_times_s : ndarray of float64, shape (n,)
         Seconds of each frame on the exam's clock, which starts at its first frame.
     """
@@ -226,7 +228,7 @@ def _exam(injection: Injection, number: int, settings: ReadSettings) -> Exam:
         clips=tuple(
             Clip(
                 path=look.header.path,
-                header=look.header.dataset,
+                header=fitting(look.header.dataset),
                 frame_times_s=look.times_s + start_s,
             )
             for look, start_s in zip(injection.looks, injection.starts_s, strict=True)

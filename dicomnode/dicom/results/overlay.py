@@ -137,7 +137,8 @@ def _header(exam: Exam, context: Context, shape: tuple[int, int], ratio: float) 
     dataset.ImageType = ["DERIVED", "SECONDARY"]
     dataset.DerivationDescription = f"{PAINTED} {RESEARCH_USE}"
     dataset.ImageComments = RESEARCH_USE
-    dataset.BurnedInAnnotation = exam.header.get("BurnedInAnnotation") or "YES"
+    burned_in = exam.header.get("BurnedInAnnotation")
+    dataset.BurnedInAnnotation = burned_in if burned_in in ("YES", "NO") else "YES"
     dataset.PatientOrientation = None
     dataset.Laterality = laterality(context.header)  # type 2C: empty where it is not known
     dataset.SourceImageSequence = [source_image(clip.header) for clip in exam.clips]

@@ -14,6 +14,7 @@ from pydicom.uid import (
 
 from dicomnode.dicom.context import RESEARCH_USE, Context, laterality, stamp
 from dicomnode.dicom.copied import copy_element
+from dicomnode.dicom.elements import number_of
 from dicomnode.dicom.exam import Exam
 from dicomnode.dicom.limits import LONGEST_SHORT_VALUE
 from dicomnode.dicom.references import item, reference
@@ -82,14 +83,20 @@ def _describe_content(dataset: Dataset, context: Context) -> None:
 
 def _displayed_area(header: Dataset) -> Dataset:
     r"""Select the whole image, in pixels from 1\1, with the pixels it has (PS3.3 C.10.4)."""
-    ratio = header.get("PixelAspectRatio")
-    is_told = isinstance(ratio, MultiValue) and len(ratio) == 2 and all(ratio)
     return item(
         DisplayedAreaTopLeftHandCorner=[1, 1],
         DisplayedAreaBottomRightHandCorner=[int(header.Columns), int(header.Rows)],
         PresentationSizeMode="SCALE TO FIT",
-        PresentationPixelAspectRatio=[int(part) for part in ratio] if is_told else [1, 1],
+        PresentationPixelAspectRatio=_aspect_ratio(header),
     )
+
+
+def _aspect_ratio(header: Dataset) -> list[int]:
+    """Return height to width of a pixel as the clip states it, else 1 to 1."""
+    ratio = header.get("PixelAspectRatio")
+    parts = [number_of(part) for part in ratio] if isinstance(ratio, MultiValue) else []
+    whole = [int(part) for part in parts if part is not None and part >= 1 and part.is_integer()]
+    return whole if len(whole) == len(parts) == 2 else [1, 1]
 
 
 def _annotation(region: Drawn, place: Place, context: Context) -> Dataset:
@@ -186,7 +193,7 @@ def _keep_colour(dataset: Dataset, header: Dataset) -> None:
 
 def _keep_grey(dataset: Dataset, header: Dataset) -> None:
     """Keep the clip's grey levels: transformations that are not repeated are off (PS3.4 N.2)."""
-    if all(header.get(keyword) is not None for keyword in RESCALE):
+    if all(number_of(header.get(keyword)) is not None for keyword in RESCALE):
         for keyword in RESCALE:
             copy_element(keyword, header, dataset)
         dataset.RescaleType = header.get("RescaleType") or "US"
@@ -203,7 +210,7 @@ def _window(header: Dataset) -> Dataset:
     window = Dataset()
     copy_element("VOILUTSequence", header, window)
     center, width = (_first(header.get(keyword)) for keyword in ("WindowCenter", "WindowWidth"))
-    if "VOILUTSequence" not in window and center is not None and width:
+    if "VOILUTSequence" not in window and number_of(center) is not None and number_of(width):
         window.WindowCenter, window.WindowWidth = center, width
         copy_element("VOILUTFunction", header, window)
     return window
