@@ -1,6 +1,7 @@
 """Removing what an association that broke off has left in the incoming directory."""
 
 import queue
+from contextlib import suppress
 from pathlib import Path
 from typing import Protocol
 
@@ -33,7 +34,10 @@ def discard_unfinished(assoc: Association) -> None:
 
 
 def _remove(file: _Closes | None, path: Path | tuple[Path, int] | None) -> None:
+    """Remove what can be: a full disk must not keep an association from its end."""
     if file is not None:
-        file.close()
+        with suppress(OSError):
+            file.close()
     if isinstance(path, Path):
-        path.unlink(missing_ok=True)
+        with suppress(OSError):
+            path.unlink()
