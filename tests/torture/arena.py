@@ -23,7 +23,7 @@ __all__ = ["MINUTE_S", "Arena"]
 HERE = Path(__file__).parent
 MINUTE_S = 60.0
 """How long the node may take to make every row final after the cause has gone."""
-PATIENCE_S = 90.0
+PATIENCE_S = 300.0
 """For what must come, but not within a stated time."""
 STAND_IN = (sys.executable, str(HERE / "run_node.py"))
 REAL = (sys.executable, "-m", "dicomnode.cli", "serve", "-c")

@@ -54,12 +54,13 @@ def run(trouble: str, scenario: Scenario, seed: int) -> Done:
         with arena:
             try:
                 scenario.run(arena)
-                return _done(trouble, scenario, begun, arena.verdict())
+                done = _done(trouble, scenario, begun, arena.verdict())
             except Exception as error:
-                if keep := os.environ.get("TORTURE_KEEP"):
-                    _keep_logs(Path(folder), Path(keep) / f"{trouble}-{scenario.name}")
                 found = Outcome(did=arena.did, measured=arena.measured, faults=tuple(arena.faults))
-                return _done(trouble, scenario, begun, found, broken=_where(error))
+                done = _done(trouble, scenario, begun, found, broken=_where(error))
+        if (keep := os.environ.get("TORTURE_KEEP")) and (done.broken or done.outcome.faults):
+            _keep_logs(Path(folder), Path(keep) / f"{trouble}-{scenario.name}")
+        return done
 
 
 def _done(

@@ -84,6 +84,7 @@ def _deliver(
     for one in bad:
         one.mend()
     arena.did["destinations"] += len(bad) + 1
+    arena.settle()
     _release_parked(arena)
     arena.settle()
     for one in bad:
