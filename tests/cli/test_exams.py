@@ -35,4 +35,5 @@ def test_a_senders_words_are_neither_markup_nor_commands(settings: Path, word: s
         output = said(settings, *words)
         assert all(line.isprintable() for line in output.split("\n"))
         assert kept in output, "said as it is, whatever it looks like"
+    assert said(settings, "show", str(number)).count("missing") == 2, "neither file is there"
     assert kept[-8:] in said(settings, "list")

@@ -121,6 +121,7 @@ def test_the_unit_confines_the_node_and_lets_it_end_its_own_workers() -> None:
     assert service["CapabilityBoundingSet"] == ""
     assert service["SystemCallFilter"] == "@system-service"
     assert service["StateDirectory"] == "dicomnode"
+    assert "Environment=ORT_DISABLE_TELEMETRY=1" in UNIT.read_text().splitlines()
     assert int(service["TimeoutStopSec"]) > NodeOptions(data_dir=Path("/")).drain_s + STOP_GRACE_S
     assert service["Restart"] == "always"
     assert service["ExecReload"] == "/bin/kill -HUP $MAINPID"
