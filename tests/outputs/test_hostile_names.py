@@ -7,8 +7,12 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 from pydicom import dcmread
+from pydicom.dataelem import RawDataElement
+from pydicom.tag import Tag
 
 from dicomnode.cli import cli
+from dicomnode.config import default_models_dir
+from dicomnode.outputs.job import Request, process
 from parts.hostile import WORDS
 from parts.wrap import native
 
@@ -38,3 +42,43 @@ def test_a_refusal_names_every_file_in_one_line_each(study: Path, tmp_path: Path
     texts = [str(item.TextValue) for item in report.ContentSequence if "TextValue" in item]
     assert all(text.isprintable() for text in texts)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["clip.dcm", "result", "study"]
+
+
+ELEMENTS = {
+    "PatientName": "PN",
+    "PatientID": "LO",
+    "StudyDescription": "LO",
+    "SeriesDescription": "LO",
+    "InstitutionName": "LO",
+    "ManufacturerModelName": "LO",
+    "AccessionNumber": "SH",
+    "TimezoneOffsetFromUTC": "SH",
+    "StudyDate": "DA",
+    "BodyPartExamined": "CS",
+    "Laterality": "CS",
+    "ImageComments": "LT",
+}
+
+
+@pytest.mark.filterwarnings("ignore")  # pydicom's, of what stands in the source
+@pytest.mark.parametrize("word", WORDS.values(), ids=WORDS)
+def test_whatever_the_elements_say_the_result_carries_the_same_bytes(
+    tmp_path: Path, word: str
+) -> None:
+    clip = native(tmp_path / "clip.dcm", np.zeros((3, 8, 8), np.uint8), photometric="MONOCHROME2")
+    ds, value = dcmread(clip), word.encode("utf-8", "surrogateescape")
+    for keyword, vr in ELEMENTS.items():
+        tag = Tag(keyword)
+        ds[tag] = RawDataElement(tag, vr, len(value), value, 0, False, True)
+    ds.save_as(clip)
+    (outcome,) = process([clip], tmp_path / "result", Request(models_dir=default_models_dir()))
+    assert outcome.status == "refused"
+    assert all(reason.text.isprintable() for reason in outcome.reasons)
+    report = dcmread(tmp_path / "result" / "sr.dcm")
+    for keyword in ("PatientName", "PatientID"):
+        element = report.get_item(keyword)
+        assert isinstance(element, RawDataElement)
+        assert element.value is not None
+        assert element.value.rstrip(b" \0") == value.rstrip(b" \0")
+    made = sorted(path.name for path in tmp_path.rglob("*"))
+    assert made == ["clip.dcm", "result", "result.json", "sr.dcm"]
