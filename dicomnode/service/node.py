@@ -37,6 +37,7 @@ from dicomnode.service.scrub import Scrub
 from dicomnode.service.watchdog import watchdog
 from dicomnode.store.ledger import Ledger
 from dicomnode.store.lock import Lock, database_lock, directory_lock
+from dicomnode.store.pair import expect_pair
 from dicomnode.store.spool import Spool
 from dicomnode.web.app import make_app
 from dicomnode.web.labels import secret_key
@@ -157,6 +158,7 @@ class Node:
         )
         spool = Spool(settings.node.data_dir / "spool")
         swept = spool.sweep()
+        expect_pair(settings.ledger_url, spool)
         ledger = Ledger(settings.ledger_url)
         stack.callback(ledger.close)
         ledger.recover(now=time.time())

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Connection, Engine, Table, create_engine, event, insert, select
@@ -11,6 +12,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from dicomnode.errors import StoreError
+from dicomnode.store.pair import sqlite_file
 from dicomnode.store.schema import SCHEMA_VERSION, metadata, schema_version
 
 __all__ = ["CollisionError", "Database", "NotFoundError", "insert_row"]
@@ -52,10 +54,13 @@ class Database:
         else:
             event.listens_for(self._engine, "connect")(_expect_synchronous)
         self._writer = self._engine.execution_options(writes=True)
+        self._file = sqlite_file(url)
+        self._identity: tuple[int, int] | None = None
         try:
             with self._writing() as connection:
                 metadata.create_all(connection)
                 _check_version(connection)
+            self._identity = _identity(self._file)
         except StoreError:
             self.close()
             raise
@@ -71,8 +76,27 @@ class Database:
 
     @contextmanager
     def _writing(self) -> Iterator[Connection]:
+        self._expect_in_place()
         with _named_errors(), self._writer.begin() as connection:
             yield connection
+
+    def _expect_in_place(self) -> None:
+        """Expect the file that was opened: SQLite goes on writing to one that was removed."""
+        if self._identity is not None and _identity(self._file) != self._identity:
+            raise StoreError(
+                f"expected the ledger at {self._file}, but it was removed or replaced since it "
+                "was opened",
+                hint="stop the node, put the ledger back, and start it again",
+            )
+
+
+def _identity(file: Path | None) -> tuple[int, int] | None:
+    """Name a file as the system does, whatever its path; None when there is none."""
+    try:
+        found = None if file is None else file.stat()
+    except OSError:
+        return None
+    return None if found is None else (found.st_dev, found.st_ino)
 
 
 def insert_row(connection: Connection, table: Table, values: Mapping[str, Any]) -> int:
