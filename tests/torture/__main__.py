@@ -41,7 +41,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("troubles", nargs="*", metavar="TROUBLE")
     parser.add_argument("--short", action="store_true", help="the form that the tests run")
     parser.add_argument("--seed", type=int, default=SEED)
-    parser.add_argument("--at-once", type=int, default=2, help="scenarios at the same time")
+    parser.add_argument("--at-once", type=int, default=4, help="scenarios at the same time")
     return parser.parse_args()
 
 

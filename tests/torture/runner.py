@@ -9,6 +9,7 @@ import zlib
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
+from itertools import zip_longest
 from pathlib import Path
 
 from torture.arena import Arena
@@ -33,13 +34,15 @@ class Done:
 def run_all(
     troubles: Sequence[Trouble], scale: Scale, *, seed: int, at_once: int
 ) -> Iterator[Done]:
-    """Run every scenario; each has dice of its own, so that it can be run again alone."""
+    """Run every scenario; each has dice of its own, so that it can be run again alone.
+
+    The troubles take turns: some keep the machine busy, others wait most of the time.
+    """
+    turns = zip_longest(
+        *([(trouble.name, one) for one in trouble.scenarios(scale)] for trouble in troubles)
+    )
     with ThreadPoolExecutor(at_once) as pool:
-        waiting = [
-            pool.submit(run, trouble.name, scenario, seed)
-            for trouble in troubles
-            for scenario in trouble.scenarios(scale)
-        ]
+        waiting = [pool.submit(run, *one, seed) for turn in turns for one in turn if one]
         for future in as_completed(waiting):
             yield future.result()
 
