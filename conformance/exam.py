@@ -24,7 +24,7 @@ from dicomnode.dicom.results.presentation import presentation_state
 from dicomnode.errors import Reason
 from dicomnode.outputs.form import EXTRAS, Form
 from dicomnode.outputs.write import OutputFile, write_outputs, write_refusal
-from dicomnode.science.features import FEATURES
+from dicomnode.science.feature_table import FEATURES
 from dicomnode.science.findings import Check, Contribution, Findings
 from dicomnode.science.quality.rules import RULES
 from tests.parts import example
@@ -76,10 +76,10 @@ def findings(share: float = 1.0) -> Findings:
     """
     found = example.findings()
     contributions = tuple(
-        Contribution(feature=item.name, value=0.5, contribution=0.1, words=item.words)
+        Contribution(feature=item.name, value=0.5, mean=0.4, contribution=0.1, words=item.words)
         for item in FEATURES
     )
-    told = {"stated_db": 60.0, "source": "vendor", "estimate_db": 52.0}
+    told = {"stated_db": 60.0, "source": "as the site states", "estimate_db": 52.0}
     checks = tuple(
         Check(
             name=rule.name,

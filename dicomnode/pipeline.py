@@ -7,7 +7,7 @@ training uses, so that a model meets in the node what it met when it was made.
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +16,7 @@ from dicomnode.dicom.exam import Exam, load_loop
 from dicomnode.dicom.exam.dynamic_range import check_stated
 from dicomnode.errors import InputError, Reason, RefusedError, printable
 from dicomnode.inference.models import Finder, Models
+from dicomnode.inference.segment import Segmentation
 from dicomnode.science import quality
 from dicomnode.science.describe import (
     describe_curves,
@@ -47,7 +48,7 @@ __all__ = [
     "measure_lesion",
 ]
 
-SCHEMA_VERSION = "8"
+SCHEMA_VERSION = "9"
 """Changes whenever the same input would give another result; part of every derived UID."""
 
 Mask = NDArray[np.bool_]
@@ -145,12 +146,15 @@ def measure(loop: Loop, models: Models, recipe: Recipe, timing: Timing | None = 
         motion = register(loop)
         images = summary_images(loop, motion)
     with timing.step("segment"):
-        lesion = _find_lesion(models.segmenter, images, loop)
+        outlined = _find_lesion(models.segmenter, images, loop)
+        lesion = outlined.mask
     with timing.step("perfusion"):
         measured = measure_lesion(loop, lesion, images, motion, recipe)
         perfusion = measured.perfusion
     with timing.step("quality"):
-        grades = quality.assess(loop, measured.motion, perfusion.lesion_curve, lesion)
+        grades = quality.assess(
+            loop, measured.motion, perfusion.lesion_curve, lesion, outlined.uncertainty
+        )
         _refuse(quality.refusals(grades))
     incomparable = quality.incomparable(perfusion.regions.tissue)
     with timing.step("sub-regions"):
@@ -161,7 +165,9 @@ def measure(loop: Loop, models: Models, recipe: Recipe, timing: Timing | None = 
         )
     with timing.step("diagnosis"):
         features = _features(measured, subregion_map, models.codebook, loop.spacing_mm)
-        unjudged = incomparable or quality.unjudged(subregion_map, grades)
+        unjudged = (*quality.withholding(grades), *incomparable) or quality.unjudged(
+            subregion_map, grades
+        )
         diagnosis = (
             Diagnosis.withheld(*unjudged) if unjudged else models.classifier.classify(features)
         )
@@ -188,7 +194,13 @@ def measure(loop: Loop, models: Models, recipe: Recipe, timing: Timing | None = 
             subregion_map=subregion_map,
             maps=perfusion.maps(),
             curves=describe_curves(perfusion, subregions, subregion_map),
-            lesion=describe_lesion(lesion, loop.spacing_mm, measured.enlargement_ratio),
+            lesion=describe_lesion(
+                lesion,
+                loop.spacing_mm,
+                measured.enlargement_ratio,
+                probability=outlined.lesion_probability,
+                uncertainty=outlined.uncertainty,
+            ),
             subregions=subregions,
             whole=describe_whole(subregion_map, perfusion),
             tissue=describe_tissue(perfusion),
@@ -241,12 +253,19 @@ def measure_lesion(
         smoothing_px=recipe.smoothing_px,
         bins=recipe.time_bins,
     )
-    enhanced = enhanced_region(images, lesion, tissue, loop.spacing_mm)
     return Measured(
         motion=motion,
         perfusion=perfusion,
-        enlargement_ratio=enlargement_ratio(enhanced, lesion),
+        enlargement_ratio=_enlargement(loop, images, lesion, tissue),
     )
+
+
+def _enlargement(loop: Loop, images: Images, lesion: Mask, tissue: Mask) -> float | None:
+    """Area in contrast over area on B-mode; without a B-mode pane there is no such area."""
+    if loop.bmode is None:
+        return None
+    enhanced = enhanced_region(images, lesion, tissue, loop.spacing_mm)
+    return enlargement_ratio(enhanced, lesion)
 
 
 def _refuse(reasons: tuple[Reason, ...]) -> None:
@@ -254,7 +273,7 @@ def _refuse(reasons: tuple[Reason, ...]) -> None:
         raise RefusedError(*reasons)
 
 
-def _find_lesion(segmenter: Finder, images: Images, loop: Loop) -> Mask:
+def _find_lesion(segmenter: Finder, images: Images, loop: Loop) -> Segmentation:
     found = segmenter.segment(images, loop.spacing_mm)
     lesion: Mask = found.mask & ~loop.graphics
     if not lesion.any():
@@ -266,7 +285,7 @@ def _find_lesion(segmenter: Finder, images: Images, loop: Loop) -> Mask:
                 f"(lesion probability {found.lesion_probability:.2f})",
             )
         )
-    return lesion
+    return replace(found, mask=lesion)
 
 
 def _features(

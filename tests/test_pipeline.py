@@ -137,10 +137,13 @@ def refused(loop: Loop, models: Models) -> set[str]:
     return set(reasons(loop, models))
 
 
-def finding(models: Models, mask: NDArray[np.bool_]) -> Models:
+def finding(models: Models, mask: NDArray[np.bool_], uncertainty: float = 0.0) -> Models:
     """The models, with a segmenter that always finds this lesion (R, C)."""
     answer = Segmentation(
-        probability=mask.astype(np.float32), mask=mask, lesion_probability=1.0, uncertainty=0.0
+        probability=mask.astype(np.float32),
+        mask=mask,
+        lesion_probability=0.97,
+        uncertainty=uncertainty,
     )
     stub = SimpleNamespace(use=models.segmenter.use, segment=lambda images, spacing_mm: answer)
     return replace(models, segmenter=stub)  # type: ignore[arg-type]
@@ -239,6 +242,54 @@ def test_without_reference_tissue_the_lesion_is_neither_divided_nor_judged(
     assert reason.text in found.warnings
     assert found.curves[0].arrival_s is not None
     assert all(np.isfinite(value) for value in found.features.values())
+
+
+def test_an_uncertain_outline_is_measured_and_drawn_but_not_judged(
+    exam: SimulatedExam, models: Models
+) -> None:
+    lesion = exam.truth.lesion_mask
+    sure, unsure = (
+        measure(exam.loop, finding(models, lesion, doubt), Recipe()) for doubt in (0.5, 0.51)
+    )
+    assert sure.diagnosis.malignant_probability is not None
+    assert unsure.diagnosis.malignant_probability is None
+    assert unsure.diagnosis.decision == "indeterminate"
+    assert not unsure.diagnosis.contributions
+    assert unsure.quality.grade == "D"
+    (reason,) = unsure.diagnosis.reasons
+    assert reason.code == "uncertain-outline"
+    assert "0.51 of 1, at most 0.5 expected" in reason.text
+    assert (unsure.lesion.probability, unsure.lesion.uncertainty) == (0.97, 0.51)
+    np.testing.assert_array_equal(unsure.subregion_map, sure.subregion_map)
+
+
+def test_an_uncertain_outline_is_a_reason_beside_missing_tissue(
+    exam: SimulatedExam, models: Models
+) -> None:
+    everything = np.ones(exam.loop.shape, np.bool_)
+    found = measure(exam.loop, finding(models, everything, 0.9), Recipe())
+    codes = [reason.code for reason in found.diagnosis.reasons]
+    assert codes == ["uncertain-outline", "no-reference-tissue"]
+
+
+def test_an_assumed_dynamic_range_is_judged_at_grade_c_at_best(
+    exam: SimulatedExam, models: Models
+) -> None:
+    lesion = finding(models, exam.truth.lesion_mask)
+    stated = measure(exam.loop, lesion, Recipe())
+    assumed = measure(replace(exam.loop, dynamic_range_source="default"), lesion, Recipe())
+    assert stated.quality.grade < assumed.quality.grade == "C"
+    assert assumed.diagnosis == stated.diagnosis
+
+
+def test_without_a_bmode_pane_nothing_is_larger_than_on_bmode(
+    exam: SimulatedExam, models: Models
+) -> None:
+    lesion = finding(models, exam.truth.lesion_mask)
+    assert measure(exam.loop, lesion, Recipe()).lesion.enlargement_ratio is not None
+    single = measure(replace(exam.loop, bmode=None), lesion, Recipe())
+    assert single.lesion.enlargement_ratio is None
+    assert single.features["enlargement_ratio"] == 1.0
 
 
 def test_an_exam_of_the_last_grade_is_measured_but_not_judged(models: Models) -> None:

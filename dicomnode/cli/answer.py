@@ -8,8 +8,11 @@ from rich.measure import Measurement
 from rich.table import Table
 
 from dicomnode.cli.present import plain
+from dicomnode.errors import Reason
 from dicomnode.outputs.schema import (
     CheckPart,
+    ContributionPart,
+    DiagnosisPart,
     Document,
     LesionPart,
     Number,
@@ -17,12 +20,15 @@ from dicomnode.outputs.schema import (
     StabilityPart,
     SubRegionPart,
 )
-from dicomnode.science.findings import UNRELIABLE
+from dicomnode.science.answer import premises, summary_line, why_line
+from dicomnode.science.findings import UNRELIABLE, Contribution, Diagnosis
 
 __all__ = ["SHOWN", "Answer", "answer_of_document", "plain_unit", "show_answer"]
 
 SHOWN = ("PE", "TTP", "mTT", "WiR")
 """The kinetic parameters of a sub-region that a line has room for."""
+REASONS = 6
+"""Most of what moved the probability that is printed: as much as on the report page."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,8 +37,12 @@ class Answer:
 
     Attributes
     ----------
-    remarks : tuple of str
-        Why no decision could be made.
+    diagnosis : Diagnosis
+        Without contributions, which are in words here.
+    premises : str
+        What a probability assumes.
+    because : tuple of str
+        What moved it, the strongest first.
     failed_checks : tuple of str
         Quality checks that were not passed.
     stability : StabilityPart, optional
@@ -43,10 +53,9 @@ class Answer:
         What a reader must know about every result.
     """
 
-    decision: str
-    probability: Number
-    interval: tuple[Number, Number] | None
-    remarks: tuple[str, ...]
+    diagnosis: Diagnosis
+    premises: str
+    because: tuple[str, ...]
     lesion: LesionPart
     grade: str
     subregions: tuple[SubRegionPart, ...]
@@ -64,10 +73,9 @@ def answer_of_document(document: Document) -> Answer:
     assert quality is not None, "and a quality"
     trained = sorted({model.trained_on for model in document.models})
     return Answer(
-        decision=found.decision,
-        probability=found.malignant_probability,
-        interval=found.interval,
-        remarks=tuple(reason.text for reason in found.reasons),
+        diagnosis=_diagnosis(found),
+        premises=premises(found.prevalence, trained),
+        because=tuple(map(_why, found.contributions)),
         lesion=lesion,
         grade=quality.grade,
         subregions=tuple(document.subregions),
@@ -80,9 +88,10 @@ def answer_of_document(document: Document) -> Answer:
 
 def show_answer(out: Console, answer: Answer) -> None:
     """Print what a person wants to know first: the answer, the regions, the reservations."""
-    out.print(f"[bold]{plain(answer.decision)}[/] ({_probability(answer)})", highlight=False)
-    for remark in answer.remarks:
-        out.print(f"  {plain(remark)}", highlight=False)
+    out.print(f"[bold]{plain(summary_line(answer.diagnosis))}[/]", highlight=False)
+    for line in (answer.premises, *answer.because[:REASONS]):
+        if line:
+            out.print(f"  {plain(line)}", highlight=False)
     lesion = answer.lesion
     axes = f"{_number(lesion.long_axis_mm, '.1f')} × {_number(lesion.short_axis_mm, '.1f')} mm"
     out.print(
@@ -108,14 +117,26 @@ def plain_unit(unit: str) -> str:
     return "" if unit == "1" else unit.replace("{", "").replace("}", "")
 
 
-def _probability(answer: Answer) -> str:
-    if answer.probability is None:
-        return "no probability given"
-    said = f"probability of malignancy {answer.probability:.2f}"
-    if answer.interval is None:
-        return said
-    low, high = (_number(limit, ".2f") for limit in answer.interval)
-    return f"{said}, between {low} and {high}"
+def _diagnosis(found: DiagnosisPart) -> Diagnosis:
+    ends = [end for end in found.interval or () if end is not None]
+    return Diagnosis(
+        malignant_probability=found.malignant_probability,
+        interval=(ends[0], ends[1]) if len(ends) == 2 else None,
+        prevalence=found.prevalence,
+        decision=found.decision,
+        coverage=found.coverage,
+        contributions=(),
+        reasons=tuple(Reason(reason.code, reason.text) for reason in found.reasons),
+    )
+
+
+def _why(part: ContributionPart) -> str:
+    value, mean, moved = (number or 0.0 for number in (part.value, part.mean, part.contribution))
+    return why_line(
+        Contribution(
+            feature=part.feature, value=value, mean=mean, contribution=moved, words=part.words
+        )
+    )
 
 
 def _number(value: Number, form: str = ".3g") -> str:

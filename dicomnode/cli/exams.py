@@ -85,11 +85,10 @@ def _answer(exam: ExamRow) -> str:
     if exam.reasons:
         more = f" (+{len(exam.reasons) - 1} more)" if len(exam.reasons) > 1 else ""
         return plain(exam.reasons[0].code) + more
-    if "decision" not in exam.summary:
+    if "grade" not in exam.summary:
         return ""
-    probability = exam.summary.get("malignant_probability")
-    said = "" if probability is None else f" {probability:.2f}"
-    return plain(f"{exam.summary['decision']}{said}, quality {exam.summary['grade']}")
+    answer = exam.summary.get("answer", "answered by an earlier version")
+    return plain(f"{answer}, quality {exam.summary['grade']}")
 
 
 @exams.command("list")

@@ -9,8 +9,9 @@ from pydicom.sr.coding import Code
 
 from dicomnode.cli.answer import SHOWN, Answer
 from dicomnode.dicom import codes
-from dicomnode.errors import InputError
+from dicomnode.errors import InputError, Reason
 from dicomnode.outputs.schema import LesionPart, ParameterPart, StabilityPart, SubRegionPart
+from dicomnode.science.findings import Diagnosis
 
 __all__ = ["answer_of_report"]
 
@@ -36,16 +37,10 @@ def answer_of_report(path: Path) -> Answer:
     measured = _container(report, public.DCM.ImagingMeasurements).ContentSequence
     groups = {_texts(group, public.DCM.TrackingIdentifier)[0]: group for group in measured}
     numbers = _numbers(groups["Lesion"])
-    limits = (
-        _share(_value(numbers, codes.PROBABILITY_LOWER)),
-        _share(_value(numbers, codes.PROBABILITY_UPPER)),
-    )
-    decision = _code(said, codes.DECISION_NAME)
     return Answer(
-        decision={_key(code): name for name, code in codes.DECISIONS.items()}[decision],
-        probability=_share(_value(numbers, codes.PROBABILITY_OF_CANCER)),
-        interval=None if None in limits else limits,
-        remarks=_texts(said, codes.REASON),
+        diagnosis=_diagnosis(said, numbers),
+        premises=" ".join(_texts(said, codes.ANSWER)[1:]),
+        because=_texts(said, codes.CONTRIBUTION),
         lesion=_lesion(numbers),
         grade=_code(said, codes.IMAGE_QUALITY)[0].removeprefix("GRADE-"),
         subregions=tuple(
@@ -57,6 +52,21 @@ def answer_of_report(path: Path) -> Answer:
         stability=_stability(numbers),
         warnings=_texts(said, codes.WARNING),
         notice=" ".join(_texts(said, codes.NOTICE)),
+    )
+
+
+def _diagnosis(said: Dataset, numbers: Numbers) -> Diagnosis:
+    low = _share(_value(numbers, codes.PROBABILITY_LOWER))
+    high = _share(_value(numbers, codes.PROBABILITY_UPPER))
+    decision = _code(said, codes.DECISION_NAME)
+    return Diagnosis(
+        malignant_probability=_share(_value(numbers, codes.PROBABILITY_OF_CANCER)),
+        interval=None if low is None or high is None else (low, high),
+        prevalence=_share(_value(numbers, codes.PREVALENCE)),
+        decision={_key(code): name for name, code in codes.DECISIONS.items()}[decision],
+        coverage=0.0,
+        contributions=(),
+        reasons=tuple(Reason("", words) for words in _texts(said, codes.REASON)),
     )
 
 

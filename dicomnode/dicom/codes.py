@@ -8,6 +8,7 @@ that uses it declares in Coding Scheme Identification Sequence (0008,0110).
 import hashlib
 import unicodedata
 from collections.abc import Mapping
+from typing import Literal
 
 from pydicom.dataset import Dataset
 from pydicom.sr.coding import Code
@@ -16,6 +17,7 @@ from dicomnode.science.kinetics import PARAMETERS
 
 __all__ = [
     "ACQUISITION_EQUIPMENT",
+    "ANSWER",
     "AREA",
     "AREA_FRACTION",
     "ARTIFICIAL_INTELLIGENCE",
@@ -25,6 +27,7 @@ __all__ = [
     "CERTAINTY",
     "CLUSTER_ANALYSIS",
     "COMMENT",
+    "CONTRIBUTION",
     "CURVE_MODEL",
     "DECISIONS",
     "DECISION_NAME",
@@ -45,6 +48,7 @@ __all__ = [
     "MORPHOLOGICALLY_ABNORMAL",
     "NOTICE",
     "PERFUSION_ANALYSIS",
+    "PREVALENCE",
     "PRIVATE_SCHEME",
     "PRIVATE_SCHEME_UID",
     "PROBABILITY_LOWER",
@@ -119,7 +123,7 @@ LATERALITY: Mapping[str, Code] = {  # CID 244
     "L": Code("7771000", "SCT", "Left"),
     "R": Code("24028007", "SCT", "Right"),
 }
-DECISIONS: Mapping[str, Code] = {  # CID 6063
+DECISIONS: Mapping[Literal["malignant", "benign", "indeterminate"], Code] = {  # CID 6063
     "malignant": Code("21594007", "SCT", "Malignant"),
     "benign": Code("30807003", "SCT", "Benign"),
     "indeterminate": Code("280416009", "SCT", "Indeterminate result"),
@@ -173,7 +177,10 @@ UNRELIABLE_REGION = private("UNRELIABLE", "Perfusion could not be measured relia
 RING = private("RING", "Tissue around the lesion")
 AREA_FRACTION = private("AREAFRACTION", "Fraction of the lesion's area")
 ENLARGEMENT = private("ENLARGEMENT", "Contrast area / B-mode area")
-DECISION_NAME = private("CEUSCLASS", "CEUS classification")
+DECISION_NAME = private("CEUSCLASS", "What the model answers (research use, no diagnosis)")
+ANSWER = private("ANSWER", "Answer in words")
+CONTRIBUTION = private("BECAUSE", "What moved the probability, against the average exam")
+PREVALENCE = private("PREVALENCE", "Share of malignant exams that the probability assumes")
 PROBABILITY_LOWER = private("PROBLOWER", "Probability of cancer, lower limit")
 PROBABILITY_UPPER = private("PROBUPPER", "Probability of cancer, upper limit")
 LOWER_QUARTILE = private("Q1", "Lower quartile")

@@ -150,6 +150,11 @@ class Calibration(_Part):
     log_odds: tuple[float, ...]
     is_malignant: tuple[bool, ...]
 
+    @property
+    def prevalence(self) -> float:
+        """Share of malignant exams among those calibrated on, which every answer assumes."""
+        return sum(self.is_malignant) / len(self.is_malignant)
+
 
 class Distribution(_Part):
     """Where the training cohort lies: precision of the scaled features, and how far is too far."""

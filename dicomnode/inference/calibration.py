@@ -7,10 +7,11 @@ differ, probabilities level off at one end, as where some malignant lesions look
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import expit
 
 from dicomnode.inference.bundle import Beta
 
-__all__ = ["beta_terms", "calibrated", "mean_slope"]
+__all__ = ["beta_terms", "calibrated", "mean_slope", "standard_error"]
 
 Floats = NDArray[np.float64]
 
@@ -38,3 +39,16 @@ def mean_slope(start: float, end: float, beta: Beta) -> float:
         start, end = start - NEAR, start + NEAR
     low, high = calibrated(np.array([start, end]), beta)
     return float((high - low) / (end - start))
+
+
+def standard_error(log_odds: float, learnt: Floats) -> float:
+    """Return by how much calibrated log-odds would vary with the exams (N,) calibrated on.
+
+    That of a logistic regression of the outcomes on their own log-odds, whose coefficients are 0
+    and 1 where the calibration is right; the Fisher information tells how well N exams fix them.
+    """
+    terms = np.stack([np.ones_like(learnt), learnt])
+    weights = expit(learnt) * expit(-learnt)
+    covariance = np.linalg.pinv((weights * terms) @ terms.T)
+    here = np.array([1.0, log_odds])
+    return float(np.sqrt(here @ covariance @ here))

@@ -10,12 +10,16 @@ from scipy.special import expit
 
 from dicomnode.errors import BundleError, Reason
 from dicomnode.inference.bundle import Bundle, Calibration, Distribution, Linear
-from dicomnode.inference.calibration import calibrated, mean_slope
+from dicomnode.inference.calibration import calibrated, mean_slope, standard_error
+from dicomnode.science.feature_table import BY_NAME
 from dicomnode.science.findings import Contribution, Diagnosis
 
 __all__ = ["Classifier"]
 
 Vector = NDArray[np.float64]
+
+CERTAIN = 1.96
+"""Standard errors to either side within which a normal quantity lies 95 % of the time."""
 
 AGREEMENT = 1e-3
 """Largest difference of probability between the ONNX model and the manifest's own coefficients."""
@@ -60,9 +64,10 @@ class Classifier:
         """Answer from lesion features; abstain where the evidence or the training does not reach.
 
         The contributions and the mean patient's log-odds sum to the log-odds of the probability.
-        The interval is Venn–Abers' (Vovk and Petej 2014, arXiv:1211.0025) on the training cohort's
-        out-of-fold answers, widened to hold the probability itself; the decision is a
-        class-conditional split-conformal set (Vovk 2012, doi:10.1007/s10994-013-5355-6).
+        The interval says how far the calibration can be relied on, given the training cohort's
+        out-of-fold answers: Venn–Abers' (Vovk and Petej 2014, arXiv:1211.0025), widened to the
+        95 % interval of the calibration around the probability. The decision is a class-conditional
+        split-conformal set (Vovk 2012, doi:10.1007/s10994-013-5355-6).
         """
         values = self._values(features)
         scaled = (values - np.array(self._linear.mean)) / np.array(self._linear.scale)
@@ -89,10 +94,13 @@ class Classifier:
             Contribution(
                 feature=feature.name,
                 value=float(value),
+                mean=mean,
                 contribution=float(part),
-                words=feature.meaning,
+                words=BY_NAME[feature.name].words if feature.name in BY_NAME else feature.meaning,
             )
-            for feature, value, part in zip(self._features, values, parts, strict=True)
+            for feature, value, mean, part in zip(
+                self._features, values, self._linear.mean, parts, strict=True
+            )
         ]
         return tuple(sorted(found, key=lambda each: -abs(each.contribution)))
 
@@ -125,6 +133,7 @@ class Classifier:
         return Diagnosis(
             malignant_probability=probability,
             interval=_interval(log_odds, calibration),
+            prevalence=calibration.prevalence,
             decision=_DECISIONS[benign, malignant],
             coverage=calibration.coverage,
             contributions=contributions,
@@ -165,9 +174,9 @@ def _distance(scaled: Vector, distribution: Distribution) -> float:
 
 
 def _interval(log_odds: float, calibration: Calibration) -> tuple[float, float]:
-    probability = float(expit(log_odds))
     low, high = (_isotonic_at(log_odds, label, calibration) for label in (0.0, 1.0))
-    return min(low, probability), max(high, probability)
+    reach = CERTAIN * standard_error(log_odds, np.array(calibration.log_odds))
+    return min(low, float(expit(log_odds - reach))), max(high, float(expit(log_odds + reach)))
 
 
 def _isotonic_at(log_odds: float, label: float, calibration: Calibration) -> float:

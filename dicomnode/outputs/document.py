@@ -25,6 +25,7 @@ from dicomnode.outputs.schema import (
     TissuePart,
 )
 from dicomnode.pipeline import Result
+from dicomnode.science.answer import because
 from dicomnode.science.findings import Bolus, Findings, Spread, Stability, SubRegion
 
 __all__ = ["Document", "document"]
@@ -68,6 +69,8 @@ def _lesion(findings: Findings) -> LesionPart:
         long_axis_mm=lesion.long_axis_mm,
         short_axis_mm=lesion.short_axis_mm,
         enlargement_ratio=lesion.enlargement_ratio,
+        probability=lesion.probability,
+        uncertainty=lesion.uncertainty,
         parameters=_parameters(findings.whole.parameters),
         relative=_parameters(findings.whole.relative),
     )
@@ -111,10 +114,18 @@ def _diagnosis(findings: Findings) -> DiagnosisPart:
     return DiagnosisPart(
         malignant_probability=found.malignant_probability,
         interval=found.interval,
+        prevalence=found.prevalence,
         decision=found.decision,
         coverage=found.coverage,
         contributions=[
-            ContributionPart(feature=c.feature, value=c.value, contribution=c.contribution)
+            ContributionPart(
+                feature=c.feature,
+                value=c.value,
+                mean=c.mean,
+                contribution=c.contribution,
+                words=c.words,
+                said=because(c),
+            )
             for c in found.contributions
         ],
         reasons=_reasons(found.reasons),

@@ -28,6 +28,7 @@ from dicomnode.outputs.write import (
     write_refusal,
 )
 from dicomnode.pipeline import SCHEMA_VERSION, Recipe, Result, Timing, analyse
+from dicomnode.science.answer import in_short, premises
 
 __all__ = ["Outcome", "OutputFile", "Request", "process"]
 
@@ -190,7 +191,7 @@ def _outcome(
         status=described.status,
         reasons=reasons,
         outputs=(*outputs, write_document(described, directory)),
-        summary=_summary(described),
+        summary=_summary(described) | _in_words(result),
     )
 
 
@@ -204,4 +205,15 @@ def _summary(described: Document) -> dict[str, Any]:
         "area_mm2": described.lesion.area_mm2,
         "subregions": len(described.subregions),
         "seconds": round(sum(described.timing_s.values()), 1),
+    }
+
+
+def _in_words(result: Result | None) -> dict[str, str]:
+    """The answer and what it assumes, as lists print them."""
+    if result is None or result.findings is None:
+        return {}
+    diagnosis, models = result.findings.diagnosis, result.findings.models
+    return {
+        "answer": in_short(diagnosis),
+        "premises": premises(diagnosis.prevalence, (model.trained_on for model in models)),
     }

@@ -93,6 +93,10 @@ class LesionPart(_Part):
     long_axis_mm: Number
     short_axis_mm: Number
     enlargement_ratio: Number
+    probability: Number = None
+    """Of there being a lesion at all, as the segmenter has it."""
+    uncertainty: Number = None
+    """Of the outline: 0 is sure, 1 a guess."""
     parameters: Parameters = {}
     relative: Parameters = {}
     """Against the median of reference tissue: amplitudes as ratios, times as differences."""
@@ -149,11 +153,17 @@ class StabilityPart(_Part):
 
 
 class ContributionPart(_Part):
-    """What one feature added to the log-odds of malignancy."""
+    """What one feature added to the log-odds of malignancy, against the average exam learnt from.
+
+    ``words`` say what the number is, ``said`` what it says of this lesion.
+    """
 
     feature: str
     value: Number
+    mean: Number
     contribution: Number
+    words: str
+    said: str
 
 
 class DiagnosisPart(_Part):
@@ -161,6 +171,8 @@ class DiagnosisPart(_Part):
 
     malignant_probability: Number
     interval: tuple[Number, Number] | None
+    prevalence: Number
+    """Share of malignant exams that the probability assumes."""
     decision: Literal["malignant", "benign", "indeterminate"]
     coverage: float
     contributions: list[ContributionPart]

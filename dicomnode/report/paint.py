@@ -14,6 +14,7 @@ from PIL import Image, ImageDraw, ImageFont
 from scipy.ndimage import binary_dilation, binary_erosion
 
 from dicomnode.report.notice import SHORT_NOTICE, training_notice
+from dicomnode.science.answer import headline, verdict
 from dicomnode.science.findings import PALETTE, Findings
 
 __all__ = ["LoopPainter", "layer"]
@@ -177,10 +178,10 @@ def banner(findings: Findings, width: int) -> Picture:
     size = 18 if width >= 1200 else 13 if width >= 480 else 10
     font = ImageFont.truetype(str(FONT), size)
     entries = [(region.label, region.rgb) for region in findings.subregions]
-    notices = [text for text in (SHORT_NOTICE, training_notice(findings)) if text]
+    notices = [*_unjudged(findings), SHORT_NOTICE, training_notice(findings)]
     line = size + 6
     rows = _wrapped([(text, size + 8 + font.getlength(text) + 14) for text, _ in entries], width)
-    texts = _fitted(notices, font, width)
+    texts = _fitted([text for text in notices if text], font, width)
     strip = Image.new("RGB", (width, line * (len(rows) + len(texts)) + 6), BANNER_RGB)
     draw = ImageDraw.Draw(strip)
     for number, row in enumerate(rows):
@@ -192,6 +193,13 @@ def banner(findings: Findings, width: int) -> Picture:
     for number, text in enumerate(texts, start=len(rows)):
         draw.text((6, 4 + number * line), text, font=font, fill=TEXT_RGB)
     return np.asarray(strip)
+
+
+def _unjudged(findings: Findings) -> list[str]:
+    """Say that and why there is no answer: an outline alone looks sure of itself."""
+    if findings.diagnosis.malignant_probability is not None:
+        return []
+    return [f"{headline(findings.diagnosis)}: {verdict(findings.diagnosis).partition(';')[0]}"]
 
 
 def _wrapped(entries: list[tuple[str, float]], width: int) -> list[list[tuple[int, float]]]:

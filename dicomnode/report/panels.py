@@ -11,7 +11,6 @@ from matplotlib.ticker import PercentFormatter
 from numpy.typing import NDArray
 
 from dicomnode.report.style import (
-    DECISION_COLOURS,
     FAINT,
     INK,
     MUTED,
@@ -39,6 +38,8 @@ __all__ = [
 ]
 
 OURS, OTHERS = "#0072b2", ("#d55e00", "#465a69", "#009e73")
+KINDS: Mapping[str, str] = {"malignant": "#a63603", "benign": "#00695c"}
+"""Colour of a kind whose truth is known."""
 DASHES = ((0, (5, 2)), (0, (1, 1.4)), (0, (5, 1.5, 1, 1.5)))
 WIDTH, THIN = 2.4, 1.5
 
@@ -213,12 +214,12 @@ def draw_confusion(axes: Axes, found: Confusion) -> None:
     for row, truth in enumerate(found.truths):
         y = top + (row + 0.5) * height
         say(axes, 0.0, y - 0.05, "truly", "small", MUTED)
-        say(axes, 0.0, y + 0.06, truth, "large", DECISION_COLOURS.get(truth, INK), weight="bold")
+        say(axes, 0.0, y + 0.06, truth, "large", KINDS.get(truth, INK), weight="bold")
         total = max(int(found.count[row].sum()), 1)
         for column, answer in enumerate(found.answers):
             count = int(found.count[row, column])
             corner = left + column * width, top + row * height
-            colour = DECISION_COLOURS.get(answer, DECISION_COLOURS["indeterminate"])
+            colour = KINDS.get(answer, OTHERS[1])
             _cell(axes, corner, (width, height), colour, count, count / total)
 
 

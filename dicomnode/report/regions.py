@@ -28,11 +28,14 @@ __all__ = ["draw_regions"]
 SHOWN = ("PE", "TTP", "mTT", "WiR", "arrival")
 COLUMNS = (0.0, 0.345, 0.455, 0.575, 0.675, 0.775, 0.905)
 STEADY: tuple[tuple[float, str, str], ...] = (
-    (0.8, "the map is steady", MUTED),
-    (0.6, "borders shift, the pattern stays", MUTED),
-    (-1.0, "another resampling gives another map: do not rely on it", BAD),
+    (0.8, "steady against noise", MUTED),
+    (0.6, "borders shift with noise, the pattern stays", MUTED),
+    (-1.0, "noise alone gives another map: do not rely on it", BAD),
 )
-"""Least index, words and colour of each degree of stability; the limits are this project's."""
+"""Least index, words and colour of each degree of stability; the limits are this project's.
+
+Resampling tells of noise only: an outline or a dynamic range that is wrong repeats perfectly.
+"""
 HEAD, FOOT = 0.115, 0.075
 LINE_PX = 9
 """Most by which a line of a row lies off the row's middle."""

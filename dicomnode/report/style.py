@@ -10,17 +10,19 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
+from dicomnode.science.answer import percent
+
 __all__ = [
     "BACKGROUND",
     "BAD",
     "CAUTION",
-    "DECISION_COLOURS",
     "FAINT",
     "GOOD",
     "INK",
     "MUTED",
     "PANEL",
     "SIZES",
+    "TITLE",
     "UNITS",
     "blank",
     "heading",
@@ -40,11 +42,8 @@ MUTED = "#5b6772"
 FAINT = "#d5dbe1"
 GOOD, BAD = "#00695c", "#a63603"
 CAUTION = "#fff1d6"
-DECISION_COLOURS: Mapping[str, str] = {
-    "malignant": "#a63603",
-    "benign": "#00695c",
-    "indeterminate": "#465a69",
-}
+TITLE = "#33475b"
+"""Ground of the title bar, the same whatever the answer is."""
 SIZES: Mapping[str, float] = {"title": 23, "large": 15, "heading": 11.5, "text": 10, "small": 8.8}
 UNITS: Mapping[str, str] = {
     "1": "",
@@ -69,15 +68,6 @@ def number(value: float | None, digits: int = 3) -> str:
         return "0"
     decimals = max(digits - 1 - math.floor(math.log10(abs(value))), 0)
     return f"{value:.{decimals}f}" if abs(value) >= 1e-3 else f"{value:.{digits - 1}g}"
-
-
-def percent(fraction: float) -> str:
-    """Return a fraction as whole percent, never rounding a doubt away to 0 or 100."""
-    if 0 < fraction < 0.01:
-        return "<1 %"
-    if 0.99 < fraction < 1:
-        return ">99 %"
-    return f"{100 * fraction:.0f} %"
 
 
 def shorten(text: str, length: int) -> str:

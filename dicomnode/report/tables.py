@@ -1,18 +1,18 @@
 """The parts of the page that are read: answer, warnings, contributions, quality, models."""
 
-from collections.abc import Mapping
+import textwrap
 
 from matplotlib.axes import Axes
 
-from dicomnode.report.notice import training_notice
 from dicomnode.report.style import (
     BAD,
     CAUTION,
-    DECISION_COLOURS,
     FAINT,
     GOOD,
     INK,
     MUTED,
+    SIZES,
+    TITLE,
     UNITS,
     blank,
     heading,
@@ -21,7 +21,16 @@ from dicomnode.report.style import (
     say,
     shorten,
 )
-from dicomnode.science.findings import Check, Findings
+from dicomnode.science.answer import (
+    because,
+    headline,
+    mean_of,
+    premises,
+    range_of,
+    verdict,
+)
+from dicomnode.science.findings import Check, Diagnosis, Findings
+from dicomnode.science.quality import sure_outline
 
 __all__ = [
     "draw_answer",
@@ -34,29 +43,31 @@ __all__ = [
 
 WARNINGS = 3
 """Most lines of warnings that the page has room for."""
-DECISION_TITLES: Mapping[str, str] = {
-    "malignant": "LIKELY MALIGNANT",
-    "benign": "LIKELY BENIGN",
-    "indeterminate": "INDETERMINATE",
-}
+ROW = 6
+"""Rows of a panel at the foot of the page."""
 
 
 def draw_answer(axes: Axes, findings: Findings, facts: str) -> None:
-    """Fill the title bar: decision, probability with its uncertainty, lesion, quality."""
+    """Fill the title bar: probability with what it assumes, or why there is none; lesion, quality.
+
+    The bar looks the same whatever the answer is.
+    """
     diagnosis, lesion = findings.diagnosis, findings.lesion
-    blank(axes, face=DECISION_COLOURS[diagnosis.decision])
-    say(axes, 0.014, 0.34, DECISION_TITLES[diagnosis.decision], "title", "white", weight="bold")
-    say(axes, 0.014, 0.76, _explanation(findings), "text", "white")
-    _gauge(axes, findings)
+    blank(axes, face=TITLE)
+    say(axes, 0.014, 0.28, headline(diagnosis), "title", "white", weight="bold")
+    for y, text in zip((0.62, 0.84), _explanation(findings), strict=False):
+        say(axes, 0.014, y, text, "text", "white")
+    _gauge(axes, diagnosis)
     size = f"{number(lesion.long_axis_mm)} × {number(lesion.short_axis_mm)} mm"
-    say(axes, 0.60, 0.34, f"{size} · {number(lesion.area_mm2)} mm²", "large", "white")
-    say(axes, 0.60, 0.76, shorten(facts, 50), "text", "white")
+    where = "" if sure_outline(findings.quality) else "outlined: "
+    say(axes, 0.64, 0.28, f"{where}{size} · {number(lesion.area_mm2)} mm²", "large", "white")
+    say(axes, 0.64, 0.62, shorten(facts, 50), "text", "white")
     failed = sum(not check.passed for check in findings.quality.checks)
-    verdict = _counted(failed, "check") + " failed" if failed else "all checks passed"
+    verdict_ = _counted(failed, "check") + " failed" if failed else "all checks passed"
     if findings.warnings:
-        verdict += f" · {_counted(len(findings.warnings), 'warning')}"
-    say(axes, 0.986, 0.34, f"Quality {findings.quality.grade}", "large", "white", right=True)
-    say(axes, 0.986, 0.76, verdict, "text", "white", right=True)
+        verdict_ += f" · {_counted(len(findings.warnings), 'warning')}"
+    say(axes, 0.986, 0.28, f"Quality {findings.quality.grade}", "large", "white", right=True)
+    say(axes, 0.986, 0.62, verdict_, "text", "white", right=True)
 
 
 def warning_lines(findings: Findings) -> list[str]:
@@ -79,38 +90,47 @@ def draw_warnings(axes: Axes, findings: Findings) -> None:
 
 
 def draw_contributions(axes: Axes, findings: Findings) -> None:
-    """Draw what spoke for and against malignancy, largest first."""
-    heading(axes, "Why", "for benign ◂ ▸ for malignant")
+    """Draw what moved the probability, largest first: what is so, what is usual, and how far."""
+    heading(axes, "Why", "grey: the average exam learnt from · benign ◂ ▸ malignant")
     blank(axes)
     largest = sorted(findings.diagnosis.contributions, key=lambda item: -abs(item.contribution))
-    rows = largest[:6]
+    rows = largest[:ROW]
     if not rows:
-        say(axes, 0.0, 0.1, "No contributions: the classifier gave no answer.", "text", MUTED)
+        say(axes, 0.0, 0.1, "Nothing was judged.", "text", MUTED)
         return
-    scale = 0.17 / max(abs(rows[0].contribution), 1e-9)
-    axes.plot([0.82, 0.82], [0, 1], color=FAINT, linewidth=1)
+    middle = 0.86
+    scale = (1 - middle) / max(abs(rows[0].contribution), 1e-9)
+    axes.plot([middle, middle], [0, 1], color=FAINT, linewidth=1)
     for row, item in enumerate(rows):
-        y = (row + 0.5) / 6
-        say(axes, 0.0, y, shorten(item.words, 46), "small", INK)
-        say(axes, 0.64, y, number(item.value), "small", MUTED, right=True)
-        colour = DECISION_COLOURS["malignant" if item.contribution > 0 else "benign"]
-        axes.barh(y, scale * item.contribution, left=0.82, height=0.09, color=colour)
+        y = (row + 0.5) / ROW
+        say(axes, 0.0, y, shorten(because(item), 46), "small", INK)
+        say(axes, 0.7, y, mean_of(item), "small", MUTED, right=True)
+        axes.barh(y, scale * item.contribution, left=middle, height=0.09, color=TITLE)
 
 
 def draw_quality(axes: Axes, findings: Findings) -> None:
-    """List the quality checks, failed ones first."""
+    """List the quality checks, failed ones first, which have two lines where they need them."""
     quality = findings.quality
     heading(axes, f"Quality {quality.grade}")
     blank(axes)
     checks = sorted(quality.checks, key=lambda check: check.passed)
-    shown = checks[:6] if len(checks) <= 6 else checks[:5]
-    for row, check in enumerate(shown):
-        _check(axes, check, (row + 0.5) / 6)
-    if len(checks) > len(shown):
-        rest = checks[len(shown) :]
-        passed = sum(check.passed for check in rest)
-        text = f"and {len(rest)} more, {passed} passed"
-        say(axes, 0.035, 5.5 / 6, text, "small", MUTED)
+    row = 0
+    for index, check in enumerate(checks):
+        lines = _lines(check)
+        last = index + 1 == len(checks)
+        if row + len(lines) > (ROW if last else ROW - 1):
+            rest = checks[index:]
+            text = f"and {len(rest)} more, {sum(each.passed for each in rest)} passed"
+            say(axes, 0.05, (row + 0.5) / ROW, text, "small", MUTED)
+            return
+        _check(axes, check, lines, (row + 0.5) / ROW)
+        row += len(lines)
+
+
+def _lines(check: Check) -> list[str]:
+    if check.passed:
+        return [check.name]
+    return textwrap.wrap(check.words, 76, max_lines=2, placeholder=" …")
 
 
 def draw_models(axes: Axes, findings: Findings) -> None:
@@ -142,39 +162,50 @@ def _counted(count: int, word: str) -> str:
     return f"{count} {word}" if count == 1 else f"{count} {word}s"
 
 
-def _explanation(findings: Findings) -> str:
+def _explanation(findings: Findings) -> list[str]:
+    """Return the two lines below the headline."""
     diagnosis = findings.diagnosis
-    if diagnosis.reasons:
-        room = 62 if diagnosis.malignant_probability is not None else 112
-        return shorten("; ".join(reason.text for reason in diagnosis.reasons), room)
+    assumed = premises(diagnosis.prevalence, (model.trained_on for model in findings.models))
     if diagnosis.malignant_probability is None:
-        return "the classifier gave no answer"
-    if diagnosis.decision == "indeterminate":
-        return "the answer is not certain enough either way"
-    warning = training_notice(findings)
-    return warning or f"answers hold {percent(diagnosis.coverage)} of the time in validation"
+        lines = textwrap.wrap(verdict(diagnosis), 96, max_lines=2, placeholder=" …")
+        return [*lines, assumed]
+    return [shorten(verdict(diagnosis), 62), assumed]
 
 
-def _gauge(axes: Axes, findings: Findings) -> None:
-    """Draw the probability of malignancy on a scale from 0 to 100 % with its interval."""
-    left, width, y = 0.30, 0.25, 0.70
-    probability, interval = findings.diagnosis.malignant_probability, findings.diagnosis.interval
+def _gauge(axes: Axes, diagnosis: Diagnosis) -> None:
+    """Draw the probability of malignancy on a scale from 0 to 100 %, with its interval.
+
+    A tick marks the prevalence that it assumes: the probability before anything was looked at.
+    """
+    left, width, y = 0.395, 0.2, 0.62
+    probability, interval = diagnosis.malignant_probability, diagnosis.interval
     if probability is None:
-        say(axes, left, 0.34, "no probability given", "large", "white")
         return
-    spread = "" if interval is None else f"  ({percent(interval[0])} to {percent(interval[1])})"
-    say(axes, left, 0.34, f"{percent(probability)} malignant{spread}", "large", "white")
-    axes.plot([left, left + width], [y, y], color="white", alpha=0.35, linewidth=5)
-    if interval is not None:
+    spread = range_of(diagnosis)
+    said = [spread] if spread else []
+    if diagnosis.decision == "indeterminate":
+        said = [f"malignancy {percent(probability)}", *said]
+    say(axes, left, 0.28, " · ".join(said), "large", "white")
+    axes.plot([left, left + width], [y, y], color="white", alpha=0.3, linewidth=5)
+    if spread and interval is not None:
         ends = [left + width * end for end in interval]
-        axes.plot(ends, [y, y], color="white", alpha=0.75, linewidth=5, solid_capstyle="butt")
+        axes.plot(ends, [y, y], color="white", alpha=0.7, linewidth=5, solid_capstyle="butt")
+    if diagnosis.prevalence is not None:
+        x = left + width * diagnosis.prevalence
+        axes.plot([x, x], [y - 0.09, y + 0.09], color="white", linewidth=1.2)
+        axes.text(
+            *(x, 0.84, "assumed"), fontsize=SIZES["small"], color="white", ha="center", va="center"
+        )
     axes.plot(left + width * probability, y, "o", color="white", markersize=11)
+    say(axes, left, 0.84, "0", "small", "white")
+    say(axes, left + width, 0.84, "100 %", "small", "white", right=True)
 
 
-def _check(axes: Axes, check: Check, y: float) -> None:
+def _check(axes: Axes, check: Check, lines: list[str], y: float) -> None:
     if not check.passed:
         say(axes, 0.0, y, "✗", "text", BAD, weight="bold")
-        say(axes, 0.05, y, shorten(check.words.partition(";")[0], 82), "small", BAD)
+        for row, text in enumerate(lines):
+            say(axes, 0.05, y + 0.12 * row, text, "small", BAD)
         return
     say(axes, 0.0, y, "✓", "text", GOOD, weight="bold")
     say(axes, 0.05, y, check.name, "small", INK)

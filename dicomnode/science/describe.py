@@ -31,9 +31,14 @@ _RELATIVE_UNITS: Mapping[str, str] = {
 
 
 def describe_lesion(
-    mask: NDArray[np.bool_], spacing_mm: tuple[float, float], enlargement: float | None
+    mask: NDArray[np.bool_],
+    spacing_mm: tuple[float, float],
+    enlargement: float | None,
+    *,
+    probability: float,
+    uncertainty: float,
 ) -> Lesion:
-    """Sizes and outlines of a lesion mask (R, C) of at least one pixel."""
+    """Sizes and outlines of a lesion mask (R, C) of at least one pixel, and how sure it is."""
     long_axis, short_axis = axes_mm(mask, spacing_mm)
     return Lesion(
         area_mm2=area_mm2(mask, spacing_mm),
@@ -41,6 +46,8 @@ def describe_lesion(
         short_axis_mm=short_axis,
         enlargement_ratio=enlargement,
         outlines=outlines(mask),
+        probability=probability,
+        uncertainty=uncertainty,
     )
 
 

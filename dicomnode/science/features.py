@@ -1,17 +1,17 @@
 """Features of a lesion: what a radiologist would say of its perfusion, as numbers."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from dicomnode.science.feature_table import FEATURES, fraction_of
 from dicomnode.science.findings import UNRELIABLE
 from dicomnode.science.subregions.codebook import KINDS, kind
 from dicomnode.science.texture import texture
 
-__all__ = ["FEATURES", "Feature", "lesion_features"]
+__all__ = ["lesion_features"]
 
 Floats = NDArray[np.float64]
 Mask = NDArray[np.bool_]
@@ -20,99 +20,6 @@ _RIM_SHARE = 0.4
 """The rim is what lies within this share of the lesion's greatest depth from its edge."""
 _DEFECT = 0.2
 """A pixel below this share of the lesion's upper-quartile PE is a perfusion defect."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Feature:
-    """One feature: its name in bundles and results, its unit and its meaning in words."""
-
-    name: str
-    unit: str
-    """UCUM."""
-    words: str
-    neutral: float = 0.0
-    """The value where the lesion does not define it."""
-
-
-def _fraction(name: str) -> str:
-    return f"fraction_{name.replace('-', '_').replace(' ', '_')}"
-
-
-FEATURES: tuple[Feature, ...] = (
-    *(Feature(name=_fraction(name), unit="1", words=f"share that is {name}") for name in KINDS),
-    Feature(
-        name="subregion_entropy",
-        unit="1",
-        words="mixture of sub-regions (0 one only, 1 even)",
-    ),
-    Feature(
-        name="interface_density",
-        unit="/mm",
-        words="borders between sub-regions per area",
-    ),
-    Feature(
-        name="rim_core_log_pe",
-        unit="1",
-        words="rim brighter than core (ln ratio)",
-    ),
-    Feature(name="rim_core_ttp", unit="s", words="rim peaks later than core"),
-    Feature(
-        name="enlargement_ratio",
-        unit="1",
-        words="larger on contrast than on B-mode",
-        neutral=1.0,
-    ),
-    Feature(
-        name="wash_out_50s",
-        unit="1",
-        words="share washed out 50 s after arrival",
-    ),
-    Feature(
-        name="defect_fraction",
-        unit="1",
-        words="share with almost no enhancement",
-    ),
-    Feature(
-        name="relative_log_pe",
-        unit="1",
-        words="brighter than reference tissue (ln ratio)",
-    ),
-    Feature(name="relative_ttp", unit="s", words="peaks later than reference tissue"),
-    Feature(
-        name="relative_log_mtt",
-        unit="1",
-        words="longer transit than reference tissue",
-    ),
-    Feature(name="ttp", unit="s", words="time to peak"),
-    Feature(name="mtt", unit="s", words="mean transit time"),
-    Feature(name="rise_time", unit="s", words="rise time"),
-    Feature(
-        name="heterogeneity_pe",
-        unit="1",
-        words="uneven peak enhancement",
-    ),
-    Feature(
-        name="heterogeneity_ttp",
-        unit="s",
-        words="uneven time of the peak",
-    ),
-    Feature(
-        name="ring_log_pe",
-        unit="1",
-        words="surroundings brighter than lesion",
-    ),
-    Feature(name="ring_ttp", unit="s", words="surroundings peak later than lesion"),
-    Feature(name="texture_contrast", unit="1", words="peak enhancement uneven from spot to spot"),
-    Feature(
-        name="texture_correlation",
-        unit="1",
-        words="peak enhancement alike at near spots",
-        neutral=1.0,
-    ),
-    Feature(name="texture_entropy", unit="bit", words="irregular pattern of peak enhancement"),
-    Feature(name="ring_texture_entropy", unit="bit", words="irregular pattern of surroundings"),
-)
-"""Every feature :func:`lesion_features` returns, in this order. None depends on the gain."""
 
 
 def lesion_features(
@@ -220,7 +127,7 @@ def _sub_region_shares(
         shares[kind(name)] += np.count_nonzero(reliable & (labels == number)) / max(total, 1)
     present = np.array([share for share in shares.values() if share > 0])
     entropy = float(-(present * np.log(present)).sum() / np.log(len(KINDS)))
-    named = {_fraction(each): share for each, share in shares.items()}
+    named = {fraction_of(each): share for each, share in shares.items()}
     return {**named, "subregion_entropy": max(entropy, 0.0)}
 
 

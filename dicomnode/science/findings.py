@@ -58,14 +58,19 @@ class Spread:
 
 @dataclass(frozen=True, kw_only=True)
 class Lesion:
-    """Size of the lesion on the reference frame."""
+    """Size of the lesion on the reference frame, and how sure the segmenter is of it."""
 
     area_mm2: float
     long_axis_mm: float
     short_axis_mm: float
     enlargement_ratio: float | None
+    """None also where there is no B-mode pane to compare with."""
     outlines: tuple[NDArray[np.float64], ...]
     """Closed polygons, each (N, 2) as (row, column) pixel centres, the largest first."""
+    probability: float
+    """Of there being a lesion at all, as the segmenter has it."""
+    uncertainty: float
+    """Of the outline: 0 is sure, 1 a guess."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -150,8 +155,11 @@ class Contribution:
 
     feature: str
     value: float
+    mean: float
+    """Of the exams that the classifier learnt from."""
     contribution: float
     words: str
+    """What the value is, whichever it is."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -161,6 +169,8 @@ class Diagnosis:
     malignant_probability: float | None
     """None where the classifier refused to answer (out of distribution)."""
     interval: tuple[float, float] | None
+    prevalence: float | None
+    """Share of malignant exams among those that the probability is calibrated on."""
     decision: Literal["malignant", "benign", "indeterminate"]
     coverage: float
     """Of the conformal set behind the decision; 0 where none was formed."""
@@ -174,6 +184,7 @@ class Diagnosis:
         return cls(
             malignant_probability=None,
             interval=None,
+            prevalence=None,
             decision="indeterminate",
             coverage=coverage,
             contributions=(),

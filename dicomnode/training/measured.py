@@ -16,7 +16,7 @@ from dicomnode.inference.bundle import load
 from dicomnode.inference.models import Models, read_codebook
 from dicomnode.inference.segment import Segmenter
 from dicomnode.pipeline import SCHEMA_VERSION, Recipe, measure
-from dicomnode.science.features import FEATURES
+from dicomnode.science.feature_table import FEATURES
 from dicomnode.science.findings import Diagnosis, ModelUse
 from dicomnode.science.loop import Loop
 from dicomnode.training.changes import CHANGES, PAIRS, WHOLE

@@ -18,7 +18,7 @@ _FACTS = {
     "subregions": "{}",
     "seconds": "{:.1f} s",
 }
-"""How the summary's values are written; its decision and grade have places of their own."""
+"""How the summary's values are written; its answer and grade have places of their own."""
 _FACT_NAMES = {"area_mm2": "Lesion area", "subregions": "Sub-regions", "seconds": "Time taken"}
 
 
@@ -98,8 +98,8 @@ def _row(exam: ExamRow, deliveries: Sequence[DeliveryRow], key: bytes) -> dict[s
         "revision": exam.revision,
         "state": exam.state,
         "reason": exam.reasons[0].text if exam.reasons else "",
-        "decision": exam.summary.get("decision"),
-        "probability": exam.summary.get("malignant_probability"),
+        "answer": exam.summary.get("answer"),
+        "premises": exam.summary.get("premises"),
         "grade": exam.summary.get("grade"),
         "calling_ae": exam.calling_ae,
         "received": _when(exam.created_at),

@@ -70,8 +70,9 @@ def test_a_sound_statement_is_accepted():
     check_stated(60.0, TABLE)
 
 
-def test_an_assumed_range_is_told_with_the_key_under_which_to_state_it():
+def test_an_assumed_range_is_told_in_the_words_of_a_reader():
     (said,) = warn_of_source(header(None, "ACME", "Imager 5"), "default")
     assert "60 dB are assumed" in said
-    assert "'ACME Imager 5'" in said
+    assert "'ACME Imager 5' is not known" in said
+    assert "dynamic_range" not in said
     assert warn_of_source(header(), "vendor") == ()

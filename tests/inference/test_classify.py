@@ -59,7 +59,7 @@ def test_the_interval_holds_the_probability(
     answer = classifier.classify(features)
     if answer.malignant_probability is not None:
         assert answer.interval is not None
-        assert 0 <= answer.interval[0] <= answer.malignant_probability <= answer.interval[1] <= 1
+        assert 0 <= answer.interval[0] < answer.malignant_probability < answer.interval[1] <= 1
 
 
 def test_contributions_come_with_values_the_strongest_first(classifier: Classifier) -> None:
@@ -67,6 +67,52 @@ def test_contributions_come_with_values_the_strongest_first(classifier: Classifi
     sizes = [abs(each.contribution) for each in answer.contributions]
     assert sizes == sorted(sizes, reverse=True)
     assert {each.feature: each.value for each in answer.contributions} == patient(2.0, 5.0, 0.9)
+
+
+def test_the_fewer_the_exams_calibrated_on_the_wider_the_interval(classifier_bundle: Path) -> None:
+    bundle = load(classifier_bundle)
+    calibration = bundle.manifest.calibration
+    assert calibration is not None
+    few = calibration.model_copy(
+        update={
+            "log_odds": calibration.log_odds[::4],
+            "is_malignant": calibration.is_malignant[::4],
+        }
+    )
+    widths = []
+    for each in (calibration, few):
+        manifest = bundle.manifest.model_copy(update={"calibration": each})
+        answer = Classifier(replace(bundle, manifest=manifest)).classify(patient(0.6, 5.0, 0.5))
+        assert answer.interval is not None
+        widths.append(answer.interval[1] - answer.interval[0])
+    assert widths[0] < widths[1]
+
+
+def test_the_answer_says_which_prevalence_it_assumes(classifier_bundle: Path) -> None:
+    bundle = load(classifier_bundle)
+    calibration = bundle.manifest.calibration
+    assert calibration is not None
+    third = tuple(n % 3 == 0 for n in range(len(calibration.log_odds)))
+    rarer = calibration.model_copy(update={"is_malignant": third})
+    for each, share in ((calibration, 0.5), (rarer, 1 / 3)):
+        manifest = bundle.manifest.model_copy(update={"calibration": each})
+        answer = Classifier(replace(bundle, manifest=manifest)).classify(patient(0.6, 5.0, 0.5))
+        assert answer.prevalence == pytest.approx(share)
+
+
+def test_a_contribution_carries_the_mean_it_is_set_against(classifier: Classifier) -> None:
+    answer = classifier.classify(patient(2.0, 5.0, 0.9))
+    for each in answer.contributions:
+        moved = answer_of_one_change(classifier, each.feature, each.mean)
+        assert moved == pytest.approx(0.0, abs=1e-9)
+        assert each.words == each.feature, "a feature that the program does not know keeps its name"
+
+
+def answer_of_one_change(classifier: Classifier, feature: str, value: float) -> float:
+    """What a feature contributes at a value."""
+    answer = classifier.classify({**patient(2.0, 5.0, 0.9), feature: value})
+    (found,) = [each for each in answer.contributions if each.feature == feature]
+    return found.contribution
 
 
 def test_the_more_certain_the_answer_the_narrower_its_interval(classifier_bundle: Path) -> None:

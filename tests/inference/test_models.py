@@ -12,7 +12,7 @@ from dicomnode.errors import BundleError
 from dicomnode.inference.bundle import Manifest, load
 from dicomnode.inference.figures import headlines
 from dicomnode.inference.models import load_models, read_codebook
-from dicomnode.science.features import FEATURES
+from dicomnode.science.feature_table import FEATURES
 from dicomnode.science.loop import Loop, summary_images
 from dicomnode.science.motion import register
 

@@ -19,6 +19,7 @@ from scipy.ndimage import gaussian_filter
 from dicomnode.dicom.box import Box
 from dicomnode.dicom.context import Context, exam_context
 from dicomnode.dicom.exam import Clip, Exam
+from dicomnode.science.feature_table import BY_NAME
 from dicomnode.science.findings import (
     UNRELIABLE,
     Bolus,
@@ -227,20 +228,27 @@ def stability(label: NDArray[np.uint8]) -> Stability:
 
 def diagnosis() -> Diagnosis:
     rows = (
-        ("fraction_5", 0.21, 0.83, "share of very fast, early wash-out sub-region"),
-        ("rim_core_log_pe", 1.6, 0.61, "rim brighter than core"),
-        ("entropy", 1.24, 0.34, "perfusion is heterogeneous"),
-        ("enlargement_ratio", 1.31, 0.22, "larger on contrast than on B-mode"),
-        ("lesion_ttp_s", 12.4, -0.28, "time to peak of the whole lesion"),
-        ("defect_fraction", 0.09, 0.11, "share that is not perfused"),
+        ("fraction_5", 0.21, 0.12, 0.83, "share of very fast, early wash-out sub-region"),
+        ("rim_core_log_pe", 1.6, 0.46, 0.61, ""),
+        ("relative_ttp", -8.02, -3.1, 0.34, ""),
+        ("enlargement_ratio", 1.31, 1.1, 0.22, ""),
+        ("ttp", 12.4, 10.7, -0.28, ""),
+        ("defect_fraction", 0.09, 0.13, 0.11, ""),
     )
     contributions = tuple(
-        Contribution(feature=feature, value=value, contribution=contribution, words=words)
-        for feature, value, contribution, words in rows
+        Contribution(
+            feature=feature,
+            value=value,
+            mean=mean,
+            contribution=contribution,
+            words=words or BY_NAME[feature].words,
+        )
+        for feature, value, mean, contribution, words in rows
     )
     return Diagnosis(
         malignant_probability=0.87,
         interval=(0.71, 0.95),
+        prevalence=0.5,
         decision="malignant",
         coverage=0.9,
         contributions=contributions,
@@ -326,6 +334,8 @@ def findings() -> Findings:
             short_axis_mm=15.1,
             enlargement_ratio=1.31,
             outlines=(outline(mask),),
+            probability=0.98,
+            uncertainty=0.21,
         ),
         subregions=subregions(label, values, reference),
         whole=region({name: value[reliable] for name, value in values.items()}, reference),
@@ -368,6 +378,7 @@ def bare_findings() -> Findings:
             full.diagnosis,
             malignant_probability=None,
             interval=None,
+            prevalence=None,
             decision="indeterminate",
             contributions=(),
         ),

@@ -35,7 +35,7 @@ def clean():
 def assessed(loop, lesion):
     motion = register(loop)
     power = [linearise(frame[lesion], loop.dynamic_range_db).mean() for frame in loop.contrast]
-    return assess(loop, motion, np.where(motion.kept, power, np.nan), lesion), motion
+    return assess(loop, motion, np.where(motion.kept, power, np.nan), lesion, 0.2), motion
 
 
 def failed(quality):
@@ -217,5 +217,5 @@ def test_only_a_stated_range_that_is_too_large_contradicts_the_speckle(stated_db
     (check,) = (check for check in quality.checks if check.name == "dynamic range")
     assert check.passed is passes
     assert not check.refuses
-    assert f"{stated_db:.0f} dB taken (default)" in check.words
+    assert f"{stated_db:.0f} dB taken (assumed)" in check.words
     assert "shows a range of 5" in check.words

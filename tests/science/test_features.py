@@ -4,7 +4,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from dicomnode.science.features import FEATURES, lesion_features
+from dicomnode.science.feature_table import FEATURES
+from dicomnode.science.features import lesion_features
 from dicomnode.science.findings import UNRELIABLE
 from dicomnode.science.kinetics import lognormal
 from dicomnode.science.subregions.codebook import KINDS, names_for

@@ -87,7 +87,7 @@ def test_every_check_is_finite_or_cannot_be_told(drawn):
     loop, mask = drawn
     motion = register(loop, mask)
     curve = np.where(motion.kept, loop.contrast[:, mask].mean(axis=1) + 1.0, np.nan)
-    quality = assess(loop, motion, curve, mask)
+    quality = assess(loop, motion, curve, mask, 0.2)
     assert [check.name for check in quality.checks] == [rule.name for rule in RULES]
     for check in quality.checks:
         assert check.value is None or np.isfinite(check.value)
@@ -184,4 +184,4 @@ def test_a_region_that_is_empty_or_elsewhere_is_named(region, got):
     with pytest.raises(ValueError, match=f"region: expected pixels in a mask .* got {got}"):
         register(sound(), region)
     with pytest.raises(ValueError, match=f"lesion: expected at least one pixel .* got {got}"):
-        assess(sound(), register(sound()), np.ones(6), region)
+        assess(sound(), register(sound()), np.ones(6), region, 0.2)

@@ -6,7 +6,14 @@ from matplotlib.image import imread
 
 from dicomnode.science.faults import flashes
 from dicomnode.science.loop import Loop, linearise
-from dicomnode.science.quality import RULES, assess, early, refusals
+from dicomnode.science.quality import (
+    RULES,
+    assess,
+    early,
+    refusals,
+    sure_outline,
+    withholding,
+)
 from dicomnode.science.sampling import Motion
 
 SHAPE = (96, 128)
@@ -36,7 +43,7 @@ def loop_of(contrast, interval_s=0.5, **kwargs):
         times_s=np.arange(len(contrast)) * interval_s,
         spacing_mm=(0.2, 0.2),
         graphics=np.zeros(contrast.shape[1:], bool),
-        **kwargs,
+        **{"dynamic_range_source": "tag", **kwargs},
     )
 
 
@@ -57,10 +64,10 @@ def still(loop, kept=None, shift_px=None, ncc=0.9):
     )
 
 
-def assessed(loop, motion=None):
+def assessed(loop, motion=None, uncertainty=0.2):
     motion = still(loop) if motion is None else motion
     power = [linearise(frame[LESION], loop.dynamic_range_db).mean() for frame in loop.contrast]
-    return assess(loop, motion, np.where(motion.kept, power, np.nan), LESION)
+    return assess(loop, motion, np.where(motion.kept, power, np.nan), LESION, uncertainty)
 
 
 def failed(quality):
@@ -181,13 +188,57 @@ def test_motion_lowers_the_grade_and_then_refuses(good):
     assert failed(assessed(good, still(good, ncc=0.1))) == ["frame similarity"]
 
 
+def words_of(quality, name):
+    (check,) = [check for check in quality.checks if check.name == name]
+    return check.words
+
+
+@pytest.mark.parametrize(("uncertainty", "sure"), [(0.5, True), (0.501, False), (1.0, False)])
+def test_an_uncertain_outline_leaves_the_last_grade_and_withholds(good, uncertainty, sure):
+    quality = assessed(good, uncertainty=uncertainty)
+    assert sure_outline(quality) is sure
+    assert quality.grade == ("A" if sure else "D")
+    assert refusals(quality) == ()
+    reasons = withholding(quality)
+    assert [reason.code for reason in reasons] == ([] if sure else ["uncertain-outline"])
+    for reason in reasons:
+        said = f"the outline is uncertain: doubt {uncertainty:.2f} of 1, at most 0.5 expected"
+        assert reason.text.startswith(said)
+        assert reason.text == words_of(quality, "outline")
+
+
+def test_an_assumed_dynamic_range_is_never_better_than_grade_c(good):
+    assumed = replace(good, dynamic_range_source="default")
+    quality = assessed(assumed)
+    assert failed(quality) == ["dynamic range known"]
+    assert quality.grade == "C"
+    assert withholding(quality) == ()
+    said = words_of(quality, "dynamic range known")
+    assert said.startswith("the scanner's dynamic range is not known and 60 dB are assumed")
+    some = assessed(assumed, still(good, kept=np.arange(140) % 10 < 7))
+    assert (some.grade, len(failed(some))) == ("C", 2)
+
+
+@pytest.mark.parametrize("source", ["tag", "vendor", "settings"])
+def test_a_stated_dynamic_range_costs_nothing(good, source):
+    stated = assessed(replace(good, dynamic_range_source=source))
+    assert (failed(stated), stated.grade) == ([], "A")
+    assert "60 dB as the " in words_of(stated, "dynamic range known")
+
+
+@pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.name)
+def test_no_failing_check_leaves_a_better_grade_than_the_table_allows(rule):
+    assert rule.at_best in "BCD"
+    assert not rule.refuses or rule.at_best == "B", "an exam that is refused has no grade to cap"
+
+
 def test_a_curve_of_another_length_is_named(good):
     with pytest.raises(ValueError, match=r"lesion_curve: expected shape \(140,\), one echo power"):
-        assess(good, still(good), np.ones(7), LESION)
+        assess(good, still(good), np.ones(7), LESION, 0.2)
     with pytest.raises(ValueError, match="lesion_curve: expected finite echo power in some frame"):
-        assess(good, still(good), np.full(140, np.nan), LESION)
+        assess(good, still(good), np.full(140, np.nan), LESION, 0.2)
     with pytest.raises(ValueError, match=r"lesion: expected at least one pixel"):
-        assess(good, still(good), np.ones(140), np.zeros(SHAPE, bool))
+        assess(good, still(good), np.ones(140), np.zeros(SHAPE, bool), 0.2)
 
 
 @pytest.mark.shared_data

@@ -19,7 +19,7 @@ from dicomnode.inference.bundle import Manifest, load
 from dicomnode.inference.models import load_models, read_codebook
 from dicomnode.pipeline import Recipe, analyse
 from dicomnode.report.notice import training_notice
-from dicomnode.science.features import FEATURES
+from dicomnode.science.feature_table import FEATURES
 from dicomnode.science.findings import Diagnosis
 from dicomnode.science.subregions.codebook import KINDS, Codebook
 from dicomnode.simulate.cohort import recipe_for

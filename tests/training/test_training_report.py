@@ -10,7 +10,7 @@ from PIL import Image
 
 from dicomnode.report.accuracy import Accuracy, Caption
 from dicomnode.report.learning_curve import LearningCurve
-from dicomnode.science.features import FEATURES
+from dicomnode.science.feature_table import FEATURES
 from dicomnode.training.diagnosis import training_report as module
 from dicomnode.training.diagnosis.learning_curve import learning_curve
 from dicomnode.training.diagnosis.learnt import (

@@ -47,15 +47,12 @@ def dynamic_range_db(
 
 
 def warn_of_source(elements: Elements, source: str) -> tuple[str, ...]:
-    """Say that a range is assumed, and where the site may state it; nothing where it is known."""
+    """Say that a range is assumed, and of which scanner; nothing where it is known."""
     if source != "default":
         return ()
-    model = scanner_model(elements) or "this scanner"
-    said = (
-        f"the dynamic range is not stated: {DEFAULT_DYNAMIC_RANGE_DB:g} dB are assumed; "
-        f"dynamic_range_by_model in the recipe may state it for {model!r}"
-    )
-    return (said,)
+    model = scanner_model(elements) or "the scanner"
+    assumed = f"{DEFAULT_DYNAMIC_RANGE_DB:g} dB are assumed; who looks after this node can state it"
+    return (f"the dynamic range of {model!r} is not known: {assumed}",)
 
 
 def scanner_model(elements: Elements) -> str:

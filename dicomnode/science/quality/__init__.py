@@ -1,6 +1,13 @@
 """Quality of an exam: named checks against stated limits, the grade, what refuses or withholds."""
 
-from dicomnode.science.quality.checks import assess, early, refusals, steady_pixels
+from dicomnode.science.quality.checks import (
+    assess,
+    early,
+    refusals,
+    steady_pixels,
+    sure_outline,
+    withholding,
+)
 from dicomnode.science.quality.rules import RULES, Rule
 from dicomnode.science.quality.withheld import incomparable, too_few_frames, unjudged
 
@@ -12,6 +19,8 @@ __all__ = [
     "incomparable",
     "refusals",
     "steady_pixels",
+    "sure_outline",
     "too_few_frames",
     "unjudged",
+    "withholding",
 ]

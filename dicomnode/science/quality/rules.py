@@ -5,7 +5,9 @@ from typing import Literal
 
 from dicomnode.science.quality.evidence import GAIN_NOISE_DB
 
-__all__ = ["PIXEL_FRAMES", "RULES", "Rule"]
+__all__ = ["OUTLINE", "PIXEL_FRAMES", "RULES", "Grade", "Rule"]
+
+Grade = Literal["A", "B", "C", "D"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -13,7 +15,8 @@ class Rule:
     """One check: what is measured, against which limit, and what failing means.
 
     ``words`` is a format string over ``value`` and ``limit``, in ``unit``; for the dynamic range
-    also over the range stated, its source and the one estimated.
+    also over the range stated, its source and the one estimated. ``failed`` takes its place where
+    the check fails and that needs other words.
     """
 
     name: str
@@ -23,11 +26,16 @@ class Rule:
     bound: Literal["at least", "at most"]
     refuses: bool
     words: str
+    failed: str = ""
+    at_best: Grade = "B"
+    """The best grade of an exam that fails it, whatever else it passes. With D nothing is judged,
+    and this check is the reason."""
     early: bool = False
     """Whether it can be told from the loop alone, before motion and segmentation."""
 
 
 PIXEL_FRAMES = "frames for pixel fits"
+OUTLINE = "outline"
 
 RULES: tuple[Rule, ...] = (
     Rule(
@@ -203,6 +211,30 @@ RULES: tuple[Rule, ...] = (
         early=True,
         words="the gain steps by {value:.1f} dB; up to {limit:.1f} dB is noise (where frames are "
         "more than 0.4 s apart, the first 12 s of the bolus cannot be told)",
+    ),
+    Rule(
+        name=OUTLINE,
+        code="uncertain-outline",
+        limit=0.5,
+        unit="1",
+        bound="at most",
+        refuses=False,
+        at_best="D",
+        words="doubt about the outline is {value:.2f} of 1; from {limit:.1f} on it is uncertain",
+        failed="the outline is uncertain: doubt {value:.2f} of 1, at most {limit:.1f} expected; "
+        "there may be no lesion",
+    ),
+    Rule(
+        name="dynamic range known",
+        code="dynamic-range-assumed",
+        limit=1.0,
+        unit="1",
+        bound="at least",
+        refuses=False,
+        at_best="C",
+        words="{stated_db:.0f} dB {source}; ratios of brightness are right as far as that is",
+        failed="the scanner's dynamic range is not known and {stated_db:.0f} dB are {source}; "
+        "ratios of brightness are wrong as far as that is, and transit times with them",
     ),
     Rule(
         name="dynamic range",

@@ -14,7 +14,7 @@ from dicomnode.inference.bundle import Channel, Manifest, Source, Tensor, Tensor
 from dicomnode.inference.figures import Figure
 from dicomnode.pipeline import Recipe
 from dicomnode.report.accuracy import Caption
-from dicomnode.science.features import FEATURES
+from dicomnode.science.feature_table import FEATURES
 from dicomnode.training.card import (
     UNSIGNED,
     Trained,

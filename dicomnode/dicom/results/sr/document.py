@@ -103,11 +103,23 @@ def _document(
     )
     dataset = Dataset()
     dataset.update(root)
+    _separate(dataset)
     _describe_document(dataset, context, evidence)
     stamp(dataset, context, "sr", Comprehensive3DSRStorage)
     as_sent(dataset, context.sources)
     dataset.CodingSchemeIdentificationSequence = [codes.private_scheme()]
     return dataset
+
+
+def _separate(item: Dataset) -> None:
+    """Make every container separate (PS3.3 C.18.8), so that readers print names beside values.
+
+    Continuous text is printed as sentences, without the names; highdicom makes all of it so.
+    """
+    if item.ValueType == "CONTAINER":
+        item.ContinuityOfContent = "SEPARATE"
+    for below in item.get("ContentSequence", ()):
+        _separate(below)
 
 
 def _describe_document(dataset: Dataset, context: Context, evidence: Sequence[Dataset]) -> None:

@@ -13,6 +13,7 @@ from dicomnode.dicom import codes
 from dicomnode.dicom.context import RESEARCH_USE
 from dicomnode.dicom.results.sr.items import container, text
 from dicomnode.errors import Reason
+from dicomnode.science.answer import premises, summary_line, why_line
 from dicomnode.science.findings import Bolus, Check, Findings, ModelUse, from_simulation
 
 __all__ = ["of_exam", "of_refusal"]
@@ -20,16 +21,19 @@ __all__ = ["of_exam", "of_refusal"]
 
 def of_exam(findings: Findings) -> ContainerContentItem:
     """Return the answer and how far it can be relied on."""
+    diagnosis = findings.diagnosis
     coded = {
-        codes.DECISION_NAME: codes.DECISIONS[findings.diagnosis.decision],
+        codes.DECISION_NAME: codes.DECISIONS[diagnosis.decision],
         codes.IMAGE_QUALITY: codes.grade(findings.quality.grade),
         codes.CURVE_MODEL: codes.curve_model(findings.bolus.family),
     }
     return container(
         codes.QUALITATIVE_EVALUATIONS,
         [
+            *(text(words, codes.ANSWER) for words in _answer(findings)),
             *_coded(coded),
-            *(text(reason.text, codes.REASON) for reason in findings.diagnosis.reasons),
+            *(text(reason.text, codes.REASON) for reason in diagnosis.reasons),
+            *(text(why_line(item), codes.CONTRIBUTION) for item in diagnosis.contributions),
             *(text(notice, codes.NOTICE) for notice in (RESEARCH_USE, *_training(findings.models))),
             *(text(warning, codes.WARNING) for warning in findings.warnings),
             *map(text, _digests(findings.models)),
@@ -51,6 +55,13 @@ def of_refusal(reasons: Sequence[Reason]) -> ContainerContentItem:
             text(RESEARCH_USE, codes.NOTICE),
         ],
     )
+
+
+def _answer(findings: Findings) -> list[str]:
+    """Return the headline, and what it assumes."""
+    diagnosis = findings.diagnosis
+    trained = (model.trained_on for model in findings.models)
+    return [summary_line(diagnosis), *filter(None, [premises(diagnosis.prevalence, trained)])]
 
 
 def _coded(evaluations: Mapping[Code, Code]) -> Iterator[ContentItem]:

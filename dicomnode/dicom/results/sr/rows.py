@@ -12,7 +12,7 @@ from highdicom.sr import AlgorithmIdentification, Measurement
 from pydicom.sr.coding import Code
 
 from dicomnode.dicom import codes
-from dicomnode.science.features import FEATURES
+from dicomnode.science.feature_table import FEATURES
 from dicomnode.science.findings import Diagnosis, Findings, Spread
 
 __all__ = [
@@ -101,12 +101,14 @@ def of_quality(findings: Findings) -> Iterator[Row]:
 
 
 def probabilities(diagnosis: Diagnosis) -> Iterator[Row]:
-    """Yield the probability of cancer with its limits, where there is one."""
+    """Yield the probability of cancer with its limits and what it assumes, where there is one."""
     if diagnosis.malignant_probability is not None:
         yield Row(codes.PROBABILITY_OF_CANCER, 100 * diagnosis.malignant_probability, "%")
     if diagnosis.interval is not None:
         yield Row(codes.PROBABILITY_LOWER, 100 * diagnosis.interval[0], "%")
         yield Row(codes.PROBABILITY_UPPER, 100 * diagnosis.interval[1], "%")
+    if diagnosis.prevalence is not None:
+        yield Row(codes.PREVALENCE, 100 * diagnosis.prevalence, "%")
 
 
 def contributions(diagnosis: Diagnosis) -> Iterator[Row]:
