@@ -87,8 +87,14 @@ def _answer(exam: ExamRow) -> str:
         return plain(exam.reasons[0].code) + more
     if "grade" not in exam.summary:
         return ""
-    answer = exam.summary.get("answer", "answered by an earlier version")
+    answer = exam.summary.get("answer", "answer of an earlier version")
     return plain(f"{answer}, quality {exam.summary['grade']}")
+
+
+def _assumed(exam: ExamRow) -> str:
+    """What the probability assumes, where there is one."""
+    given = exam.summary.get("malignant_probability") is not None
+    return str(exam.summary.get("premises", "")) if given else ""
 
 
 @exams.command("list")
@@ -102,7 +108,8 @@ def list_exams(config: Path, states: tuple[str, ...], limit: int) -> None:
     for title in ("exam", "state", "result", "received", "inj/rev", "study"):
         table.add_column(title, no_wrap=title != "result")
     with _ledger(config) as (_, ledger):
-        for exam in ledger.exams(states=wanted, limit=limit):
+        found = ledger.exams(states=wanted, limit=limit)
+        for exam in found:
             table.add_row(
                 str(exam.id),
                 _styled(exam.state),
@@ -112,9 +119,12 @@ def list_exams(config: Path, states: tuple[str, ...], limit: int) -> None:
                 plain(short_uid(exam.study_uid)),
             )
         turned_away = sum(one.times for one in ledger.rejections())
-    console().print(table)
+    out = console()
+    out.print(table)
+    for assumed in sorted(set(filter(None, map(_assumed, found)))):
+        out.print(f"a probability {plain(assumed)}", highlight=False, soft_wrap=True)
     if turned_away:
-        console().print(
+        out.print(
             f"{counted(turned_away, 'association')} turned away: `dicomnode exams show` says whose",
             highlight=False,
         )

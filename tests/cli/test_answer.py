@@ -10,6 +10,7 @@ from rich.console import Console
 
 from dicomnode.cli.answer import SHOWN, Answer, answer_of_document, show_answer
 from dicomnode.cli.returned import answer_of_report
+from dicomnode.dicom import codes
 from dicomnode.errors import InputError, Reason
 from dicomnode.outputs.document import document
 from dicomnode.outputs.schema import ParameterPart, SubRegionPart
@@ -52,9 +53,13 @@ def test_the_structured_report_tells_what_the_document_tells(
     example: ModuleType, tmp_path: Path
 ) -> None:
     told, returned = both_ways(example, example.findings(), tmp_path)
-    assert (returned.decision, returned.grade) == (told.decision, told.grade) == ("malignant", "B")
-    assert returned.probability == pytest.approx(told.probability)
-    assert returned.interval == pytest.approx(told.interval)
+    ours, theirs = returned.diagnosis, told.diagnosis
+    assert (ours.decision, returned.grade) == (theirs.decision, told.grade) == ("malignant", "B")
+    assert ours.malignant_probability == pytest.approx(theirs.malignant_probability)
+    assert ours.interval == pytest.approx(theirs.interval)
+    assert ours.prevalence == theirs.prevalence == 0.5
+    assert returned.premises == told.premises
+    assert returned.because == tuple(map(codes.plain, told.because))
     sizes = {"area_mm2", "long_axis_mm", "short_axis_mm", "enlargement_ratio"}
     known = told.lesion.model_dump(include=sizes)
     assert returned.lesion.model_dump(include=sizes) == pytest.approx(known, rel=1e-5)
@@ -79,11 +84,13 @@ def test_what_is_not_known_is_not_told(example: ModuleType, tmp_path: Path) -> N
         bare, diagnosis=replace(bare.diagnosis, reasons=(Reason("unlike", "like no exam before"),))
     )
     for answer in both_ways(example, found, tmp_path):
-        assert (answer.probability, answer.interval) == (None, None)
-        assert answer.remarks == ("like no exam before",)
+        found_ = answer.diagnosis
+        assert (found_.malignant_probability, found_.interval, found_.prevalence) == (None,) * 3
+        assert not answer.because
         assert not answer.subregions
         text = shown(answer, 80)
-        assert "indeterminate (no probability given)" in text
+        assert text.startswith("Not judged: like no exam before\n")
+        assert "malignan" not in text
         assert "nan" not in text
         assert "repeat" not in text
         assert "warning" not in text
@@ -94,6 +101,20 @@ def test_how_far_the_result_can_be_relied_on_is_told(example: ModuleType, tmp_pa
         text = " ".join(shown(answer, 80).split())
         assert "sub-regions repeat: 0.86 of 1 in 10 resamplings of the loop" in text
         assert f"warning: {example.WARNING}" in text
+
+
+def test_the_answer_is_told_with_what_it_assumes_and_why(
+    example: ModuleType, tmp_path: Path
+) -> None:
+    for answer in both_ways(example, example.findings(), tmp_path):
+        first, second, third, fourth, fifth, *_ = shown(answer, 120).splitlines()
+        assert first == "Probability of malignancy 87 % (71 to 95 %); the model answers: malignant"
+        assert second.startswith("  assumes half of the exams malignant, as of the simulated")
+        assert third.endswith("towards malignant by 0.83")
+        assert fourth == (
+            "  rim brighter than core by 6.9 dB (average +2.0 dB): towards malignant by 0.61"
+        )
+        assert fifth.startswith("  peaks 8.0 s earlier than tissue (average ")
 
 
 @pytest.mark.parametrize("width", [80, 140])

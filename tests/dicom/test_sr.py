@@ -1,5 +1,8 @@
 """The SR: what was measured is in it, in place, coded, and valid; a refusal says why."""
 
+import html
+import re
+import subprocess
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -16,8 +19,10 @@ from dicomnode.dicom.context import study_context
 from dicomnode.dicom.results import sr
 from dicomnode.dicom.results.seg import segmentation
 from dicomnode.errors import OutputError, Reason
+from dicomnode.science.findings import Diagnosis
 from dicomnode.science.kinetics import PARAMETERS
 from parts.accepted import unexpected
+from parts.programs import program
 
 MODIFIERS = ("121401", "370129005")
 """Derivation and Measurement Method."""
@@ -317,6 +322,66 @@ def test_the_answer_is_said_of_the_exam_and_of_the_lesion(made: tuple[Dataset, D
         and item.ConceptNameCodeSequence[0].CodeValue == codes.DECISION_NAME.value
     ]
     assert answers == ["Malignant", "Malignant"]
+
+
+def test_every_container_is_separate(example: ModuleType) -> None:
+    """Continuous text is printed without names: a value of what, a reader could not tell."""
+    context = study_context([example.header()], recipe="1", when=example.context().when)
+    refused = sr.refusal(context, [Reason("no-bolus", "no bolus")])
+    for dataset in (report(example)[0], report(example, bare=True)[0], refused):
+        containers = [item for item in items(dataset) if item.get("ValueType") == "CONTAINER"]
+        assert {item.ContinuityOfContent for item in containers} == {"SEPARATE"}
+        assert containers[0] is dataset
+
+
+def test_a_reader_prints_names_beside_numbers(
+    made: tuple[Dataset, Dataset], tmp_path: Path
+) -> None:
+    made[0].save_as(tmp_path / "sr.dcm", enforce_file_format=True)
+    command = [program("dsr2html"), str(tmp_path / "sr.dcm")]
+    printed = subprocess.run(command, capture_output=True, check=True).stdout.decode("latin-1")
+    text = " ".join(html.unescape(re.sub("<[^>]+>", " ", printed)).split())
+    for named in (
+        "Probability of cancer: 87 %",
+        "Share of malignant exams that the probability assumes: 50 %",
+        "Answer in words: Probability of malignancy 87 % (71 to 95 %); the model answers: malig",
+    ):
+        assert named in text
+
+
+def test_the_answer_is_said_in_words_with_what_it_assumes(made: tuple[Dataset, Dataset]) -> None:
+    first, second = said(made[0], codes.ANSWER)
+    assert first == "Probability of malignancy 87 % (71 to 95 %); the model answers: malignant"
+    assert second == "assumes half of the exams malignant, as of the simulated exams learnt from"
+    assert numbers(made[0], codes.PREVALENCE.value) == [50.0]
+
+
+def test_what_moved_the_probability_is_said_by_its_sign(made: tuple[Dataset, Dataset]) -> None:
+    lines = said(made[0], codes.CONTRIBUTION)
+    assert "peaks 8.0 s earlier than tissue (average -3.1 s): towards malignant by 0.34" in lines
+    names = [
+        item.ConceptNameCodeSequence[0].CodeMeaning
+        for item in items(made[0])
+        if item.get("ValueType") == "NUM"
+    ]
+    assert "time to peak minus reference tissue" in names
+    assert not any("later" in name or "earlier" in name for name in names)
+
+
+def test_where_nothing_is_judged_the_report_says_so_and_why(example: ModuleType) -> None:
+    reason = Reason("uncertain-outline", "the outline is uncertain: doubt 0.71 of 1")
+    found = replace(example.findings(), diagnosis=Diagnosis.withheld(reason))
+    exam, context = example.exam(), example.context()
+    dataset = sr.report(exam, found, context, segmentation(exam, found, context))
+    assert said(dataset, codes.ANSWER)[0] == f"Not judged: {reason.text}"
+    assert said(dataset, codes.REASON) == [reason.text]
+    assert said(dataset, codes.CONTRIBUTION) == []
+    assert numbers(dataset, codes.PREVALENCE.value) == []
+
+
+def test_without_a_bmode_pane_no_area_of_it_is_named(example: ModuleType) -> None:
+    words = str(report(example, bare=True)[0])
+    assert "B-mode" not in words
 
 
 def test_every_referenced_instance_is_evidence(made: tuple[Dataset, Dataset]) -> None:

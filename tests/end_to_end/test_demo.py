@@ -18,7 +18,7 @@ def test_the_demo_shows_what_came_back(dicomnode: Callable[..., Any], tmp_path: 
         assert str(path) in done.stdout
         with Image.open(path) as page:
             assert page.size > (800, 600)
-    for words in ("sub-region", "probability of malignancy", "mm²", "Next", "exams show 1"):
+    for words in ("sub-region", "Probability of malignancy", "mm²", "Next", "exams show 1"):
         assert words in done.stdout
     assert "association" not in done.stdout
     assert "Traceback" not in (tmp_path / "demo" / "node.log").read_text()

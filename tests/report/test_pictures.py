@@ -18,14 +18,30 @@ from scipy.ndimage import binary_dilation, binary_erosion
 from dicomnode.errors import Reason
 from dicomnode.report.curves import draw_curves
 from dicomnode.report.keyframe import keyframe
+from dicomnode.report.maps import draw_bmode, draw_contrast
 from dicomnode.report.notice import SHORT_NOTICE
 from dicomnode.report.page import ReportHeader, page
 from dicomnode.report.paint import LoopPainter, banner, layer
 from dicomnode.report.regions import draw_regions
-from dicomnode.report.style import BAD, CAUTION, DPI, number, percent, shorten
-from dicomnode.report.tables import draw_answer, draw_warnings
-from dicomnode.science.findings import PALETTE, UNRELIABLE, Findings, Region
+from dicomnode.report.style import BAD, CAUTION, DPI, TITLE, number, percent, shorten
+from dicomnode.report.tables import (
+    draw_answer,
+    draw_contributions,
+    draw_quality,
+    draw_warnings,
+)
+from dicomnode.science.feature_table import FEATURES, Feature
+from dicomnode.science.findings import (
+    PALETTE,
+    UNRELIABLE,
+    Check,
+    Diagnosis,
+    Findings,
+    Quality,
+    Region,
+)
 
+UNSURE = "the outline is uncertain: doubt 0.71 of 1, at most 0.5 expected; there may be no lesion"
 HEADER = ReportHeader(facts="left breast", software="dicomnode")
 
 
@@ -36,15 +52,121 @@ def page_of(findings: Findings) -> NDArray[np.uint8]:
     return picture
 
 
-def test_the_page_shows_the_decision_in_colour(example: ModuleType) -> None:
+def answered(full: Findings, decision: Any) -> Findings:
+    return replace(full, diagnosis=replace(full.diagnosis, decision=decision))
+
+
+def not_judged(full: Findings) -> Findings:
+    """The same with an outline that is uncertain."""
+    check = Check(
+        name="outline", value=0.71, limit=0.5, unit="1", passed=False, refuses=False, words=UNSURE
+    )
+    return replace(
+        full,
+        diagnosis=Diagnosis.withheld(Reason("uncertain-outline", UNSURE)),
+        quality=Quality(grade="D", checks=(*full.quality.checks, check)),
+    )
+
+
+def test_the_title_bar_looks_the_same_whatever_the_answer_is(example: ModuleType) -> None:
     full = example.findings()
-    bars = {
-        decision: tuple(
-            page_of(replace(full, diagnosis=replace(full.diagnosis, decision=decision)))[3, 3]
+    each = [answered(full, kind) for kind in ("malignant", "benign", "indeterminate")]
+    grounds = [page_of(found)[:6].reshape(-1, 3) for found in (*each, not_judged(full))]
+    assert {to_hex(colour / 255) for ground in grounds for colour in ground} == {TITLE}
+
+
+def title_of(found: Findings) -> str:
+    axes = sheet(1600, 104)
+    draw_answer(axes, found, "left breast")
+    assert {colour for text, colour in said(axes).items() if text} == {"#ffffff"}
+    return "\n".join(said(axes))
+
+
+@pytest.mark.parametrize("kind", ["malignant", "benign"])
+def test_the_title_is_a_probability_with_what_it_assumes(example: ModuleType, kind: str) -> None:
+    title = title_of(answered(example.findings(), kind))
+    assert title.startswith("Probability of malignancy 87 %\n")
+    assert f"the model answers: {kind}" in title
+    assert "assumes half of the exams malignant, as of the simulated exams learnt from" in title
+    assert "71 to 95 %" in title
+    assert "LIKELY" not in title.upper()
+
+
+def test_the_title_of_an_open_answer_says_so_first(example: ModuleType) -> None:
+    title = title_of(answered(example.findings(), "indeterminate"))
+    assert title.startswith("Indeterminate\n")
+    assert "malignancy 87 % · 71 to 95 %" in title
+
+
+def test_an_interval_that_ends_at_the_probability_is_not_drawn(example: ModuleType) -> None:
+    full = example.findings()
+    lines = {}
+    for interval in ((0.71, 0.95), (0.87, 0.87)):
+        axes = sheet(1600, 104)
+        draw_answer(axes, replace(full, diagnosis=replace(full.diagnosis, interval=interval)), "")
+        lines[interval] = len(axes.lines)
+        assert not any(text.startswith("87") for text in said(axes))
+    assert lines[0.71, 0.95] == lines[0.87, 0.87] + 1
+
+
+def test_where_nothing_is_judged_the_page_says_so_and_why(example: ModuleType) -> None:
+    found = not_judged(example.findings())
+    title = title_of(found)
+    assert title.startswith("Not judged\nthe outline is uncertain: doubt 0.71 of 1, at most 0.5")
+    assert "there may be no lesion" in title
+    assert "outlined: 16.4 × 15.1 mm" in title
+    assert "malignancy" not in title
+    assert "simulated" in title
+    why, pane, contrast = sheet(500, 164), sheet(), sheet()
+    draw_contributions(why, found)
+    assert set(said(why)) == {"Nothing was judged."}
+    draw_bmode(pane, found)
+    draw_contrast(contrast, found)
+    assert pane.get_title("right") == "outline uncertain"
+    assert "area" not in contrast.get_title("right")
+
+
+def test_a_failed_check_keeps_its_limit(example: ModuleType) -> None:
+    axes = sheet(500, 164)
+    draw_quality(axes, not_judged(example.findings()))
+    words = " ".join(said(axes))
+    assert UNSURE in words
+    assert "and 2 more, 2 passed" in words
+
+
+def test_why_says_what_is_so_by_its_sign_and_what_is_usual(example: ModuleType) -> None:
+    axes = sheet(500, 164)
+    draw_contributions(axes, example.findings())
+    words = list(said(axes))
+    at = words.index("peaks 8.0 s earlier than tissue")
+    assert words[at + 1] == "−3.1 s"
+    assert "rim brighter than core by 6.9 dB" in words
+    assert "average exam learnt from" in axes.get_title("right")
+    assert not any("B-mode" in text for text in words)
+    widths = {round(bar.get_width(), 3) for bar in axes.patches}
+    assert min(widths) < 0 < max(widths)
+    assert {to_hex(bar.get_facecolor()) for bar in axes.patches} == {TITLE}
+
+
+@pytest.mark.parametrize("feature", FEATURES, ids=lambda feature: feature.name)
+def test_no_words_of_why_reach_into_the_average(example: ModuleType, feature: Feature) -> None:
+    full = example.findings()
+    row = replace(full.diagnosis.contributions[0], feature=feature.name)
+    for value in (-2.22, 22.2 if feature.unit == "s" else 2.22):
+        item = replace(row, value=value, mean=value)
+        axes = sheet(500, 164)
+        draw_contributions(
+            axes, replace(full, diagnosis=replace(full.diagnosis, contributions=(item,)))
         )
-        for decision in ("malignant", "benign", "indeterminate")
-    }
-    assert len(set(bars.values())) == 3
+        renderer = FigureCanvasAgg(axes.figure).get_renderer()
+        words, average = (text.get_window_extent(renderer) for text in axes.texts)
+        assert words.x1 < average.x0
+
+
+def test_without_a_bmode_pane_no_area_of_it_is_named(example: ModuleType) -> None:
+    axes = sheet()
+    draw_contrast(axes, example.bare_findings())
+    assert axes.get_title("right") == "perfusion sub-regions"
 
 
 def test_the_page_shows_every_sub_region(example: ModuleType) -> None:
@@ -123,7 +245,7 @@ def test_no_two_texts_of_the_table_overlap(example: ModuleType, rows: str) -> No
 @pytest.mark.parametrize(
     ("ari", "words", "alarming"),
     [
-        (0.86, "0.86 of 1 in 10 resamplings of the loop · the map is steady", False),
+        (0.86, "0.86 of 1 in 10 resamplings of the loop · steady against noise", False),
         (0.7, "0.70 of 1 in 10 resamplings of the loop · borders shift", False),
         (0.4, "do not rely on it", True),
         (float("nan"), "do not rely on it", True),
@@ -372,10 +494,9 @@ def test_a_banner_is_as_wide_as_asked(example: ModuleType, width: int) -> None:
     assert strip.max() > 200
 
 
-@pytest.mark.parametrize("width", [181, 331, 640])
-def test_a_banner_cuts_no_notice(
-    example: ModuleType, width: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.fixture
+def written(monkeypatch: pytest.MonkeyPatch) -> list[tuple[float, str]]:
+    """Where each text that is drawn ends, and the text."""
     written: list[tuple[float, str]] = []
     draw_text = ImageDraw.ImageDraw.text
 
@@ -384,6 +505,25 @@ def test_a_banner_cuts_no_notice(
         draw_text(self, xy, words, **how)
 
     monkeypatch.setattr(ImageDraw.ImageDraw, "text", text)
+    return written
+
+
+@pytest.mark.parametrize("width", [331, 640, 1600])
+def test_a_banner_says_that_nothing_is_judged(
+    example: ModuleType, width: int, written: list[tuple[float, str]]
+) -> None:
+    banner(example.findings(), width)
+    assert "judged" not in " ".join(words for _, words in written)
+    written.clear()
+    banner(not_judged(example.findings()), width)
+    assert "Not judged: the outline is uncertain" in " ".join(words for _, words in written)
+    assert max(end for end, _ in written) <= width
+
+
+@pytest.mark.parametrize("width", [181, 331, 640])
+def test_a_banner_cuts_no_notice(
+    example: ModuleType, width: int, written: list[tuple[float, str]]
+) -> None:
     banner(example.findings(), width)
     assert max(end for end, _ in written) <= width
     assert SHORT_NOTICE in " ".join(words for _, words in written)

@@ -64,7 +64,13 @@ def fill(ledger: Ledger) -> None:
         job="j",
         outputs=outputs,
         destinations={"pacs": KINDS},
-        summary={"decision": "malignant", "malignant_probability": 0.91, "grade": "good"},
+        summary={
+            "decision": "malignant",
+            "malignant_probability": 0.91,
+            "grade": "good",
+            "answer": "malignancy 91 %, model answers malignant",
+            "premises": "assumes half of the exams malignant",
+        },
         now=103.0,
     )
     reason = Reason("no-bolus", "expected a bolus, found <none>")
@@ -161,9 +167,20 @@ class Links(HTMLParser):
         self.found += [value for name, value in attrs if name in ("href", "src") and value]
 
 
-def test_the_table_shows_state_quality_decision_and_deliveries(open_page: Any) -> None:
+@pytest.mark.parametrize("address", ["/", "/exams/1"])
+def test_an_answer_stands_with_what_it_assumes_and_without_colour(
+    open_page: Any, address: str
+) -> None:
+    text = open_page().get(address).text
+    answer = '<span class="answer">malignancy 91 %, model answers malignant</span>'
+    assert f"{answer}<small>assumes half of the exams malignant</small>" in text
+    assert 'class="malignant' not in text
+    assert ' malignant">' not in text
+
+
+def test_the_table_shows_state_quality_answer_and_deliveries(open_page: Any) -> None:
     text = open_page().get("/").text
-    for shown in ("malignant", "0.91", "good", "2 pending", "refused", "expected a bolus"):
+    for shown in ("91 %", "good", "2 pending", "refused", "expected a bolus"):
         assert shown in text
     assert study_label(STUDY, b"k" * 32) in text
 

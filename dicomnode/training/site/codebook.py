@@ -21,6 +21,7 @@ from dicomnode.inference.bundle import load
 from dicomnode.inference.figures import Figure
 from dicomnode.inference.models import Models
 from dicomnode.pipeline import SCHEMA_VERSION, Recipe, measure
+from dicomnode.science import quality
 from dicomnode.science.findings import UNRELIABLE, Findings
 from dicomnode.science.subregions import pixel_features
 from dicomnode.science.subregions.codebook import FEATURE_NAMES, Codebook
@@ -184,7 +185,9 @@ def _kept(path: Path, case: SiteCase, models: Models, settings: SiteCodebookSett
 
 
 def _pixels(findings: Findings) -> Floats:
-    """Features (N, 4) of the lesion's well-fitted pixels."""
+    """Features (N, 4) of the well-fitted pixels of a lesion whose outline the node trusts."""
+    if doubts := quality.withholding(findings.quality):
+        raise RefusedError(*doubts)
     fitted = findings.lesion_mask & (findings.subregion_map != UNRELIABLE)
     good = fitted & (findings.maps["QOF"] >= LEARN_FROM_QOF)
     if np.count_nonzero(good) < FEWEST_PIXELS:
