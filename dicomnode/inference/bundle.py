@@ -152,7 +152,7 @@ class Calibration(_Part):
 
     @property
     def prevalence(self) -> float:
-        """Share of malignant exams among those calibrated on, which every answer assumes."""
+        """Share of malignant exams among those calibrated on, which each answer assumes."""
         return sum(self.is_malignant) / len(self.is_malignant)
 
 

@@ -144,7 +144,7 @@ FEATURES: tuple[Feature, ...] = (
     Feature(
         name="relative_log_pe",
         unit="1",
-        words="peak enhancement over reference tissue (ln ratio)",
+        words="peak enhancement over tissue (ln ratio)",
         above="brighter than tissue by {}",
         below="darker than tissue by {}",
         level="as bright as tissue",
@@ -153,7 +153,7 @@ FEATURES: tuple[Feature, ...] = (
     Feature(
         name="relative_ttp",
         unit="s",
-        words="time to peak minus reference tissue",
+        words="time to peak minus tissue",
         above="peaks {} later than tissue",
         below="peaks {} earlier than tissue",
         level="peaks when tissue does",
@@ -162,7 +162,7 @@ FEATURES: tuple[Feature, ...] = (
     Feature(
         name="relative_log_mtt",
         unit="1",
-        words="mean transit time over reference tissue (ln ratio)",
+        words="mean transit time over tissue (ln ratio)",
         above="transit {} longer than in tissue",
         below="transit {} shorter than in tissue",
         level="transit as long as in tissue",
@@ -178,21 +178,21 @@ FEATURES: tuple[Feature, ...] = (
     Feature(
         name="heterogeneity_pe",
         unit="1",
-        words="spread of peak enhancement (quartiles, ln ratio)",
+        words="spread of peak enhancement (ln ratio)",
         above="peak enhancement varies by {}",
         amount=_decibels,
     ),
     Feature(
         name="heterogeneity_ttp",
         unit="s",
-        words="spread of time to peak (quartiles)",
+        words="spread of time to peak",
         above="time of the peak varies by {}",
         amount=_seconds,
     ),
     Feature(
         name="ring_log_pe",
         unit="1",
-        words="peak enhancement of surroundings over lesion (ln ratio)",
+        words="peak enhancement of ring over lesion (ln)",
         above="surroundings brighter than lesion by {}",
         below="surroundings darker than lesion by {}",
         level="surroundings as bright as lesion",

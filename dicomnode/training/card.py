@@ -119,6 +119,9 @@ def _card(manifest: Manifest) -> Iterator[str]:
     yield ""
     yield f"Task: {manifest.task}. Answer: {manifest.output}"
     yield f"Trained on {manifest.trained_on}. Licence: {manifest.licence}."
+    if manifest.calibration is not None:
+        exams, share = len(manifest.calibration.log_odds), manifest.calibration.prevalence
+        yield f"Calibrated on {exams} exams, {share:.0%} malignant, which each answer assumes."
     yield ""
     yield "## Inputs"
     yield "| name | meaning | normalisation |"

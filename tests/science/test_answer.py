@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 
+from dicomnode.dicom import codes
 from dicomnode.errors import Reason
 from dicomnode.science.answer import (
     because,
@@ -86,6 +87,8 @@ def test_what_is_said_never_carries_a_sign_or_a_gap(feature: Feature, value: flo
 def test_a_difference_has_words_for_either_sign_and_for_none() -> None:
     for feature in FEATURES:
         assert bool(feature.below) is bool(feature.level), feature.name
+        code = codes.contribution(feature.name, feature.words)
+        assert code.meaning.endswith(feature.words), "a code's meaning must hold all of it"
         assert not any(word in feature.words for word in ("later", "brighter", "longer"))
 
 
