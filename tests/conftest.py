@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import ModuleType
 
+import hypothesis
 import pytest
 from pydicom.dataset import Dataset
 
@@ -13,9 +14,15 @@ import parts.postgres
 import parts.wrap
 from parts.postgres import Postgres
 from parts.programs import program
+from parts.waiting import PATIENCE_S
 
 SHARED_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 
+
+hypothesis.settings.register_profile(
+    "steady", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+)
+hypothesis.settings.load_profile("steady")  # a machine that is busy makes no test fail
 
 LONG = ("training", "viewers", "end_to_end")
 """Folders of the files that take longest."""
@@ -63,7 +70,7 @@ def judged(tmp_path: Path) -> Callable[[str, Dataset | Path], list[str]]:
         if isinstance(written, Dataset):
             written.save_as(path, enforce_file_format=True)
         result = subprocess.run(
-            [validator, str(path)], capture_output=True, check=False, timeout=60
+            [validator, str(path)], capture_output=True, check=False, timeout=PATIENCE_S
         )
         return [
             line

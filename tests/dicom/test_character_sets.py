@@ -10,6 +10,7 @@ from dicomnode.dicom.header import read_header
 from parts import example
 from parts.outputs import Files, small_set
 from parts.programs import program
+from parts.waiting import PATIENCE_S
 
 NAMES = {
     "Latin-1": ("ISO_IR 100", "Müller^Änne"),
@@ -45,7 +46,7 @@ def text_of(path: Path, *tags: str, convert: bool = True) -> list[bytes]:
         [program("dcmdump"), *(["--convert-to-utf8"] * convert), *searched, str(path)],
         capture_output=True,
         check=True,
-        timeout=60,
+        timeout=PATIENCE_S,
     )
     assert result.stderr == b""
     lines = result.stdout.splitlines()

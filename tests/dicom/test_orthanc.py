@@ -24,6 +24,7 @@ from parts import example
 from parts.orthanc import AE_TITLE, Orthanc
 from parts.outputs import Files, sized_seg
 from parts.programs import program
+from parts.waiting import PATIENCE_S
 
 SENT = ("clip", "seg", "lesion", "sr", "overlay", "keyframe", "report", "refusal")
 MODALITIES = {
@@ -55,7 +56,7 @@ class Archive:
         request = urllib.request.Request(
             f"{self.orthanc.url}/dicom-web{path}", headers={"Accept": accept}
         )
-        with urllib.request.urlopen(request, timeout=60) as answer:
+        with urllib.request.urlopen(request, timeout=PATIENCE_S) as answer:
             return answer.headers["Content-Type"], answer.read()
 
     def json(self, path: str) -> Any:
@@ -87,7 +88,7 @@ def archive(written: Files, tmp_path_factory: pytest.TempPathFactory) -> Iterato
     files = {kind: written[kind] for kind in SENT} | {"seg-small": folder / "small.dcm"}
     sized_seg(*ROWS_OF_WHOLE_BYTES)[0].save_as(files["seg-small"], enforce_file_format=True)
     orthanc = Orthanc(folder / "orthanc", dicomweb=True)
-    orthanc.start(patience_s=60)
+    orthanc.start()
     try:
         store(orthanc, list(files.values()))
         yield Archive(orthanc=orthanc, files=files)
@@ -103,7 +104,7 @@ def store(orthanc: Orthanc, paths: list[Path]) -> None:
             *("127.0.0.1", str(orthanc.dicom_port), *map(str, paths)),
         ],
         check=True,
-        timeout=120,
+        timeout=PATIENCE_S,
     )
 
 

@@ -32,6 +32,7 @@ from dicomnode.science.regions import outlines
 from parts.accepted import unexpected
 from parts.programs import program
 from parts.sources import PHOTOMETRIC, SPARSE, Change, sent_as
+from parts.waiting import PATIENCE_S
 
 Judge = Callable[[str, Dataset | Path], list[str]]
 Mask = NDArray[np.bool_]
@@ -280,7 +281,7 @@ def test_clips_in_colour_and_in_grey_have_a_class_of_their_own(
         assert "PresentationLUTShape" not in dataset
     assert unexpected("dciodvfy", judged("dciodvfy", path)) == []
     checked = subprocess.run(
-        [program("dcmpschk"), str(path)], capture_output=True, check=True, timeout=60
+        [program("dcmpschk"), str(path)], capture_output=True, check=True, timeout=PATIENCE_S
     )
     assert b"Test passed" in checked.stdout + checked.stderr
 
@@ -357,7 +358,7 @@ def test_dcmtk_shows_the_outlines_on_that_frame_and_on_no_other(
             ],
             capture_output=True,
             check=True,
-            timeout=60,
+            timeout=PATIENCE_S,
         )
         shown[frame] = (said.stdout + said.stderr).decode()
     outline = polylines(annotations(presentation_state(exam, found, context))["LESION"])[0]

@@ -20,6 +20,7 @@ from dicomnode.dicom.results.uncompressed import write_uncompressed
 from dicomnode.errors import InputError, OutputError
 from parts.planes import as_planes
 from parts.programs import program
+from parts.waiting import PATIENCE_S
 
 Judge = Callable[[str, Dataset | Path], list[str]]
 
@@ -76,7 +77,7 @@ def test_pixels_are_what_the_jpeg_decodes_to_and_all_else_is_kept(
 
 def test_dcmtk_decodes_the_jpeg_to_the_same_pixels(overlay: Path, tmp_path: Path) -> None:
     dcmtk = tmp_path / "dcmtk.dcm"
-    subprocess.run([program("dcmdjpeg"), str(overlay), str(dcmtk)], check=True, timeout=60)
+    subprocess.run([program("dcmdjpeg"), str(overlay), str(dcmtk)], check=True, timeout=PATIENCE_S)
     theirs, ours = (dcmread(path) for path in (dcmtk, rewritten(overlay, tmp_path / "plain.dcm")))
     assert theirs.PhotometricInterpretation == "RGB"
     assert theirs.file_meta.TransferSyntaxUID == ours.file_meta.TransferSyntaxUID

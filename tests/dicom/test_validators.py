@@ -12,6 +12,7 @@ from parts.accepted import ACCEPTED, PRIVATE_SCHEME, QUANTITY, accepted, unexpec
 from parts.outputs import Files
 from parts.pixelmed import PixelMed
 from parts.programs import program
+from parts.waiting import PATIENCE_S
 
 Judge = Callable[[str, Dataset | Path], list[str]]
 
@@ -51,7 +52,7 @@ def test_dcm2xml_makes_well_formed_xml(written: Files, kind: str) -> None:
         [program("dcm2xml"), "--convert-to-utf8", str(written[kind])],
         capture_output=True,
         check=True,
-        timeout=60,
+        timeout=PATIENCE_S,
     )
     assert result.stderr == b""
     elements = ET.fromstring(result.stdout).iter("element")

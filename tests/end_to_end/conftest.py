@@ -12,9 +12,9 @@ import pytest
 from dicomnode.simulate import recipe_for, simulate, write
 from parts.programs import program
 from parts.site import TESTS, Site
+from parts.waiting import PATIENCE_S
 
 COMMAND = (sys.executable, "-m", "dicomnode.cli")
-PATIENCE_S = 240.0
 
 Simulate = Callable[..., list[Path]]
 Command = Callable[..., "subprocess.CompletedProcess[str]"]
@@ -73,7 +73,7 @@ def new_site() -> Iterator[Callable[[Path], Site]]:
         program(name)
 
     def make(root: Path) -> Site:
-        sites.append(Site(root, command=(*COMMAND, "serve", "-c"), patience_s=PATIENCE_S))
+        sites.append(Site(root, command=(*COMMAND, "serve", "-c")))
         return sites[-1]
 
     yield make

@@ -57,7 +57,7 @@ def received(
     (good,) = simulated()
     files = {name: damaged(name, good, site.root) for name in DAMAGES}
     studies = {study_uid(name): name for name in DAMAGES}
-    site.write_settings(quiet_s=0.5, timeout_s=site.patience_s)
+    site.write_settings(quiet_s=0.5)
     node = site.start_node().ready()
     for name in BY_STORESCU:
         site.send(files[name])

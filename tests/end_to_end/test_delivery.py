@@ -60,10 +60,10 @@ def delivered(
 ) -> Iterator[Delivered]:
     site = new_site(tmp_path_factory.mktemp("delivery"))
     orthanc = Orthanc(site.root / "orthanc")
-    orthanc.start(patience_s=site.patience_s)
+    orthanc.start()
     try:
         site.further = (Destination(name="orthanc", ae_title=AE_TITLE, port=orthanc.dicom_port),)
-        site.write_settings(quiet_s=1.0, timeout_s=site.patience_s)
+        site.write_settings(quiet_s=1.0)
         site.start_pacs()
         node = site.start_node().ready()
         site.send(full_exam)

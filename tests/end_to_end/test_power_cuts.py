@@ -14,7 +14,7 @@ from parts.site import Site
 @pytest.fixture
 def site(new_site: Callable[[Path], Site], tmp_path: Path) -> Site:
     site = new_site(tmp_path)
-    site.write_settings(quiet_s=1.0, timeout_s=site.patience_s)
+    site.write_settings(quiet_s=1.0)
     site.start_pacs()
     return site
 

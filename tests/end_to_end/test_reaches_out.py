@@ -16,6 +16,7 @@ import pytest
 from dicomnode.store.states import ExamState
 from parts.site import Site
 from parts.traced import Trace, traced
+from parts.waiting import PATIENCE_S
 
 PACKAGE = Path(__file__).parents[2] / "dicomnode"
 SCRATCH = (Path("/dev/shm"), Path("/dev/null"))
@@ -23,11 +24,11 @@ SCRATCH = (Path("/dev/shm"), Path("/dev/null"))
 
 LOOPBACK = 'htons(9), sin_addr=inet_addr("127.0.0.1")'
 CARELESS = """
-import os, socket
+import os, socket, sys
 from pathlib import Path
 Path.home().joinpath("telemetry").write_text("id")
 Path.home().joinpath(".config").mkdir()
-Path("/tmp/careless").touch(); Path("/tmp/careless").rename(Path.home() / "moved")
+Path(sys.argv[1]).touch(); Path(sys.argv[1]).rename(Path.home() / "moved")
 probe = socket.socket(); probe.setblocking(False)
 probe.connect_ex(("192.0.2.1", 443))
 probe = socket.socket(); probe.connect_ex(("127.0.0.1", 9))
@@ -65,9 +66,9 @@ def fence(tmp_path: Path) -> Fence:
     return Fence(tmp_path / "fence")
 
 
-def test_the_fence_sees_a_program_that_does_what_none_should(fence: Fence) -> None:
-    command = fence.command(sys.executable, "-S", "-c", CARELESS)
-    subprocess.run(command, env=os.environ | fence.environment, check=True, timeout=60)
+def test_the_fence_sees_a_program_that_does_what_none_should(fence: Fence, tmp_path: Path) -> None:
+    command = fence.command(sys.executable, "-S", "-c", CARELESS, tmp_path / "careless")
+    subprocess.run(command, env=os.environ | fence.environment, check=True, timeout=PATIENCE_S)
     calls = "\n".join(fence.trace.reached([], []))
     for address in ("192.0.2.1", "192.0.2.53", "/run/somebody"):
         assert address in calls
@@ -78,7 +79,7 @@ def test_the_fence_sees_a_program_that_does_what_none_should(fence: Fence) -> No
     assert "/etc/hosts" in fence.trace.looked_up()
     home = fence.home
     written = {str(home / name) for name in ("telemetry", ".config", "moved")}
-    assert written | {"/tmp/careless"} == set(fence.outside())
+    assert written | {str(tmp_path / "careless")} == set(fence.outside())
 
 
 def test_analyse_calls_nobody_and_writes_where_it_was_told(
@@ -87,7 +88,7 @@ def test_analyse_calls_nobody_and_writes_where_it_was_told(
     (clip,) = simulated()
     output = tmp_path / "result"
     command = fence.command(sys.executable, "-m", "dicomnode.cli", "analyse", clip, "-o", output)
-    subprocess.run(command, env=os.environ | fence.environment, check=True, timeout=600)
+    subprocess.run(command, env=os.environ | fence.environment, check=True, timeout=PATIENCE_S)
     assert (output / "result.json").exists()
     assert fence.trace.reached([], [fence.scratch]) == []
     assert fence.trace.looked_up() == []

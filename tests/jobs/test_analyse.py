@@ -22,12 +22,13 @@ from dicomnode.store.rows import ExamRow
 from dicomnode.store.spool import Spool
 from dicomnode.store.states import ExamState
 from parts.damage import flip
+from parts.waiting import PATIENCE_S
 from parts.wrap import native
 
 
 @pytest.fixture
 def make(ledger: Ledger, spool: Spool) -> Iterator[Callable[..., Analysis]]:
-    workers = Workers(timeout_s=60, prepare=functools.partial(int))
+    workers = Workers(timeout_s=PATIENCE_S, prepare=functools.partial(int))
 
     def analysis(process: Any, policy: Any = "first") -> Analysis:
         return Analysis(

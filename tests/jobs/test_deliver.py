@@ -1,8 +1,6 @@
 """One attempt at one destination: every delivery that was taken gets a state."""
 
-import socket
 from collections.abc import Callable
-from contextlib import closing
 from pathlib import PurePosixPath
 from typing import Any
 
@@ -21,12 +19,7 @@ from dicomnode.store.rows import DeliveryRow, ExamRow, Output
 from dicomnode.store.spool import Spool
 from dicomnode.store.states import DeliveryState
 from parts.damage import flip
-
-
-def free_port() -> int:
-    with closing(socket.socket()) as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+from parts.waiting import free_port
 
 
 @pytest.fixture

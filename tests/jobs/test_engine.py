@@ -14,7 +14,7 @@ import pytest
 
 from dicomnode.jobs.engine import Engine
 from dicomnode.jobs.step import Interrupted
-from parts.waiting import wait_until
+from parts.waiting import PATIENCE_S, wait_until
 
 LIFE = """
 import os, sys, time
@@ -40,10 +40,10 @@ def job(step, name, number):
 engine = Engine(url=sys.argv[1], version="1", on_finished=lambda: None)
 engine.start({"job": job})
 engine.submit("job", "one", 7)
-give_up_at = time.monotonic() + 30
+give_up_at = time.monotonic() + 600
 while "second" not in trace.read_text() and time.monotonic() < give_up_at:
     time.sleep(0.05)
-engine.drain(patience_s=10)
+engine.drain(patience_s=600)
 engine.stop()
 """
 
@@ -52,7 +52,9 @@ def live(tmp_path: Path, how: str) -> int:
     url = f"sqlite:///{tmp_path}/jobs.sqlite"
     trace = tmp_path / "trace"
     trace.touch()
-    return subprocess.run([sys.executable, "-c", LIFE, url, str(trace), how], timeout=90).returncode
+    return subprocess.run(
+        [sys.executable, "-c", LIFE, url, str(trace), how], timeout=PATIENCE_S
+    ).returncode
 
 
 def test_a_killed_job_goes_on_after_its_last_finished_step(tmp_path: Path) -> None:
@@ -92,16 +94,16 @@ def test_a_job_that_raises_is_over_others_go_on_and_it_may_be_asked_for_again(
     for name, number in (("one", 1), ("two", 2), ("one", 3)):
         finished.clear()
         engine.submit("job", name, number)
-        assert finished.wait(60)
+        assert finished.wait(PATIENCE_S)
     assert done == [2, 3]
-    assert engine.drain(patience_s=60)
+    assert engine.drain(patience_s=PATIENCE_S)
     purged: list[int] = []
 
     def all_purged() -> bool:  # the engine writes an end after the job's last word
         purged.append(engine.purge(before=time.time() + 10))
         return sum(purged) == 3
 
-    wait_until("the engine has written the ends", all_purged, patience_s=60)
+    wait_until("the engine has written the ends", all_purged)
 
 
 def test_a_submission_that_fails_leaves_nothing_running(
@@ -121,12 +123,12 @@ def test_a_submission_that_fails_leaves_nothing_running(
 
 def test_what_runs_is_named_with_what_it_was_given(engine: Engine) -> None:
     may_end = threading.Event()
-    engine.start({"job": lambda step, name, number: may_end.wait(60)})
+    engine.start({"job": lambda step, name, number: may_end.wait(PATIENCE_S)})
     engine.submit("job", "one", 7)
     engine.submit("job", "one", 8)
     assert engine.active == {"one": (7,)}, "the second found it running"
     may_end.set()
-    assert engine.drain(patience_s=60)
+    assert engine.drain(patience_s=PATIENCE_S)
 
 
 def test_a_job_that_the_engine_lost_may_be_asked_for_again(
@@ -151,7 +153,7 @@ def test_an_interrupted_job_is_not_over(
 
     engine.start({"job": job})
     engine.submit("job", "one")
-    assert finished.wait(20)
+    assert finished.wait(PATIENCE_S)
     assert engine.purge(before=time.time() + 10) == 0
 
 
@@ -165,5 +167,5 @@ def test_nothing_listens_and_nobody_is_called(
     monkeypatch.setattr(socket.socket, "listen", refuse)
     engine.start({"job": lambda step, name: None})
     engine.submit("job", "one")
-    assert engine.drain(patience_s=60)
+    assert engine.drain(patience_s=PATIENCE_S)
     assert not [name for name in os.environ if name.startswith("DBOS")]

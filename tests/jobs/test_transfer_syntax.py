@@ -60,7 +60,7 @@ def start_pacs(tmp_path: Path) -> Iterator[StartPacs]:
         directory.mkdir()
         command = [program("storescp"), "-aet", "PACS", "-od", str(directory), accepts, str(port)]
         started.append(subprocess.Popen(command, stderr=subprocess.DEVNULL))
-        wait_until("storescp listens", lambda: listens(port), patience_s=20)
+        wait_until("storescp listens", lambda: listens(port))
         peer = Peer(name=name, ae_title="PACS", host="127.0.0.1", port=port)
         return Pacs(peer=peer, directory=directory)
 

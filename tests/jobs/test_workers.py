@@ -13,13 +13,14 @@ import pytest
 from dicomnode.jobs.memory import GIB, machine_bytes, share_bytes
 from dicomnode.jobs.step import Interrupted
 from dicomnode.jobs.workers import WorkerDiedError, WorkError, Workers
+from parts.waiting import PATIENCE_S
 
 nothing = functools.partial(int)
 
 
 @pytest.fixture(scope="module")
 def workers() -> Iterator[Workers]:
-    workers = Workers(timeout_s=60, prepare=nothing)
+    workers = Workers(timeout_s=PATIENCE_S, prepare=nothing)
     workers.start()
     yield workers
     workers.stop()
@@ -60,7 +61,7 @@ def test_a_process_that_hangs_is_killed() -> None:
 
 @pytest.fixture
 def confined() -> Workers:
-    return Workers(timeout_s=60, prepare=nothing, memory_bytes=GIB)
+    return Workers(timeout_s=PATIENCE_S, prepare=nothing, memory_bytes=GIB)
 
 
 def test_a_process_that_fills_more_memory_than_it_may_is_ended(confined: Workers) -> None:
@@ -90,7 +91,7 @@ def test_the_signals_that_stop_the_node_do_not_stop_its_work(workers: Workers) -
 
 
 def test_stopping_interrupts_whoever_waits() -> None:
-    stopped = Workers(timeout_s=600, prepare=nothing)
+    stopped = Workers(timeout_s=PATIENCE_S, prepare=nothing)
     seen: list[BaseException] = []
 
     def wait() -> None:
@@ -103,7 +104,7 @@ def test_stopping_interrupts_whoever_waits() -> None:
     thread.start()
     time.sleep(0.5)
     stopped.stop()
-    thread.join(20)
+    thread.join(PATIENCE_S)
     assert [type(error) for error in seen] == [Interrupted]
     with pytest.raises(Interrupted):
         stopped.run(operator.add, 1, 1)

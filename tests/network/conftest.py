@@ -18,6 +18,7 @@ from pydicom.uid import ExplicitVRLittleEndian, JPEGBaseline8Bit
 from dicomnode.network.answers import OpenAssociation, Received
 from dicomnode.network.peers import Accepted, Peer
 from dicomnode.network.receive import Receiver, ReceiveSettings
+from parts.waiting import PATIENCE_S, free_port
 
 US_MULTI_FRAME = "1.2.840.10008.5.1.4.1.1.3.1"
 STUDY = "1.2.826.0.1.1"
@@ -75,7 +76,7 @@ def start(inbox: Inbox, incoming: Path) -> Iterator[Callable[..., Receiver]]:
             "port": 0,
             "incoming": incoming,
             "accept": (Accepted(ae_title="SCANNER1", hosts=("127.0.0.1",)),),
-            "acse_timeout_s": 1.0,
+            "acse_timeout_s": PATIENCE_S,
             "min_free_bytes": 0,
         }
         receiver = Receiver(
@@ -195,7 +196,7 @@ def dcmtk() -> Callable[..., subprocess.CompletedProcess]:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
-            timeout=60,
+            timeout=PATIENCE_S,
             check=False,
         )
 
@@ -207,19 +208,13 @@ def until() -> Callable[..., None]:
     return wait_until
 
 
-def wait_until(condition: Callable[[], object], timeout_s: float = 20.0) -> None:
+def wait_until(condition: Callable[[], object], timeout_s: float = PATIENCE_S) -> None:
     """Wait for something that another thread or process does."""
     event = threading.Event()
     deadline = time.monotonic() + timeout_s
     while not condition():
         assert time.monotonic() < deadline, "what was waited for did not happen"
         event.wait(0.02)
-
-
-def free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return int(listener.getsockname()[1])
 
 
 def answers(port: int) -> bool:

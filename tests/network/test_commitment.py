@@ -12,6 +12,7 @@ from dicomnode.errors import RejectedError
 from dicomnode.network.commitment import CommitmentResult, request
 from dicomnode.network.peers import Accepted
 from parts.serving import serving
+from parts.waiting import PATIENCE_S
 
 KEPT, LOST = ("1.2.840.10008.5.1.4.1.1.66.4", "2.25.1"), ("1.2.840.10008.5.1.4.1.1.7", "2.25.2")
 
@@ -58,7 +59,7 @@ def test_a_peers_answer_reaches_the_receiver(start):
 
     with pacs(answer) as peer:
         request([KEPT, LOST], peer, calling_ae="CEUSNODE", transaction_uid="2.25.99")
-        assert arrived.wait(20.0)
+        assert arrived.wait(PATIENCE_S)
     assert results == [
         CommitmentResult(
             transaction_uid="2.25.99",

@@ -1,7 +1,6 @@
 """kill -9 while receiving: whatever was acknowledged is there after the restart."""
 
 import random
-import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -14,7 +13,7 @@ from dicomnode.store.ledger import Ledger
 from dicomnode.store.spool import Spool, dataset_sha256
 
 NODE = """
-import sys, time
+import os, sys, threading, time
 from dataclasses import asdict
 from pathlib import Path
 from dicomnode.network.peers import Accepted
@@ -23,12 +22,16 @@ from dicomnode.store.ledger import Ledger
 from dicomnode.store.rows import Instance
 from dicomnode.store.spool import Spool
 
-root = Path(sys.argv[1])
+root, dies_in, calls = Path(sys.argv[1]), int(sys.argv[2]), 0
 spool, ledger = Spool(root / "spool"), Ledger(f"sqlite:///{root}/ledger.sqlite")
 spool.sweep()
 ledger.recover(now=time.time())
 
 def store(received):
+    global calls
+    calls += 1
+    if calls == dies_in:
+        threading.Timer(float(sys.argv[3]), os.kill, (os.getpid(), 9)).start()
     header, association = received.header, received.association
     stored = spool.keep(
         received.path, study_uid=header.study_uid, sop_instance_uid=header.sop_instance_uid
@@ -54,7 +57,7 @@ receiver = Receiver(
 )
 receiver.start()
 print(f"port={receiver.port}", flush=True)
-time.sleep(300)
+time.sleep(100_000)
 """
 
 
@@ -62,10 +65,9 @@ time.sleep(300)
 def node(tmp_path):
     started = []
 
-    def start() -> tuple[subprocess.Popen, Peer]:
-        process = subprocess.Popen(
-            [sys.executable, "-c", NODE, tmp_path], stdout=subprocess.PIPE, text=True
-        )
+    def start(*, dies_in: int = 0, after_s: float = 0.0) -> tuple[subprocess.Popen, Peer]:
+        command = [sys.executable, "-c", NODE, tmp_path, str(dies_in), str(after_s)]
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
         started.append(process)
         for line in process.stdout:
             if line.startswith("port="):
@@ -85,21 +87,10 @@ def test_nothing_acknowledged_is_lost_and_nothing_half_is_kept(node, us_file, tm
     paths = [us_file(number, size_bytes=300_000) for number in range(40)]
     acknowledged: set[Path] = set()
     for _ in range(3):
-        process, peer = node()
-        killer = subprocess.Popen(
-            [
-                sys.executable,
-                "-c",
-                (
-                    f"import os,time;time.sleep({chance.uniform(0.1, 0.5)});"
-                    f"os.kill({process.pid}, {int(signal.SIGKILL)})"
-                ),
-            ]
-        )
+        process, peer = node(dies_in=chance.randint(2, 30), after_s=chance.uniform(0, 0.02))
         while process.poll() is None:
             answers = send(paths, peer, calling_ae="SCANNER1")
             acknowledged |= {answer.path for answer in answers if answer.status == 0}
-        killer.wait()
     process, peer = node()
     assert acknowledged
     ledger, spool = Ledger(f"sqlite:///{tmp_path}/ledger.sqlite"), Spool(tmp_path / "spool")

@@ -10,6 +10,7 @@ from dicomnode.errors import RejectedError, SettingsError, UnreachableError
 from dicomnode.network.association import associate
 from dicomnode.network.peers import Accepted
 from dicomnode.network.send import echo
+from parts.waiting import PATIENCE_S
 
 VERIFICATION = [build_context("1.2.840.10008.1.1")]
 
@@ -67,7 +68,7 @@ def test_one_host_cannot_take_every_connection(start, peer_of, until, capsys):
 
 def test_a_silent_connection_is_closed(start):
     with connect(start(acse_timeout_s=0.5)) as client:
-        client.settimeout(20.0)
+        client.settimeout(PATIENCE_S)
         assert client.recv(1) == b""
 
 
@@ -76,7 +77,7 @@ def test_a_connection_that_stalls_within_a_message_is_closed(start):
     receiver = start(acse_timeout_s=0.5, network_timeout_s=0.5)
     with connect(receiver) as client:
         client.sendall(b"\x01\x00\x00")
-        client.settimeout(20.0)
+        client.settimeout(PATIENCE_S)
         assert client.recv(1) == b""
 
 
@@ -90,7 +91,7 @@ def test_what_is_not_dicom_is_closed(start, peer_of):
     receiver = start()
     with connect(receiver) as client:
         client.sendall(b"GET / HTTP/1.1\r\n\r\n")
-        client.settimeout(20.0)
+        client.settimeout(PATIENCE_S)
         while client.recv(1000):
             pass
     echo(peer_of(receiver), calling_ae="SCANNER1")

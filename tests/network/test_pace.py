@@ -5,7 +5,6 @@ import time
 import tracemalloc
 from contextlib import contextmanager
 
-import pytest
 from pydicom.uid import ExplicitVRLittleEndian
 from pynetdicom import AE, evt
 
@@ -13,6 +12,7 @@ from dicomnode.network import association
 from dicomnode.network.send import send
 from dicomnode.network.unfinished import discard_unfinished
 from parts.serving import serving
+from parts.waiting import PATIENCE_S
 
 US_MULTI_FRAME = "1.2.840.10008.5.1.4.1.1.3.1"
 SIZE_BYTES = 40_000_000
@@ -62,14 +62,13 @@ def test_a_slow_peer_is_waited_for(us_file):
     assert peak < SIZE_BYTES / 4
 
 
-@pytest.mark.timeout(60)
 def test_a_peer_that_reads_no_more_is_given_up(us_file, monkeypatch):
     monkeypatch.setattr(association, "_RESPONSE_TIMEOUT_S", 2.0)
     path, is_over = us_file(size_bytes=SIZE_BYTES), threading.Event()
 
     def stall(event):
         if len(event.data) > DATA:
-            is_over.wait(40)
+            is_over.wait(PATIENCE_S)
 
     with scp(stall) as peer:
         try:
@@ -88,7 +87,6 @@ def test_a_peer_that_takes_any_length_gets_pieces(us_file):
     assert max(seen) <= 131072 + 6
 
 
-@pytest.mark.timeout(60)
 def test_an_association_that_ends_in_the_middle_is_not_waited_for(us_file):
     paths = [us_file(1, size_bytes=SIZE_BYTES), us_file(2)]
     seen = []

@@ -11,6 +11,7 @@ from pynetdicom import build_context
 from dicomnode.errors import InputError, StoreError
 from dicomnode.network.association import associate
 from dicomnode.network.send import send
+from parts.waiting import PATIENCE_S
 
 RETIRED_US_MULTI_FRAME = "1.2.840.10008.5.1.4.1.1.3"
 CT = "1.2.840.10008.5.1.4.1.1.2"
@@ -138,8 +139,8 @@ def test_stopping_lets_a_transfer_finish(start, inbox, us_file, dcmtk, until):
     path = us_file()
     process = subprocess.Popen([*STORESCU, str(receiver.port), path])
     until(lambda: inbox.opened)
-    receiver.stop(grace_s=10.0)
-    assert process.wait(timeout=10) == 0
+    receiver.stop(grace_s=PATIENCE_S)
+    assert process.wait(PATIENCE_S) == 0
     assert len(inbox.kept) == 1
 
 

@@ -1,6 +1,5 @@
 """What is sent to DCMTK arrives as it lies on disk, and every answer is judged."""
 
-import time
 from contextlib import contextmanager
 from shutil import copyfile
 
@@ -14,16 +13,17 @@ from dicomnode.errors import OutputError, RejectedError, StoreError, Unreachable
 from dicomnode.network.peers import Peer
 from dicomnode.network.send import echo, send
 from parts.serving import serving
+from parts.waiting import PATIENCE_S
 
 US_MULTI_FRAME = "1.2.840.10008.5.1.4.1.1.3.1"
 SECONDARY_CAPTURE = "1.2.840.10008.5.1.4.1.1.7"
 
 
 @contextmanager
-def scp(answer, syntaxes=(ExplicitVRLittleEndian,), title="PACS", patience_s=60):
+def scp(answer, syntaxes=(ExplicitVRLittleEndian,), title="PACS"):
     """A peer that answers every C-STORE with what the test says."""
     ae = AE(ae_title=title)
-    ae.network_timeout = patience_s
+    ae.network_timeout = PATIENCE_S
     ae.require_called_aet = True
     for sop_class in (US_MULTI_FRAME, SECONDARY_CAPTURE):
         ae.add_supported_context(sop_class, list(syntaxes))
@@ -94,8 +94,8 @@ def test_what_is_not_compressed_gets_no_hint_about_compression(us_file):
 class Rewriter:
     """Gives copies of files, of a file that lies ready; notes for which, and in what syntax."""
 
-    def __init__(self, ready=None, error=None, takes_s=0.0):
-        self.ready, self.error, self.takes_s = ready, error, takes_s
+    def __init__(self, ready=None, error=None, meanwhile=lambda: None):
+        self.ready, self.error, self.meanwhile = ready, error, meanwhile
         self.asked, self.given = [], []
 
     @contextmanager
@@ -105,7 +105,7 @@ class Rewriter:
             raise self.error
         copy = path.with_suffix(".copy")
         copyfile(self.ready, copy)
-        time.sleep(self.takes_s)
+        self.meanwhile()
         self.given.append(copy)
         yield copy
         copy.unlink()
@@ -251,10 +251,17 @@ def test_echo_reaches_dcmtk(storescp):
 
 
 def test_a_peer_that_loses_patience_meanwhile_keeps_what_it_got(us_file):
-    plain = us_file(1)
-    rewrite = Rewriter(plain.rename(plain.with_suffix(".plain")), takes_s=3.0)
+    plain, associations = us_file(1), []
+
+    def answer(event):
+        associations.append(event.assoc)
+        return 0x0000
+
+    rewrite = Rewriter(
+        plain.rename(plain.with_suffix(".plain")), meanwhile=lambda: associations[0].abort()
+    )
     paths = [us_file(2), us_file(1, syntax=JPEGBaseline8Bit), us_file(3)]
-    with scp(lambda event: 0x0000, patience_s=0.3) as peer:
+    with scp(answer) as peer:
         answers = send(paths, peer, calling_ae="CEUSNODE", rewrite=rewrite)
     assert [answer.outcome for answer in answers] == ["sent", "retry", "retry"]
     assert all("was lost" in answer.reason for answer in answers[1:])

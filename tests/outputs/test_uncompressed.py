@@ -18,6 +18,7 @@ from dicomnode.dicom.results.overlay import write_frames
 from dicomnode.errors import InputError, StoreError
 from dicomnode.outputs.uncompressed import uncompressed
 from parts.planes import as_planes
+from parts.waiting import PATIENCE_S
 
 DIES = """
 import os, sys
@@ -70,7 +71,7 @@ def test_the_copy_is_there_for_the_block_only(overlay: Path, folder: Path) -> No
 
 
 def test_a_killed_process_leaves_nothing(overlay: Path, folder: Path) -> None:
-    done = subprocess.run([sys.executable, "-c", DIES, overlay, folder], timeout=120)
+    done = subprocess.run([sys.executable, "-c", DIES, overlay, folder], timeout=PATIENCE_S)
     assert done.returncode == -signal.SIGKILL
     assert list(folder.iterdir()) == []
 

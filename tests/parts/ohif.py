@@ -1,5 +1,6 @@
 """A real viewer: OHIF as npm publishes it, in headless Chromium, driven over a pipe."""
 
+import fcntl
 import json
 import os
 import subprocess
@@ -13,6 +14,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from parts.programs import program
+from parts.waiting import PATIENCE_S
 
 __all__ = ["Ohif"]
 
@@ -20,7 +22,6 @@ VIEWERS = Path(__file__).resolve().parents[1] / "viewers"
 LOCK = VIEWERS / "package-lock.json"
 INSTALLED = VIEWERS / "node_modules" / ".package-lock.json"
 """npm writes it last."""
-INSTALL_PATIENCE_S = 200.0
 
 
 @dataclass
@@ -96,6 +97,12 @@ def _install() -> None:
     packages that it was built from are not published.
     """
     npm = program("npm")
+    with LOCK.open() as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # one run installs, the others then find it there
+        _install_once(npm)
+
+
+def _install_once(npm: str) -> None:
     if INSTALLED.exists() and INSTALLED.stat().st_mtime >= LOCK.stat().st_mtime:
         return
     try:
@@ -106,7 +113,7 @@ def _install() -> None:
             capture_output=True,
             check=True,
             text=True,
-            timeout=INSTALL_PATIENCE_S,
+            timeout=PATIENCE_S,
         )
     except (subprocess.CalledProcessError, subprocess.TimeoutExpired) as failure:
         if os.environ.get("CI") == "true":

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from parts.programs import installed, program
-from parts.waiting import free_port, listens, wait_until
+from parts.waiting import PATIENCE_S, free_port, listens, wait_until
 
 __all__ = ["Orthanc"]
 
@@ -31,7 +31,7 @@ class Orthanc:
         """Where it is; its DICOMweb root is ``/dicom-web``."""
         return f"http://127.0.0.1:{self.http_port}"
 
-    def start(self, *, patience_s: float) -> None:
+    def start(self) -> None:
         if self.dicomweb:
             installed(DICOMWEB)
         self.root.mkdir()
@@ -44,7 +44,6 @@ class Orthanc:
         wait_until(
             "Orthanc listens",
             lambda: listens(self.dicom_port) and listens(self.http_port),
-            patience_s=patience_s,
         )
 
     def stop(self) -> None:
@@ -62,7 +61,7 @@ class Orthanc:
         return paths
 
     def _get(self, path: str) -> bytes:
-        with urllib.request.urlopen(f"{self.url}{path}", timeout=60) as answer:
+        with urllib.request.urlopen(f"{self.url}{path}", timeout=PATIENCE_S) as answer:
             return bytes(answer.read())
 
     def _settings(self) -> dict[str, Any]:

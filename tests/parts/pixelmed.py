@@ -7,6 +7,7 @@ from xml.etree import ElementTree as ET
 from zipfile import ZipFile
 
 from parts.programs import installed, program
+from parts.waiting import PATIENCE_S
 
 __all__ = ["PixelMed"]
 
@@ -66,7 +67,7 @@ class PixelMed:
             ],
             capture_output=True,
             check=True,
-            timeout=240,
+            timeout=PATIENCE_S,
             env={"LC_ALL": "C.UTF-8"},
         )
         lines = result.stdout.decode().splitlines()

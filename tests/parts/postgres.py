@@ -15,12 +15,11 @@ from pathlib import Path
 import psycopg
 
 from parts.programs import program
-from parts.waiting import free_port, wait_until
+from parts.waiting import PATIENCE_S, free_port, wait_until
 
 __all__ = ["Postgres", "postgres"]
 
 _USER = "postgres"
-_PATIENCE_S = 120.0
 
 
 @dataclass
@@ -49,12 +48,12 @@ class Postgres:
     def stop(self) -> None:
         """End the server at once; its data stay."""
         self.process.send_signal(signal.SIGINT)  # "fast": open connections are ended
-        self.process.wait(_PATIENCE_S)
+        self.process.wait(PATIENCE_S)
 
     def go_on(self) -> None:
         """Start it again on the same data and port."""
         self.process = _started(self.start)
-        wait_until("PostgreSQL answers", self.answers, patience_s=_PATIENCE_S)
+        wait_until("PostgreSQL answers", self.answers)
 
     def answers(self) -> bool:
         try:
@@ -83,7 +82,7 @@ def postgres() -> Iterator[Postgres]:
             [initdb, "-D", data, "-U", _USER, "-A", "trust", "--no-sync", "-E", "UTF8"],
             check=True,
             capture_output=True,
-            timeout=_PATIENCE_S,
+            timeout=PATIENCE_S,
             **_as_user(),
         )
         server = str(Path(initdb).with_name("postgres"))
@@ -92,7 +91,7 @@ def postgres() -> Iterator[Postgres]:
         start += tuple(word for setting in settings for word in ("-c", setting))
         running = Postgres(port=port, process=_started(start), start=start)
         try:
-            wait_until("PostgreSQL answers", running.answers, patience_s=_PATIENCE_S)
+            wait_until("PostgreSQL answers", running.answers)
             yield running
         finally:
             running.stop()

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from parts.programs import missing, program
+from parts.waiting import PATIENCE_S
 
 __all__ = ["ReadByDcmjs", "frames_by_dcmtk", "read_by_dcmjs"]
 
@@ -35,7 +36,7 @@ def read_by_dcmjs(paths: list[Path]) -> list[ReadByDcmjs]:
         [node, str(READERS / "segments.mjs"), *map(str, paths)],
         capture_output=True,
         check=True,
-        timeout=120,
+        timeout=PATIENCE_S,
     )
     return [
         ReadByDcmjs(
@@ -52,7 +53,7 @@ def frames_by_dcmtk(path: Path, folder: Path) -> NDArray[np.bool_]:
     subprocess.run(
         [program("dcm2pnm"), "--all-frames", "--write-raw-pnm", str(path), str(folder / "frame")],
         check=True,
-        timeout=60,
+        timeout=PATIENCE_S,
     )
     pictures = sorted(folder.glob("frame.*.pgm"), key=lambda found: int(found.suffixes[0][1:]))
     return np.stack([np.asarray(Image.open(picture)) > 0 for picture in pictures])
@@ -73,7 +74,7 @@ def _install() -> None:
         capture_output=True,
         text=True,
         check=False,
-        timeout=240,
+        timeout=PATIENCE_S,
     )
     if result.returncode != 0:
         missing(f"the packages of {lock.parent.name}/{lock.name} (npm ci: {result.stderr[-500:]})")

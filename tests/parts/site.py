@@ -17,7 +17,7 @@ from dicomnode.store.ledger import Ledger
 from dicomnode.store.rows import ExamRow
 from dicomnode.store.states import DeliveryState
 from parts.programs import program
-from parts.waiting import free_port, listens, wait_until
+from parts.waiting import PATIENCE_S, free_port, listens, wait_until
 
 __all__ = ["Destination", "RunningNode", "Site"]
 
@@ -46,7 +46,7 @@ class Site:
     root: Path
     command: Sequence[str]
     environment: Mapping[str, str] = field(default_factory=dict)
-    patience_s: float = 60.0
+    patience_s: float = PATIENCE_S
     port: int = field(default_factory=free_port)
     web_port: int = field(default_factory=free_port)
     pacs_port: int = field(default_factory=free_port)
@@ -69,7 +69,7 @@ class Site:
         self,
         *,
         quiet_s: float = 0.3,
-        timeout_s: float = 60.0,
+        timeout_s: float = PATIENCE_S,
         workers: int = 1,
         refusals: bool = False,
         min_free_gib: float = 0.1,

@@ -46,7 +46,7 @@ def test_a_border_drawn_on_the_dark_side_is_put_back(seed):
     assert (found[~mask] == 0).all()
 
 
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=10)
 @given(gain=st.floats(1e-6, 1e9))
 def test_gain_does_not_move_a_border(gain):
     labels, mask, samples = blurred_bands()

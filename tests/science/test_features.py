@@ -121,7 +121,7 @@ def test_what_a_lesion_does_not_define_is_neutral():
     assert found == {feature.name: feature.neutral for feature in FEATURES}
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     values=arrays(np.float32, (5, 6, 7), elements=st.floats(width=32)),
     labels=arrays(np.uint8, (6, 7), elements=st.sampled_from([0, 1, 2, 5, UNRELIABLE])),

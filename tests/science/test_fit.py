@@ -367,7 +367,7 @@ def test_a_pixel_that_is_always_saturated_is_not_well_fitted():
     assert fit.qof[7] == 0
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     power=arrays(
         np.float32,
@@ -414,7 +414,7 @@ def test_bins_that_cannot_be_fitted_are_refused_by_name(binned, words):
         fit_binned(binned)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     totals=arrays(np.float64, (12, 3), elements=st.floats(0, 1e12)),
     counts=arrays(np.float64, (12, 3), elements=st.floats(0, 1e3)),

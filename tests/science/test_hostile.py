@@ -13,7 +13,7 @@ from dicomnode.science.loop import Loop, estimate_dynamic_range_db, static_brigh
 from dicomnode.science.motion import register
 from dicomnode.science.quality import RULES, assess, early, refusals
 
-few = settings(max_examples=60, deadline=None)
+few = settings(max_examples=60)
 
 PANES = ("noise", "constant", "zero", "some frames zero", "one bright pixel", "saturated")
 

@@ -88,7 +88,7 @@ def test_frames_left_out_say_nothing():
     assert np.isnan(one.lesion_curve[~kept]).all()
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(row=st.integers(0, ROWS - 1), column=st.integers(0, COLUMNS - 1))
 def test_a_lesion_of_one_pixel_is_measured_wherever_it_is(row, column):
     lesion = np.zeros((ROWS, COLUMNS), bool)
@@ -101,7 +101,7 @@ def test_frames_that_never_change_have_a_defined_result(grey):
     assert_defined(measure(np.full((FRAMES, ROWS, COLUMNS), grey, np.uint8)))
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(
     gap_s=st.floats(0.1, 1e4), at=st.integers(1, FRAMES - 1), brightest=st.integers(0, 255),
     seed=st.integers(0, 9),

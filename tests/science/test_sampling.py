@@ -110,7 +110,7 @@ def test_without_numba_the_samples_are_the_same(monkeypatch):
         np.testing.assert_allclose(other, one, rtol=2e-5, atol=1e-6)
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(
     shift_px=arrays(np.float64, (3, 2), elements=st.floats(-100, 100)),
     row=st.integers(0, 9),

@@ -178,7 +178,7 @@ def test_two_specks_side_by_side_amid_unreliable_pixels_become_one():
     assert (found == UNRELIABLE).sum() == 39
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     labels=arrays(np.uint8, (8, 9), elements=st.sampled_from([0, 1, 2, 3, UNRELIABLE])),
     smallest_px=st.floats(0, 20),
@@ -242,7 +242,7 @@ def test_feature_covariance_agrees_with_sampling_the_fit():
     assert not unreliable(book(), middle).any()
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(values=arrays(np.float64, (4, 6), elements=st.floats(0, 1e300) | st.just(np.nan)))
 def test_features_are_always_finite(values):
     names = ("PE", "TTP", "FT", "RT")
@@ -260,7 +260,7 @@ def test_what_cannot_be_placed_is_refused_by_name():
         assign(book(), np.zeros((3, 4)), None, mask, np.zeros(4, bool), (1.0, 1.0))
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(seed=st.integers(0, 2**32 - 1))
 def test_without_neighbours_a_permutation_of_pixels_permutes_the_labels(seed):
     rng = np.random.default_rng(seed)

@@ -62,7 +62,7 @@ def test_gain_does_not_matter_and_coarse_is_not_fine() -> None:
     assert patches.contrast < one.contrast
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     values=arrays(np.float64, (7, 6), elements=st.floats(-1e6, 1e6) | st.just(np.nan)),
     mask=arrays(bool, (7, 6)),

@@ -25,7 +25,6 @@ def site(tmp_path: Path) -> Iterator[Site]:
             "PYTHONPATH": os.pathsep.join((str(TESTS), str(HERE))),
             "STAND_IN_MARKER": str(tmp_path / "marker-"),
         },
-        patience_s=120.0,
     )
     site.write_settings()
     yield site

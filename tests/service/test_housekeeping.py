@@ -17,6 +17,7 @@ from dicomnode.service.notify import notify
 from dicomnode.store.ledger import Ledger
 from dicomnode.store.rows import Instance, Output
 from dicomnode.store.spool import Spool
+from parts.waiting import PATIENCE_S
 
 DAY_S = 86_400.0
 
@@ -172,4 +173,4 @@ def test_check_says_that_patient_data_lies_open(tmp_path: Path) -> None:
 def test_the_service_needs_no_torch() -> None:
     code = "import sys, dicomnode.service.node, dicomnode.service.check\n"
     code += "assert 'torch' not in sys.modules"
-    assert subprocess.run([sys.executable, "-c", code], timeout=90).returncode == 0
+    assert subprocess.run([sys.executable, "-c", code], timeout=PATIENCE_S).returncode == 0

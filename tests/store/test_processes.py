@@ -5,6 +5,7 @@ import sys
 from collections import Counter
 
 from dicomnode.store.states import DeliveryState
+from parts.waiting import PATIENCE_S
 
 RECORD = """
 import sys
@@ -39,7 +40,7 @@ def run_twice(script, *arguments):
         )
         for number in range(2)
     ]
-    texts = [process.communicate(timeout=60)[0] for process in processes]
+    texts = [process.communicate(timeout=PATIENCE_S)[0] for process in processes]
     assert [process.returncode for process in processes] == [0, 0]
     return texts
 

@@ -23,6 +23,7 @@ from dicomnode.simulate.pixels import jpeg, packbits
 from parts import example
 from parts.ohif import Ohif
 from parts.orthanc import Orthanc
+from parts.waiting import PATIENCE_S
 
 KEPT = slice(17, 21)
 """Frames of the example that are sent: OHIF paints a SEG once for every frame of the clip."""
@@ -121,7 +122,7 @@ class Stored:
 @pytest.fixture(scope="session")
 def pacs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Orthanc]:
     orthanc = Orthanc(tmp_path_factory.mktemp("pacs") / "orthanc", dicomweb=True)
-    orthanc.start(patience_s=60)
+    orthanc.start()
     yield orthanc
     orthanc.stop()
 
@@ -143,7 +144,7 @@ def stored(request: pytest.FixtureRequest, tmp_path: Path, pacs: Orthanc) -> Sto
     made = [_injection(request.param, source, n, tmp_path) for n in range(1, source.injections + 1)]
     for path in sorted(tmp_path.glob("*/*.dcm")):
         sent = urllib.request.Request(f"{pacs.url}/instances", data=path.read_bytes())
-        urllib.request.urlopen(sent, timeout=60).close()
+        urllib.request.urlopen(sent, timeout=PATIENCE_S).close()
     return Stored(
         study_uid=made[0][0].study_uid,
         frames=tuple(frames for _, frames in made),

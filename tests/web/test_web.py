@@ -1,6 +1,5 @@
 """The operator's page over a real ledger and spool."""
 
-import socket
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing
 from html.parser import HTMLParser
@@ -22,6 +21,7 @@ from dicomnode.web.options import WebOptions
 from dicomnode.web.server import Server
 from parts.hostile import WORDS
 from parts.hostile import fill as fill_with
+from parts.waiting import free_port
 
 STUDY = "1.2.826.0.1.3680043.8.498.20250101.123456789"
 KINDS = ["seg", "sr"]
@@ -75,12 +75,6 @@ def fill(ledger: Ledger) -> None:
     )
     reason = Reason("no-bolus", "expected a bolus, found <none>")
     ledger.refuse(2, job="j", reasons=[reason], now=103.0)
-
-
-def free_port() -> int:
-    with closing(socket.socket()) as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 class Marks(HTMLParser):
