@@ -3,6 +3,7 @@
 import socket
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from typing import Any
 
 from pynetdicom import evt
 from pynetdicom.association import Association
@@ -58,6 +59,7 @@ def associate(
         bind_address=(_ANY_OF_OURS[address.address_family], 0),
     )
     _expect_established(assoc, peer, calling_ae)
+    _leave_answers(assoc)
     try:
         yield assoc
     finally:
@@ -74,6 +76,23 @@ def _address(peer: Peer, calling_ae: str) -> AddressInformation:
             f"expected an association with {peer} as {calling_ae}: {error}",
             hint="its host must be an address, or a name that this machine can resolve",
         ) from error
+
+
+def _leave_answers(assoc: Association) -> None:
+    """Let nobody but the asker take an answer.
+
+    The thread of an association of pynetdicom 3.0.4 takes what has come while nobody asks. On a
+    busy machine it is still about to look when it is thought to rest; then it takes the answer of
+    the next request, which waits in vain until its time is up.
+    """
+    get = assoc.dimse.get_msg
+
+    def get_msg(block: bool = False) -> Any:
+        _, first = assoc.dimse.peek_msg()
+        is_answer = getattr(first, "MessageIDBeingRespondedTo", None) is not None
+        return get(block) if block or not is_answer else (None, None)
+
+    assoc.dimse.get_msg = get_msg  # type: ignore[method-assign]
 
 
 def _set_up_socket(event: Event) -> None:

@@ -1,15 +1,18 @@
 """What is sent to DCMTK arrives as it lies on disk, and every answer is judged."""
 
+import threading
 from contextlib import contextmanager
 from shutil import copyfile
 
 import pytest
 from pydicom import Dataset, dcmread
 from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian, JPEGBaseline8Bit
-from pynetdicom import AE, evt
+from pynetdicom import AE, build_context, evt
+from pynetdicom.dimse_primitives import C_STORE
 
 from dicomnode import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
 from dicomnode.errors import OutputError, RejectedError, StoreError, UnreachableError
+from dicomnode.network.association import associate
 from dicomnode.network.peers import Peer
 from dicomnode.network.send import echo, send
 from parts.serving import serving
@@ -248,6 +251,22 @@ def test_more_files_than_one_association_has_contexts_all_arrive(us_file):
 
 def test_echo_reaches_dcmtk(storescp):
     echo(storescp().peer, calling_ae="CEUSNODE")
+
+
+def test_an_answer_waits_for_who_asked():
+    """pynetdicom's own thread may look for messages at the moment when an answer comes."""
+    answer, rounds = C_STORE(), threading.Semaphore(0)
+    answer.MessageIDBeingRespondedTo, answer.Status = 1, 0x0000
+    with (
+        scp(lambda event: 0x0000) as peer,
+        associate(peer, "CEUSNODE", [build_context(US_MULTI_FRAME)]) as assoc,
+    ):
+        looked = assoc.acse.is_aborted
+        assoc.dimse.msg_queue.put((1, answer))
+        assoc.acse.is_aborted = lambda *kind: rounds.release() or looked(*kind)
+        for _ in range(3):
+            assert rounds.acquire(timeout=PATIENCE_S)
+        assert assoc.dimse.get_msg(block=True) == (1, answer)
 
 
 def test_a_peer_that_loses_patience_meanwhile_keeps_what_it_got(us_file):

@@ -49,7 +49,7 @@ def _own_ports() -> Iterator[int]:
         except OSError:
             claim.close()
             continue
-        _CLAIMS.append(claim)
+        claim.detach()  # open as long as the process
         yield from itertools.cycle(range(first, first + _BLOCK))
     raise AssertionError(f"expected a block of ports from {_FIRST_PORT} that no run has claimed")
 
@@ -63,7 +63,6 @@ def _may_be_bound(port: int) -> bool:
         return True
 
 
-_CLAIMS: list[socket.socket] = []
 _PORTS = _own_ports()
 
 
