@@ -5,6 +5,7 @@
     DicomnodeError
     ├── SettingsError        the settings file or the command line is wrong
     ├── InputError           one file cannot be used: names file, tag, expected, found
+    │   └── BrokenClipError      one clip of an exam: the others may be analysed without it
     ├── RefusedError         the exam was read and must not be analysed: a result, with reasons
     ├── BundleError          a model bundle is missing, tampered with or of another shape
     ├── OutputError          a result object cannot be built
@@ -19,8 +20,10 @@ A class says what to do next: ``retryable`` for the machine, ``hint`` for the pe
 """
 
 from dataclasses import dataclass
+from pathlib import Path
 
 __all__ = [
+    "BrokenClipError",
     "BundleError",
     "DamagedError",
     "DicomnodeError",
@@ -107,6 +110,22 @@ class InputError(DicomnodeError):
     def reason(self) -> Reason:
         """The same, as a reason that a ledger or a result can hold."""
         return Reason(self.code, str(self))
+
+
+class BrokenClipError(InputError):
+    """A clip that was taken for a part of an exam turned out to be unusable.
+
+    Parameters
+    ----------
+    path : Path
+        Its file.
+    reason : Reason
+        What is wrong with it.
+    """
+
+    def __init__(self, path: Path, reason: Reason) -> None:
+        super().__init__(reason.code, reason.text)
+        self.path = path
 
 
 class RefusedError(DicomnodeError):

@@ -8,13 +8,14 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from dicomnode.dicom.exam import Exam, load_loop
 from dicomnode.dicom.exam.dynamic_range import check_stated
-from dicomnode.errors import InputError, Reason, RefusedError, printable
+from dicomnode.errors import BrokenClipError, Reason, RefusedError, printable
 from dicomnode.inference.models import Finder, Models
 from dicomnode.inference.segment import Segmentation
 from dicomnode.science import quality
@@ -93,6 +94,8 @@ class Result:
     findings: Findings | None
     reasons: tuple[Reason, ...] = ()
     timing_s: Mapping[str, float] = field(default_factory=dict)
+    broken: Path | None = None
+    """The clip that is the reason, where it is one."""
 
 
 class Timing(dict[str, float]):
@@ -126,8 +129,9 @@ def analyse(exam: Exam, models: Models, recipe: Recipe) -> Result:
         findings = measure(loop, models, recipe, timing)
     except RefusedError as refused:
         return Result(exam=exam, findings=None, reasons=refused.reasons, timing_s=timing)
-    except InputError as unreadable:
-        return Result(exam=exam, findings=None, reasons=(unreadable.reason,), timing_s=timing)
+    except BrokenClipError as clip:
+        reasons = (clip.reason,)
+        return Result(exam=exam, findings=None, reasons=reasons, timing_s=timing, broken=clip.path)
     return Result(exam=exam, findings=findings, timing_s=timing)
 
 

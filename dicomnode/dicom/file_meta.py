@@ -4,6 +4,7 @@ import struct
 from dataclasses import dataclass
 from typing import BinaryIO
 
+from pydicom.config import IGNORE
 from pydicom.filereader import read_file_meta_info
 from pydicom.uid import UID, AllTransferSyntaxes, DeflatedExplicitVRLittleEndian
 
@@ -35,7 +36,7 @@ def transfer_syntax(meta: Elements) -> UID:
     """Transfer Syntax UID (0002,0010), one that the standard defines."""
     if not meta.states(SYNTAX):
         raise meta.wrong(SYNTAX, "a UID", "none", "no-transfer-syntax")
-    stated = UID(meta.uid(SYNTAX))
+    stated = UID(meta.uid(SYNTAX), IGNORE)
     if stated not in AllTransferSyntaxes:
         expected = "a transfer syntax of the standard"
         raise meta.wrong(SYNTAX, expected, f"{str(stated)[:64]!r}", "unsupported-transfer-syntax")

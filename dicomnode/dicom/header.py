@@ -10,17 +10,21 @@ from warnings import WarningMessage
 
 import pydicom
 from pydicom import Dataset
+from pydicom.datadict import keyword_for_tag
 from pydicom.dataelem import DataElement, RawDataElement
 from pydicom.errors import InvalidDicomError
+from pydicom.filereader import read_partial
 from pydicom.tag import BaseTag
 
 from dicomnode.dicom.character_sets import TEXT, Misread, declare_text, read_byte_for_byte
-from dicomnode.dicom.elements import Elements
+from dicomnode.dicom.elements import Elements, tag_text
 from dicomnode.dicom.file_meta import check_encoding, transfer_syntax
 from dicomnode.errors import InputError
 
 __all__ = ["Header", "read_header"]
 
+PIXELS = (0x7FE00008, 0x7FE00009, 0x7FE00010)
+"""PixelData, as floats and doubles too."""
 REPLACING = "using replacement characters"
 QUOTED = r"""'[^']*'|"[^"]*"|: [^:]*$"""
 DEEPEST = 32
@@ -70,10 +74,11 @@ def read_header(path: Path) -> Header:
     """
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
+        progress = _Progress()
         try:
             with path.open("rb") as file:
                 check_encoding(file, path.name)
-                dataset, start, inflated = _read(file)
+                dataset, start, inflated = _read(file, progress)
             misread = list(_convert(path, dataset, dataset, caught))
             kept = list(declare_text(dataset, misread, path.name))
         except InvalidDicomError:
@@ -88,7 +93,7 @@ def read_header(path: Path) -> Header:
         except Exception as error:
             raise InputError(
                 "unreadable-header",
-                f"{path.name}: expected a readable DICOM header, found {_cause(error)}",
+                f"{path.name}: {progress}expected a readable DICOM header, found {_cause(error)}",
                 hint="the file may be truncated: send it again",
             ) from error
         told = [*_without_values(caught), *kept]
@@ -101,9 +106,26 @@ def read_header(path: Path) -> Header:
     )
 
 
-def _read(file: BinaryIO) -> tuple[Dataset, int, bytes | None]:
+class _Progress:
+    """The element that is being read: the one at fault where reading ends."""
+
+    def __init__(self) -> None:
+        self.tag: BaseTag | None = None
+
+    def __call__(self, tag: BaseTag, _vr: str | None, _length: int) -> bool:
+        self.tag = tag
+        return tag in PIXELS
+
+    def __str__(self) -> str:
+        if self.tag is None:
+            return ""
+        keyword = keyword_for_tag(self.tag)
+        return f"{tag_text(keyword) if keyword else self.tag}: "
+
+
+def _read(file: BinaryIO, progress: _Progress) -> tuple[Dataset, int, bytes | None]:
     file.seek(0)
-    dataset = pydicom.dcmread(file, stop_before_pixels=True)
+    dataset = read_partial(file, progress)
     syntax = dataset.file_meta.get("TransferSyntaxUID")
     if syntax != pydicom.uid.DeflatedExplicitVRLittleEndian:
         return dataset, file.tell(), None

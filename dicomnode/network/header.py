@@ -1,14 +1,11 @@
 """The few elements of a received dataset that say where it belongs."""
 
 import re
-import struct
-import zlib
 from dataclasses import dataclass
 from pathlib import Path
 
 from pydicom.dataelem import RawDataElement
 from pydicom.dataset import Dataset
-from pydicom.errors import InvalidDicomError
 from pydicom.filereader import read_partial
 from pydicom.tag import BaseTag, Tag
 
@@ -30,21 +27,6 @@ _NAMES = {
 
 _UID = re.compile(r"[0-9]+(\.[0-9]+)*")  # PS3.5 9.1
 _UID_LENGTH = 64
-
-_UNREADABLE = (
-    InvalidDicomError,
-    AttributeError,
-    EOFError,
-    KeyError,
-    NotImplementedError,
-    OSError,
-    RecursionError,
-    TypeError,
-    ValueError,
-    struct.error,
-    zlib.error,
-)
-"""What pydicom raises on bytes that are not a dataset."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,7 +71,9 @@ def _read(path: Path) -> Dataset:
     try:
         with path.open("rb") as file:
             return read_partial(file, past_the_series, specific_tags=list(_NAMES))
-    except _UNREADABLE as error:
+    except MemoryError:
+        raise
+    except Exception as error:  # foreign bytes in a foreign parser
         raise InputError(
             "unreadable-dataset",
             f"expected a dataset in its transfer syntax up to {_NAMES[_SERIES]}: "

@@ -16,7 +16,7 @@ from dicomnode.dicom.digest import dataset_digest
 from dicomnode.dicom.exam import Exam, LeftOut, ReadSettings, Study, read_study
 from dicomnode.dicom.fitting import fitting
 from dicomnode.dicom.header import read_header
-from dicomnode.errors import InputError, Reason
+from dicomnode.errors import BrokenClipError, InputError, Reason
 from dicomnode.inference.models import Models, load_models
 from dicomnode.outputs.document import Document, document
 from dicomnode.outputs.form import USUAL, Form
@@ -80,31 +80,55 @@ def process(paths: Sequence[Path], directory: Path, request: Request) -> tuple[O
 
 
 def _process(paths: Sequence[Path], directory: Path, request: Request) -> tuple[Outcome, ...]:
+    """Analyse a study; where one of an exam's clips turns out to be broken, again without it."""
     models = load_models(request.models_dir)
-    study = read_study(
-        paths,
-        ReadSettings(
-            dynamic_range_db=request.recipe.dynamic_range_db,
-            dynamic_range_by_model=request.recipe.dynamic_range_by_model,
-        ),
+    broken: dict[Path, Reason] = {}
+    while True:
+        try:
+            return _analysed(paths, directory, request, models, broken)
+        except BrokenClipError as clip:
+            broken[clip.path] = clip.reason
+
+
+def _analysed(
+    paths: Sequence[Path],
+    directory: Path,
+    request: Request,
+    models: Models,
+    broken: Mapping[Path, Reason],
+) -> tuple[Outcome, ...]:
+    settings = ReadSettings(
+        dynamic_range_db=request.recipe.dynamic_range_db,
+        dynamic_range_by_model=request.recipe.dynamic_range_by_model,
     )
+    study = read_study(paths, settings, broken)
     directory.mkdir(parents=True, exist_ok=True)
     if not study.exams:
         return (_without_exam(study, directory, request),)
-    several = len(study.exams) > 1
+    told = tuple(f"left out: {reason.text}" for reason in broken.values())
+    exams = [replace(exam, warnings=(*exam.warnings, *told)) for exam in study.exams]
+    results = [_result(exam, models, request) for exam in exams]
     return tuple(
-        _one(exam, models, _place(exam, directory, several=several), request)
-        for exam in study.exams
+        _one(result, models, _place(result.exam, directory, several=len(exams) > 1), request)
+        for result in results
     )
+
+
+def _result(exam: Exam, models: Models, request: Request) -> Result:
+    """Analyse an exam; a broken clip that is all of it is a refusal like any other."""
+    result = analyse(exam, models, request.recipe)
+    if result.broken is not None and len(exam.clips) > 1:
+        raise BrokenClipError(result.broken, result.reasons[0])
+    return result
 
 
 def _place(exam: Exam, directory: Path, *, several: bool) -> Path:
     return directory / f"injection-{exam.injection}" if several else directory
 
 
-def _one(exam: Exam, models: Models, directory: Path, request: Request) -> Outcome:
+def _one(result: Result, models: Models, directory: Path, request: Request) -> Outcome:
     directory.mkdir(parents=True, exist_ok=True)
-    result = analyse(exam, models, request.recipe)
+    exam = result.exam
     context = exam_context(
         exam,
         models=models.uses,

@@ -7,6 +7,7 @@ from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
+from pydicom.config import IGNORE
 from pydicom.uid import UID
 
 from dicomnode.dicom.box import Box
@@ -148,7 +149,9 @@ def _refused_class(header: Header) -> Reason | None:
     elements = header.elements
     sop_class = elements.text("SOPClassUID")
     if sop_class not in ULTRASOUND:
-        named = UID(sop_class).name if sop_class else "an object without SOPClassUID (0008,0016)"
+        if not sop_class:
+            return elements.wrong("SOPClassUID", "ultrasound", "none", "not-ultrasound").reason
+        named = UID(sop_class, IGNORE).name
         return Reason("not-ultrasound", f"not analysed: expected ultrasound, found {named}")
     if elements.words("ManufacturerModelName").lower().startswith(OWN_MODEL):
         return Reason("own-result", "not analysed: a result of this software")

@@ -82,14 +82,16 @@ def _only_the_longest(
     group: list[Look], clash: str | None
 ) -> tuple[list[Look], list[tuple[Look, Reason]]]:
     longest = max(group, key=lambda look: look.duration_s)
-    reason = Reason(
-        "no-clock",
+    told = (
         "not analysed: AcquisitionDateTime (0008,002A), AcquisitionTime (0008,0032) and "
         "ContentTime (0008,0033) do not tell when this clip was taken relative to the other clips "
         f"of the study: {clash or 'missing, equal or overlapping'}; only the longest clip is "
-        "analysed",
+        "analysed"
     )
-    return [longest], [(look, reason) for look in group if look is not longest]
+    others = [look for look in group if look is not longest]
+    return [longest], [
+        (look, Reason("no-clock", f"{look.header.path.name}: {told}")) for look in others
+    ]
 
 
 def _cut(group: Sequence[Look], placed: Placed, panes: Panes, gap_s: float) -> list[Run]:

@@ -1,5 +1,7 @@
 """An exam's pixels: panes as grey level on one clock, damaged frames left out and told."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from itertools import pairwise
 
 import numpy as np
@@ -7,8 +9,9 @@ from numpy.typing import NDArray
 
 from dicomnode.dicom.box import around
 from dicomnode.dicom.decode import Damaged, frames_or_damage
+from dicomnode.dicom.exam.clip import unforeseen
 from dicomnode.dicom.exam.study import Clip, Exam
-from dicomnode.errors import InputError
+from dicomnode.errors import BrokenClipError, InputError
 from dicomnode.science.loop import Loop
 
 __all__ = ["load_loop"]
@@ -28,29 +31,24 @@ def load_loop(exam: Exam) -> Loop:
 
     Raises
     ------
-    InputError
+    BrokenClipError
         Naming the clip of which too many frames are damaged, or that cannot be decoded at all.
     """
     count = sum(len(clip.frame_times_s) for clip in exam.clips)
     shape = (count, exam.contrast.rows, exam.contrast.columns)
     contrast = np.empty(shape, np.uint8)
     bmode = None if exam.bmode is None else np.empty(shape, np.uint8)
-    whole = exam.contrast if exam.bmode is None else around(exam.contrast, exam.bmode)
     damaged = np.zeros(count, np.bool_)
     warnings: list[str] = []
     at = 0
     for clip in exam.clips:
-        faults: dict[int, InputError] = {}
-        for number, image in enumerate(frames_or_damage(clip.path, box=whole, colour="luma")):
-            if isinstance(image, Damaged):
-                faults[number], damaged[at + number] = image.error, True
-                continue
-            pane = image[exam.contrast.within(whole).slices]
-            np.take(exam.grey_of_luma, pane, out=contrast[at + number])
-            if bmode is not None and exam.bmode is not None:
-                bmode[at + number] = image[exam.bmode.within(whole).slices]
-        warnings += _told(clip, faults)
-        at += len(clip.frame_times_s)
+        here = slice(at, at + len(clip.frame_times_s))
+        panes = contrast[here], None if bmode is None else bmode[here]
+        with _blamed_on(clip):
+            faults = _decode(clip, exam, *panes)
+            warnings += _told(clip, faults)
+        damaged[[at + number for number in faults]] = True
+        at = here.stop
     for frames in (contrast, bmode):
         if frames is not None:
             _repeat_neighbours(frames, damaged)
@@ -65,6 +63,34 @@ def load_loop(exam: Exam) -> Loop:
         damaged=damaged if damaged.any() else None,
         warnings=(*exam.warnings, *warnings),
     )
+
+
+@contextmanager
+def _blamed_on(clip: Clip) -> Iterator[None]:
+    """Whatever ends the decoding of a clip is that clip's fault, and named as such."""
+    try:
+        yield
+    except MemoryError:
+        raise
+    except InputError as error:
+        raise BrokenClipError(clip.path, error.reason) from error
+    except Exception as error:
+        raise BrokenClipError(clip.path, unforeseen(clip.path, error)) from error
+
+
+def _decode(clip: Clip, exam: Exam, contrast: U8, bmode: U8 | None) -> dict[int, InputError]:
+    """Write a clip's panes into (T, R, C) arrays; return what is wrong with its damaged frames."""
+    whole = exam.contrast if exam.bmode is None else around(exam.contrast, exam.bmode)
+    faults: dict[int, InputError] = {}
+    for number, image in enumerate(frames_or_damage(clip.path, box=whole, colour="luma")):
+        if isinstance(image, Damaged):
+            faults[number] = image.error
+            continue
+        pane = image[exam.contrast.within(whole).slices]
+        np.take(exam.grey_of_luma, pane, out=contrast[number])
+        if bmode is not None and exam.bmode is not None:
+            bmode[number] = image[exam.bmode.within(whole).slices]
+    return faults
 
 
 def _told(clip: Clip, faults: dict[int, InputError]) -> list[str]:

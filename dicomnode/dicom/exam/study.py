@@ -1,8 +1,9 @@
 """A study's contrast exams: which clips belong to one injection, where their panes are, when."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from warnings import catch_warnings, simplefilter
 
 import numpy as np
 from numpy.typing import NDArray
@@ -130,15 +131,30 @@ class Study:
     left_out: tuple[LeftOut, ...]
 
 
-def read_study(paths: Sequence[Path], settings: ReadSettings) -> Study:
+def read_study(
+    paths: Sequence[Path], settings: ReadSettings, broken: Mapping[Path, Reason] | None = None
+) -> Study:
     """Find the contrast exams among the files of a study.
 
     Never raises for a bad file: it is left out with a reason, whatever is wrong with it, and the
     others are read as if it were not there. Without any exam the reasons say what each file was.
+    ``broken`` are files that turned out to be unusable when they were decoded: left out, too.
     """
+    with catch_warnings():
+        simplefilter(
+            "ignore"
+        )  # pydicom's quote what they warn of; a header's are told by its reader
+        return _study(paths, settings, broken or {})
+
+
+def _study(paths: Sequence[Path], settings: ReadSettings, broken: Mapping[Path, Reason]) -> Study:
     looks: dict[str, Look] = {}
-    left_out: list[LeftOut] = []
+    left_out = [
+        LeftOut(path=path, sop_instance_uid=None, reason=reason) for path, reason in broken.items()
+    ]
     for path in paths:
+        if path in broken:
+            continue
         look = _look_at(path, settings)
         if isinstance(look, LeftOut):
             left_out.append(look)
@@ -147,8 +163,8 @@ def read_study(paths: Sequence[Path], settings: ReadSettings) -> Study:
             left_out.append(_left_out(look, twice))
         else:
             looks[look.sop_instance_uid] = look
-    exams, broken = _exams(list(looks.values()), settings)
-    left_out += broken
+    exams, misfits = _exams(list(looks.values()), settings)
+    left_out += misfits
     left_out.sort(key=lambda file: paths.index(file.path))
     return Study(
         study_uid=_study_uid(paths),
