@@ -1,10 +1,9 @@
-"""Connections and look-ups of a node that receives, analyses and delivers, as strace sees them."""
+"""Whom a node calls that receives, analyses and delivers one exam, as strace sees it."""
 
-import re
 import shutil
-from pathlib import Path
 
 from dicomnode.simulate import recipe_for, simulate, write
+from parts.traced import Trace, traced
 from torture.arena import REAL, Arena
 from torture.figures import Figure
 from torture.scanner import Study, clip_of_file
@@ -12,14 +11,9 @@ from torture.scenario import Scale, Scenario, Trouble
 
 __all__ = ["TROUBLE"]
 
-CALL = re.compile(r"(connect|sendto|sendmsg)\(")
-INTERNET = re.compile(
-    r"sin6?_port=htons\((\d+)\).*?(?:inet_addr\(\"|inet_pton\(AF_INET6, \")([^\"]+)"
-)
-NAME_SERVICE = ("/etc/resolv.conf", "nscd")
-
 
 def scenarios(scale: Scale) -> list[Scenario]:
+    """None in the short form: tests/end_to_end watches as much."""
     if not scale.every_phase:
         return []
     needs = "" if shutil.which("strace") else "needs strace"
@@ -28,33 +22,22 @@ def scenarios(scale: Scale) -> list[Scenario]:
 
 def _run(arena: Arena) -> None:
     arena.studies_judged = False
-    trace = arena.root / "trace"
-    strace = ["strace", "-f", "-qq", "-e", "trace=connect,sendto,sendmsg,openat", "-o", str(trace)]
     (path,) = write(
         simulate(recipe_for("malignant", 11, preset="small", frames=60)), arena.root / "exam"
     )
     clip = clip_of_file(path)
-    node = arena.site.start_node(command=[*strace, *arena.site.command])
-    node.ready()
+    scratch = arena.root / "scratch"
+    scratch.mkdir()
+    trace = Trace(arena.root / "calls")
+    command = traced(arena.site.command, trace.folder)
+    node = arena.site.start_node(command=command, TMPDIR=str(scratch)).ready()
     arena.scanner.send(Study(uid=clip.study_uid, comment="", clips=(clip,)))
     arena.wait_for("the results arrive", lambda: arena.pacs.held and not arena.books.unfinished())
-    arena.site.close()
-    peers = {arena.site.port, arena.site.web_port, arena.site.pacs_port}
-    for call in _strange(trace, peers):
-        arena.fault(Figure.STRANGERS, call)
-    arena.did["calls seen"] += sum(1 for line in trace.open(errors="replace") if CALL.search(line))
-
-
-def _strange(trace: Path, peers: set[int]) -> set[str]:
-    """Calls that name an address or a name service and none of the peers."""
-    found = set()
-    for line in trace.open(errors="replace"):
-        call = line.partition(" ")[2].strip()
-        address = INTERNET.search(call)
-        known = address and address[2] in ("127.0.0.1", "::1") and int(address[1]) in peers
-        if (address and not known) or any(name in call for name in NAME_SERVICE):
-            found.add(call[:160])
-    return found
+    node.stop()
+    peers = (arena.site.port, arena.site.web_port, arena.site.pacs_port)
+    for call in (*trace.reached(peers, [scratch]), *trace.looked_up()):
+        arena.fault(Figure.STRANGERS, call[:200])
+    arena.did["calls seen"] += sum(1 for _ in trace.lines())
 
 
 TROUBLE = Trouble(

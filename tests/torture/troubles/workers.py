@@ -11,7 +11,7 @@ from torture.scenario import Scale, Scenario, Trouble
 
 __all__ = ["TROUBLE"]
 
-TIMEOUT_S = 5.0
+TIMEOUT_S = 20.0
 MEMORY_GIB = 0.5
 EXPECTED = {
     "die once": "analysed",
