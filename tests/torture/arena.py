@@ -16,6 +16,7 @@ from parts.waiting import wait_until
 from torture.figures import Fault, Figure, Outcome
 from torture.judge import Books, doubled, given_up, lost, missing
 from torture.pacs import Pacs
+from torture.ports import Ports
 from torture.scanner import Scanner, Study, study
 
 __all__ = ["MINUTE_S", "Arena"]
@@ -49,8 +50,13 @@ class Arena:
 
     def __enter__(self) -> Self:
         self.stack = ExitStack()
+        self.ports = Ports()
+        self.stack.callback(self.ports.give_back)
         self.site = Site(
             self.root,
+            port=self.ports.take(),
+            web_port=self.ports.take(),
+            pacs_port=self.ports.take(),
             command=self.command,
             environment={
                 "PYTHONPATH": f"{TESTS}:{TESTS / 'service'}",

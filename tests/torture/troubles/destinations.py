@@ -7,7 +7,6 @@ from functools import partial
 
 from dicomnode.errors import DicomnodeError
 from parts.site import Destination
-from parts.waiting import free_port
 from torture.arena import Arena
 from torture.figures import Figure
 from torture.front import MANNERS, Front
@@ -105,7 +104,7 @@ def _release_parked(arena: Arena) -> None:
 
 
 def _bad(arena: Arena, *, manner: str = "good", status: str = "", pdu: str = "") -> Bad:
-    pacs = Pacs(free_port(), status=STATUSES.get(status, 0), max_pdu=PDUS.get(pdu, 16_382))
+    pacs = Pacs(arena.ports.take(), status=STATUSES.get(status, 0), max_pdu=PDUS.get(pdu, 16_382))
     arena.stack.enter_context(pacs)
     front = Front(pacs.port, manner)
     arena.stack.callback(front.close)
