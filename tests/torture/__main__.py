@@ -22,17 +22,18 @@ def main() -> int:
         print(f"expected some of {', '.join(sorted(names))}, got {', '.join(sorted(unknown))}")
         return 2
     troubles = [one for one in TROUBLES if not asked.troubles or one.name in asked.troubles]
+    scale = SHORT if asked.short else FULL
+    planned = sum(len(trouble.scenarios(scale)) for trouble in troubles)
     begun = time.monotonic()
-    done = []
-    for one in run_all(
-        troubles, SHORT if asked.short else FULL, seed=asked.seed, at_once=asked.at_once
-    ):
+    done: list[Done] = []
+    for one in run_all(troubles, scale, seed=asked.seed, at_once=asked.at_once):
         done.append(one)
         print(_line(one), flush=True)
-    took_s = time.monotonic() - begun
-    print(f"\n{summary(done)}\n\n{took_s / 60:.1f} minutes, seed {asked.seed}")
-    if len(troubles) == len(TROUBLES) and not asked.short:
-        PAGE.write_text(page(done, seed=asked.seed, took_s=took_s), encoding="utf-8")
+        if len(troubles) == len(TROUBLES) and not asked.short:
+            took_s = time.monotonic() - begun
+            text = page(done, planned=planned, seed=asked.seed, took_s=took_s)
+            PAGE.write_text(text, encoding="utf-8")
+    print(f"\n{summary(done)}\n\n{(time.monotonic() - begun) / 60:.1f} minutes, seed {asked.seed}")
     return 1 if any(one.outcome.faults or one.broken for one in done) else 0
 
 

@@ -22,14 +22,15 @@ def summary(done: Sequence[Done]) -> str:
     return table(("figure", "found", "reach"), rows)
 
 
-def page(done: Sequence[Done], *, seed: int, took_s: float) -> str:
-    """The whole page."""
+def page(done: Sequence[Done], *, planned: int, seed: int, took_s: float) -> str:
+    """The whole page; it says how many of the planned scenarios have ended."""
     return f"""# Torture
 
 Written by `make torture` (seed {seed}, {took_s / 60:.0f} minutes, loopback only; another seed:
 `PYTHONPATH=tests .venv/bin/python -m torture --seed N`). A real node, a scanner made of bytes that
 remembers what was acknowledged, and a PACS that counts what arrives; the ledger is read by sqlite3.
-The analysis is a stand-in except where it says otherwise.
+The analysis is a stand-in except where it says otherwise. {len(done)} of {planned} scenarios had
+ended when this was written.
 
 {summary(done)}
 
