@@ -3,6 +3,7 @@
 import simplejpeg
 
 from dicomnode.dicom.decode.codestream import Codestream, ended, segments
+from dicomnode.dicom.decode.entropy import check_scan
 from dicomnode.dicom.decode.shape import Colour, Decoded, FrameShape
 
 __all__ = ["decode_jpeg", "holds_rgb"]
@@ -21,9 +22,11 @@ def decode_jpeg(data: bytes, stream: Codestream, shape: FrameShape, colour: Colo
     Raises
     ------
     ValueError
-        Something is wrong with the codestream; where libjpeg would fill in grey and warn, too.
+        Something is wrong with the codestream; where libjpeg would fill in grey and warn, or
+        take wrong bytes for what they say, too.
     """
     data = ended(data)
+    check_scan(data)
     if shape.samples == 1:
         return Decoded(simplejpeg.decode_jpeg(data, "GRAY")[..., 0], shape.photometric)
     rgb = holds_rgb(stream, shape.photometric)

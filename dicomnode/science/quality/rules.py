@@ -199,7 +199,8 @@ RULES: tuple[Rule, ...] = (
         bound="at most",
         refuses=False,
         early=True,
-        words="{value:.0f} frames of PixelData (7FE0,0010) are damaged and left out; none should",
+        words="frames of PixelData (7FE0,0010) that are damaged and left out: {value:.0f}; none "
+        "should be",
     ),
     Rule(
         name="gain change",
