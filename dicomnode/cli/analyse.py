@@ -1,6 +1,7 @@
 """``dicomnode analyse``: the node's pipeline on files."""
 
 import sys
+from collections import Counter
 from pathlib import Path
 
 import click
@@ -70,6 +71,8 @@ def _show(outcome: Outcome) -> None:
         out.print("[bold yellow]refused[/], not analysed:", highlight=False)
         for reason in document.reasons:
             out.print(f"  {reason.code}: {reason.text}", highlight=False, markup=False)
+    for code, count in Counter(left.code for left in document.left_out).items():
+        out.print(f"left out: {counted(count, 'file')}, {code}", highlight=False, markup=False)
     out.print("\nwritten:")
     for output in outcome.outputs:
         out.print(f"  {output.kind:<12} {plain(output.path)}", highlight=False, soft_wrap=True)

@@ -55,6 +55,10 @@ def _exam(exam: Exam, findings: Findings | None) -> ExamPart:
     )
 
 
+def _left_out(exam: Exam) -> list[ReasonPart]:
+    return _reasons(tuple(left.told for left in exam.left_out))
+
+
 def _parameters(spreads: Mapping[str, Spread]) -> Parameters:
     return {
         name: ParameterPart(median=spread.median, iqr=(spread.q1, spread.q3), unit=spread.unit)
@@ -157,6 +161,7 @@ def document(
             status="refused",
             reasons=_reasons(reasons),
             exam=None if result is None else _exam(result.exam, None),
+            left_out=[] if result is None else _left_out(result.exam),
             outputs=outputs,
             timing_s={} if result is None else dict(result.timing_s),
         )
@@ -174,6 +179,7 @@ def document(
         diagnosis=_diagnosis(findings),
         quality=_quality(findings),
         warnings=list(findings.warnings),
+        left_out=_left_out(result.exam),
         models=[ModelPart.model_validate(m, from_attributes=True) for m in findings.models],
         outputs=outputs,
         timing_s=dict(result.timing_s),

@@ -13,7 +13,7 @@ from threadpoolctl import threadpool_limits
 
 from dicomnode.dicom.context import Context, Equipment, exam_context, study_context
 from dicomnode.dicom.digest import dataset_digest
-from dicomnode.dicom.exam import Exam, LeftOut, ReadSettings, Study, read_study
+from dicomnode.dicom.exam import Exam, ReadSettings, Study, read_study
 from dicomnode.dicom.fitting import fitting
 from dicomnode.dicom.header import read_header
 from dicomnode.errors import BrokenClipError, InputError, Reason
@@ -150,18 +150,12 @@ def _one(result: Result, models: Models, directory: Path, request: Request) -> O
 
 
 def _without_exam(study: Study, directory: Path, request: Request) -> Outcome:
-    reasons = tuple(map(_reason, study.left_out)) or (
+    reasons = tuple(left.told for left in study.left_out) or (
         Reason("no-files", "expected DICOM files of a study, got none"),
     )
     context = _context_of_refusal(study, request)
     outputs = write_refusal(context, reasons, directory) if context else []
     return _outcome(1, None, reasons, outputs, directory)
-
-
-def _reason(left: LeftOut) -> Reason:
-    """Name the file, once."""
-    name, text = left.path.name, left.reason.text
-    return Reason(left.reason.code, text if text.startswith(name) else f"{name}: {text}")
 
 
 def _context_of_refusal(study: Study, request: Request) -> Context | None:

@@ -234,6 +234,8 @@ class Document(_Part):
     quality: QualityPart | None = None
     warnings: list[str] = []
     """Plain sentences that belong beside the result."""
+    left_out: list[ReasonPart] = []
+    """Files of the study that are no part of any exam, each named in its reason."""
     models: list[ModelPart] = []
     outputs: list[OutputPart] = []
     timing_s: dict[str, float] = {}

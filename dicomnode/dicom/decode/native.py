@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 import numpy as np
 from numpy.typing import NDArray
 
+from dicomnode.dicom.decode.palette import is_signed
 from dicomnode.dicom.decode.shape import FrameShape, Samples
 from dicomnode.dicom.elements import tag_text
 from dicomnode.dicom.header import Header
@@ -46,8 +47,7 @@ def _check_layout(header: Header, shape: FrameShape) -> None:
     elements = header.elements
     if shape.photometric == "YBR_FULL_422" and shape.columns % 2:
         raise elements.wrong("Columns", "an even number, as YBR_FULL_422 has", shape.columns)
-    signed = elements.states("PixelRepresentation") and elements.whole("PixelRepresentation", 0, 1)
-    if signed and shape.photometric != "PALETTE COLOR":
+    if is_signed(header.dataset, header.path.name) and shape.photometric != "PALETTE COLOR":
         raise elements.wrong("PixelRepresentation", "0, unsigned samples", "1", "signed-samples")
 
 

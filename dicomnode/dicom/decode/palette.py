@@ -7,9 +7,10 @@ from numpy.typing import NDArray
 from pydicom import Dataset
 from pydicom.pixels.processing import apply_color_lut
 
+from dicomnode.dicom.elements import Elements
 from dicomnode.errors import InputError
 
-__all__ = ["palette_of"]
+__all__ = ["is_signed", "palette_of"]
 
 U8 = NDArray[np.uint8]
 Table = NDArray[np.uint16]
@@ -48,19 +49,24 @@ def palette_of(header: Dataset, name: str) -> tuple[U8, int]:
 
 
 def _descriptor(header: Dataset, channel: str, name: str) -> Descriptor:
-    value = header.get(f"{channel}PaletteColorLookupTableDescriptor")
-    try:
-        entries, first, bits = (int(one) for one in value)
-    except (TypeError, ValueError):
-        found = "none" if value is None else "another"
-        raise _error(name, channel, "a descriptor of 3 whole numbers", found) from None
-    if _is_signed(header):
+    values = Elements(dataset=header, file=name, code="bad-palette").numbers(
+        f"{channel}PaletteColorLookupTableDescriptor"
+    )
+    if len(values) != 3 or any(not value.is_integer() for value in values.tolist()):
+        found = "none" if len(values) == 0 else "another"
+        raise _error(name, channel, "a descriptor of 3 whole numbers", found)
+    entries, first, bits = (int(value) for value in values)
+    if is_signed(header, name):
         first = (first + 0x8000) % 0x10000 - 0x8000
     return entries % MOST_ENTRIES or MOST_ENTRIES, first, bits
 
 
-def _is_signed(header: Dataset) -> bool:
-    return bool(header.get("PixelRepresentation") == 1)
+def is_signed(header: Dataset, name: str) -> bool:
+    """Whether stored values, and with them first entries, are below 0 where the top bit is set."""
+    elements = Elements(dataset=header, file=name)
+    if not elements.states("PixelRepresentation"):
+        return False
+    return elements.whole("PixelRepresentation", 0, 1) == 1
 
 
 def _table(header: Dataset, channel: str, descriptor: Descriptor, name: str) -> tuple[Table, int]:

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from pydicom import Dataset
 
-from dicomnode.dicom.decode.palette import palette_of
+from dicomnode.dicom.decode.palette import is_signed, palette_of
 from dicomnode.dicom.decode.shape import Colour, Samples
 from dicomnode.errors import InputError
 
@@ -79,7 +79,7 @@ def _palette_converter(header: Dataset, colour: Colour, name: str) -> Convert:
     palette, first = palette_of(header, name)
     values: U8 = palette if colour == "rgb" else luma(palette)
     last = len(values) - 1
-    signed = header.get("PixelRepresentation") == 1
+    signed = is_signed(header, name)
 
     def convert(samples: Samples) -> U8:
         stored = samples.view(f"i{samples.itemsize}") if signed else samples

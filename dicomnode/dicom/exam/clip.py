@@ -61,6 +61,12 @@ class LeftOut:
     sop_instance_uid: str | None
     reason: Reason
 
+    @property
+    def told(self) -> Reason:
+        """The reason, which names the file, once."""
+        name, text = self.path.name, self.reason.text
+        return Reason(self.reason.code, text if text.startswith(name) else f"{name}: {text}")
+
 
 def unforeseen(path: Path, error: Exception) -> Reason:
     """Say that reading a file ended as nobody foresaw; texts of foreign errors may quote data."""
