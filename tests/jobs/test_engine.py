@@ -131,6 +131,25 @@ def test_what_runs_is_named_with_what_it_was_given(engine: Engine) -> None:
     assert engine.drain(patience_s=PATIENCE_S)
 
 
+def test_a_job_that_runs_ends_as_it_began_and_the_next_is_the_other(engine: Engine) -> None:
+    may_end, begun, ended = threading.Event(), threading.Event(), []
+
+    def old(step: Any, name: str) -> None:
+        begun.set()
+        assert may_end.wait(PATIENCE_S)
+        ended.append(f"old {name}")
+
+    engine.start({"job": old})
+    engine.submit("job", "one")
+    assert begun.wait(PATIENCE_S)
+    engine.replace({"job": lambda step, name: ended.append(f"new {name}")})
+    engine.submit("job", "two")
+    wait_until("the next has ended", lambda: ended == ["new two"])
+    may_end.set()
+    assert engine.drain(patience_s=PATIENCE_S)
+    assert ended == ["new two", "old one"]
+
+
 def test_a_job_that_the_engine_lost_may_be_asked_for_again(
     engine: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -14,7 +14,6 @@ from pynetdicom.sop_class import Verification
 from dicomnode.store.states import DeliveryState
 from parts.serving import serving
 from parts.site import Destination
-from parts.waiting import PATIENCE_S
 
 Clip = Callable[..., Path]
 
@@ -163,15 +162,3 @@ def test_a_part_that_never_stops_is_named_and_left(site: Any, tmp_path: Path, wh
     assert cut is not None
     assert cut["at"][0].endswith(" hang")
     assert node.saw("node.stopped") is None
-
-
-def test_a_second_node_on_one_ledger_does_not_start(site: Any, tmp_path: Path) -> None:
-    url = f"sqlite:///{tmp_path}/shared.sqlite"
-    node = site.start_node(DICOMNODE__DATABASE__URL=url).ready()
-    second = site.start_node(
-        DICOMNODE__DATABASE__URL=url, DICOMNODE__NODE__DATA_DIR=str(tmp_path / "other")
-    )
-    assert second.process.wait(PATIENCE_S) != 0
-    assert f"process {node.process.pid} on" in second.log.read_text()
-    assert str(site.data_dir) in second.log.read_text()
-    assert node.process.poll() is None
