@@ -26,6 +26,8 @@ __all__ = ["Elements", "number_of", "tag_text"]
 NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
 """A decimal string (PS3.5 6.2); Python's own numbers may also be ``1_000``, ``nan`` or ``inf``."""
 NUMBERLIKE = re.compile(r"\d|^[+-]?(nan|inf)", re.IGNORECASE)
+UNLIMITED = 2**31 - 1
+"""What an integer string may say at most (PS3.5 6.2) is no limit that a person need know."""
 LONGEST_SHOWN = 16
 """A longer text is no number gone wrong; it may be anybody's name."""
 
@@ -169,7 +171,7 @@ def _between(low: float, high: float, unit: str) -> str:
     unit = unit and f" {unit}"
     if low == high:
         return f"{low:g}{unit}"
-    return f"at least {low:g}{unit}" if math.isinf(high) else f"{low:g} to {high:g}{unit}"
+    return f"at least {low:g}{unit}" if high >= UNLIMITED else f"{low:g} to {high:g}{unit}"
 
 
 def _shown(value: object) -> str:

@@ -112,7 +112,7 @@ def test_the_same_number_in_another_representation_is_read(vr: str, value: objec
 )
 @pytest.mark.filterwarnings("ignore::UserWarning")
 def test_a_whole_number_is_whole_and_in_range(content: bytes, found: str) -> None:
-    expected = "a whole number" if "." in found else "1 to 2.14748e\\+09"
+    expected = "a whole number" if "." in found else "at least 1"
     with pytest.raises(InputError, match=f"expected {expected}, found {found}$"):
         count(stored("NumberOfFrames", "IS", content))
 
