@@ -17,8 +17,11 @@ from dicomnode.cli.present import console, counted, plain
 from dicomnode.cli.returned import answer_of_report
 from dicomnode.cli.serve import config_option
 from dicomnode.config import Settings, load_settings
-from dicomnode.errors import DamagedError, InputError, SettingsError
+from dicomnode.errors import DamagedError, InputError, SettingsError, StoreError
+from dicomnode.log import configure
+from dicomnode.service.take_up import take_up_all
 from dicomnode.store.ledger import Ledger
+from dicomnode.store.lock import database_lock, directory_lock
 from dicomnode.store.rows import (
     DeliveryRow,
     ExamRow,
@@ -304,3 +307,27 @@ def resend(number: int, config: Path) -> None:
     with _ledger(config) as (_, ledger):
         count = ledger.resend(number, now=time.time())
         console().print(f"results of exam {number} that will be sent again: {count}")
+
+
+@exams.command("take-up")
+@config_option
+def take_up(config: Path) -> None:
+    """Record received files that the ledger lacks, after it was lost or put back from a copy.
+
+    The node must be stopped. Their studies are analysed and sent when it runs again.
+    """
+    settings = load_settings(config)
+    configure(settings.log)
+    directory = settings.node.data_dir
+    with directory_lock(directory), database_lock(settings.ledger_url, directory):
+        ledger = Ledger(settings.ledger_url)
+        try:
+            taken, left = take_up_all(ledger, Spool(directory / "spool"), now=time.time())
+        finally:
+            ledger.close()
+    console().print(f"received files that are taken up: {taken}")
+    if left:
+        raise StoreError(
+            f"expected to take up every received file, but {counted(left, 'file')} cannot be read",
+            hint="the log above names them",
+        )

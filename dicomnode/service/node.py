@@ -34,10 +34,10 @@ from dicomnode.service.notify import notify
 from dicomnode.service.reload import merged, need_restart
 from dicomnode.service.rounds import Rounds
 from dicomnode.service.scrub import Scrub
+from dicomnode.service.take_up import expect_ledger_of
 from dicomnode.service.watchdog import watchdog
 from dicomnode.store.ledger import Ledger
 from dicomnode.store.lock import Lock, database_lock, directory_lock
-from dicomnode.store.pair import expect_pair
 from dicomnode.store.spool import Spool
 from dicomnode.web.app import make_app
 from dicomnode.web.labels import secret_key
@@ -158,9 +158,9 @@ class Node:
         )
         spool = Spool(settings.node.data_dir / "spool")
         swept = spool.sweep()
-        expect_pair(settings.ledger_url, spool)
         ledger = Ledger(settings.ledger_url)
         stack.callback(ledger.close)
+        expect_ledger_of(spool, ledger)
         ledger.recover(now=time.time())
         workers = self._workers()
         models = self._check_models(workers)

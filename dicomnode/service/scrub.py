@@ -9,8 +9,9 @@ from pathlib import PurePosixPath
 
 import structlog
 
-from dicomnode.errors import DamagedError, StoreError
+from dicomnode.errors import DamagedError, DicomnodeError, StoreError
 from dicomnode.service.retention import was_let_go
+from dicomnode.service.take_up import take_up
 from dicomnode.store.ledger import Ledger
 from dicomnode.store.rows import Instance, Output
 from dicomnode.store.spool import Spool
@@ -94,7 +95,7 @@ class Scrub:
         self.scrub()
 
     def scrub(self) -> None:
-        """Read every recorded file, then remove what nothing records."""
+        """Read every recorded file, then see to what nothing records."""
         found = _Found()
         for study_uid, recorded in self._ledger.recorded_files():
             if not self._wait_until_quiet():
@@ -104,7 +105,7 @@ class Scrub:
             found.known.add(recorded.path)
             found.note(study_uid, self._what_is_wrong(recorded))
         missing = self._tell_missing(found.missing)
-        unrecorded = self._drop_unrecorded(found.known)
+        unrecorded = self._take_up(found.known) + self._drop_results(found.known)
         self._counts = {
             "intact": found.intact,
             "damaged": found.damaged,
@@ -140,23 +141,39 @@ class Scrub:
                 log.error("file.missing", study_uid=study_uid, reason=reason)
         return count
 
-    def _drop_unrecorded(self, known: set[PurePosixPath]) -> int:
-        """Remove files whose row the ledger did not take; returns how many are left.
+    def _take_up(self, known: set[PurePosixPath]) -> int:
+        """Record received files whose row the ledger lacks; returns how many cannot be.
 
-        Their sender was told that they were not kept. Where there are many, it is the ledger
-        that is not the one they were kept with: then nothing is removed.
+        Their senders may have been told that they were kept, by a node with another ledger.
         """
-        unrecorded = [path for path in self._spool.files() if self._is_left_over(path, known)]
-        if len(unrecorded) > max(_FEW, len(known) // 100):
+        left = 0
+        for path in self._spool.received_files():
+            if not self._is_left_over(path, known):
+                continue
+            try:
+                take_up(self._ledger, self._spool, path, now=self._now())
+            except DicomnodeError as error:
+                left += 1
+                log.warning("file.not_taken_up", path=str(path), reason=str(error))
+        return left
+
+    def _drop_results(self, known: set[PurePosixPath]) -> int:
+        """Remove results whose row the ledger did not take; returns how many are left.
+
+        Another attempt has made them anew. Where there are many, it is the ledger that is not
+        the one they were kept with: then nothing is removed.
+        """
+        left_over = [path for path in self._spool.result_files() if self._is_left_over(path, known)]
+        if len(left_over) > max(_FEW, len(known) // 100):
             log.error(
                 "spool.unrecorded",
-                files=len(unrecorded),
-                reason="expected at most a few files that the ledger does not know; is it the "
+                files=len(left_over),
+                reason="expected at most a few results that the ledger does not know; is it the "
                 "ledger that they were kept with? none was removed",
             )
-            return len(unrecorded)
+            return len(left_over)
         left = 0
-        for path in unrecorded:
+        for path in left_over:
             if self._spool.discard(path):
                 log.warning("file.removed", path=str(path), reason="no row of the ledger names it")
             else:

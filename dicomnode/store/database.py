@@ -5,14 +5,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, Engine, Table, create_engine, event, insert, select
+from sqlalchemy import Connection, Engine, Table, create_engine, event, insert, make_url, select
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from dicomnode.errors import StoreError
-from dicomnode.store.pair import sqlite_file
 from dicomnode.store.schema import SCHEMA_VERSION, metadata, schema_version
 
 __all__ = ["CollisionError", "Database", "NotFoundError", "insert_row"]
@@ -54,7 +53,7 @@ class Database:
         else:
             event.listens_for(self._engine, "connect")(_expect_synchronous)
         self._writer = self._engine.execution_options(writes=True)
-        self._file = sqlite_file(url)
+        self._file = _sqlite_file(url)
         self._identity: tuple[int, int] | None = None
         try:
             with self._writing() as connection:
@@ -88,6 +87,14 @@ class Database:
                 "was opened",
                 hint="stop the node, put the ledger back, and start it again",
             )
+
+
+def _sqlite_file(url: str) -> Path | None:
+    """Say which file a ledger is, or None where it is not one."""
+    parsed = make_url(url)
+    if parsed.get_backend_name() != "sqlite" or parsed.database in (None, "", ":memory:"):
+        return None
+    return Path(str(parsed.database))
 
 
 def _identity(file: Path | None) -> tuple[int, int] | None:

@@ -8,7 +8,7 @@ from sqlalchemy import Select, select
 
 from dicomnode.store.database import Database
 from dicomnode.store.rows import InstanceRow, OutputRow
-from dicomnode.store.schema import exams, instances, outputs
+from dicomnode.store.schema import associations, exams, instances, outputs
 
 __all__ = ["Files"]
 
@@ -33,6 +33,14 @@ class Files(Database):
             return any(
                 connection.execute(select(table.c.id).filter_by(path=str(path)).limit(1)).first()
                 for table in (instances, outputs)
+            )
+
+    def is_new(self) -> bool:
+        """Whether nobody ever sent anything that it knows of."""
+        with self._reading() as connection:
+            return all(
+                connection.execute(select(table.c.id).limit(1)).first() is None
+                for table in (associations, instances)
             )
 
     def _rows(self, query: Select[Any]) -> Iterator[dict[str, Any]]:

@@ -146,11 +146,17 @@ class Spool:
             path.unlink(missing_ok=True)
         return len(left)
 
-    def files(self) -> Iterator[PurePosixPath]:
-        """Give every kept file, recorded or not."""
-        for top in (self.objects, self.results):
-            for folder, _, names in os.walk(top):
-                yield from (self._relative(Path(folder, name)) for name in names)
+    def received_files(self) -> Iterator[PurePosixPath]:
+        """Give every received file that was kept, recorded or not."""
+        return self._files(self.objects)
+
+    def result_files(self) -> Iterator[PurePosixPath]:
+        """Give every result file that was kept, recorded or not."""
+        return self._files(self.results)
+
+    def _files(self, top: Path) -> Iterator[PurePosixPath]:
+        for folder, _, names in os.walk(top):
+            yield from (self._relative(Path(folder, name)) for name in names)
 
     def discard(self, path: PurePosixPath) -> bool:
         """Remove a file that no row names, unless it was kept again a moment ago.

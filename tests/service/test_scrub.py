@@ -18,6 +18,7 @@ from dicomnode.service.scrub import Scrub
 from dicomnode.store.ledger import Ledger
 from dicomnode.store.rows import Instance, Output
 from dicomnode.store.spool import Spool
+from dicomnode.store.states import ExamState
 from parts.damage import flip
 
 DAY_S = 86_400.0
@@ -38,7 +39,8 @@ def spool(tmp_path: Path) -> Spool:
 
 def dicom(path: Path, uid: str) -> Path:
     ds = Dataset()
-    ds.SOPClassUID, ds.SOPInstanceUID, ds.StudyInstanceUID = SOP_CLASS, uid, "1.2.3"
+    ds.SOPClassUID, ds.SOPInstanceUID = SOP_CLASS, uid
+    ds.StudyInstanceUID, ds.SeriesInstanceUID = "1.2.3", "1.2.4"
     ds.file_meta = FileMetaDataset()
     ds.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
     ds.save_as(path, enforce_file_format=True)
@@ -135,39 +137,76 @@ def test_what_is_missing_is_named_unless_it_was_let_go(
     assert scrub(retention=False)[0]["missing"] == 2, "nobody removes files here"
 
 
-def left_over(spool: Spool, *uids: str) -> list[Path]:
-    """Files of an earlier life of the node whose rows the ledger did not take, two days ago."""
-    paths = [spool.absolute(keep(Spool(spool.root), uid).path) for uid in uids]
-    for path in paths:
-        two_days_ago = path.stat().st_mtime - 2 * DAY_S
-        os.utime(path, (two_days_ago, two_days_ago))
-    return paths
+def two_days_ago(path: Path) -> Path:
+    moment = path.stat().st_mtime - 2 * DAY_S
+    os.utime(path, (moment, moment))
+    return path
 
 
-def test_what_no_row_names_goes_when_it_is_a_day_old(
+def left_over(spool: Spool, uid: str) -> Path:
+    """A received file of an earlier life of the node whose row the ledger lacks."""
+    return two_days_ago(spool.absolute(keep(Spool(spool.root), uid).path))
+
+
+def left_results(spool: Spool, count: int) -> list[Path]:
+    """Results of an earlier life of the node whose rows the ledger did not take."""
+    earlier = Spool(spool.root)
+    workspace = earlier.workspace("earlier")
+    made = {f"sr{n}": dicom(workspace / f"{n}.dcm", f"2.25.9{n}") for n in range(count)}
+    stored = earlier.publish("7-1", made)
+    return [two_days_ago(spool.absolute(one.path)) for one in stored.values()]
+
+
+def test_a_received_file_that_the_ledger_lacks_is_taken_up(
+    ledger: Ledger, spool: Spool, delivered: tuple[Path, Path], scrub: Run
+) -> None:
+    old = left_over(spool, "1.2.3.7")
+    young = keep(spool, "1.2.3.8")
+    counts, logged = scrub()
+    assert counts == {"intact": 2, "damaged": 0, "missing": 0, "unrecorded": 0}
+    assert old.exists()
+    (told,) = [one for one in logged if one["event"] == "file.taken_up"]
+    assert told["path"].endswith(old.name)
+    assert not ledger.is_recorded(young.path), "its row may still come"
+    newest = ledger.exams()[0]
+    assert (newest.revision, newest.state) == (2, ExamState.RECEIVING)
+    assert "1.2.3.7" in {row.sop_instance_uid for row in ledger.variants_of(newest)}
+
+
+def test_a_received_file_that_is_damaged_is_not_taken_up(spool: Spool, scrub: Run) -> None:
+    old = left_over(spool, "1.2.3.7")
+    content = bytearray(old.read_bytes())
+    content[content.index(b"1.2.4")] = ord("9")  # another series
+    old.write_bytes(content)
+    two_days_ago(old)
+    counts, logged = scrub()
+    assert counts["unrecorded"] == 1
+    (told,) = [one for one in logged if one["event"] == "file.not_taken_up"]
+    assert "expected the bytes that its name tells the digest of" in told["reason"]
+    assert old.exists()
+
+
+def test_a_result_that_no_row_names_goes(
     spool: Spool, delivered: tuple[Path, Path], scrub: Run
 ) -> None:
-    (old,) = left_over(spool, "1.2.3.7")
-    young = spool.absolute(keep(spool, "1.2.3.8").path)
+    (old,) = left_results(spool, 1)
     counts, logged = scrub()
     assert not old.exists()
-    assert young.exists(), "its row may still come"
-    assert counts == {"intact": 2, "damaged": 0, "missing": 0, "unrecorded": 0}
-    (told,) = [one for one in logged if one["event"] == "file.removed"]
-    assert told["path"].endswith(old.name)
+    assert counts["unrecorded"] == 0
+    assert [one["event"] for one in logged] == ["file.removed", "spool.scrubbed"]
 
 
-def test_what_is_kept_again_meanwhile_stays(spool: Spool, scrub: Run) -> None:
-    (old,) = left_over(spool, "1.2.3.7")
-    again = spool.absolute(keep(spool, "1.2.3.7").path)
-    assert again == old
+def test_a_result_that_is_made_again_meanwhile_stays(spool: Spool, scrub: Run) -> None:
+    left_results(spool, 1)
+    made = dicom(spool.workspace("j") / "sr.dcm", "2.25.1")
+    again = spool.absolute(spool.publish("7-1", {"sr0": made})["sr0"].path)
     os.utime(again, (0, 0))  # whatever the clock says
     assert scrub()[0]["unrecorded"] == 1
     assert again.exists(), "its row is on its way"
 
 
-def test_a_ledger_that_knows_nothing_is_not_believed(spool: Spool, scrub: Run) -> None:
-    paths = left_over(spool, *(f"1.2.3.{number}" for number in range(30)))
+def test_a_ledger_that_knows_no_result_is_not_believed(spool: Spool, scrub: Run) -> None:
+    paths = left_results(spool, 30)
     counts, logged = scrub()
     assert counts["unrecorded"] == 30
     assert all(path.exists() for path in paths)
