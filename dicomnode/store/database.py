@@ -1,5 +1,6 @@
 """One way into SQLite or PostgreSQL, with the durability an acknowledgement needs."""
 
+import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,6 +18,7 @@ from dicomnode.store.schema import SCHEMA_VERSION, metadata, schema_version
 __all__ = ["CollisionError", "Database", "NotFoundError", "insert_row"]
 
 _BUSY_TIMEOUT_MS = 10_000
+_MAGIC = b"SQLite format 3\0"  # https://www.sqlite.org/fileformat.html, 1.3
 
 _PRAGMAS = (
     "PRAGMA journal_mode = WAL",  # readers never wait for the writer
@@ -54,7 +56,7 @@ class Database:
             event.listens_for(self._engine, "connect")(_expect_synchronous)
         self._writer = self._engine.execution_options(writes=True)
         self._file = _sqlite_file(url)
-        self._identity: tuple[int, int] | None = None
+        self._identity: tuple[int, int, bool] | None = None
         try:
             with self._writing() as connection:
                 metadata.create_all(connection)
@@ -78,13 +80,14 @@ class Database:
         self._expect_in_place()
         with _named_errors(), self._writer.begin() as connection:
             yield connection
+        self._expect_in_place()
 
     def _expect_in_place(self) -> None:
-        """Expect the file that was opened: SQLite goes on writing to one that was removed."""
+        """Expect the file that was opened: SQLite goes on writing to one that nobody can read."""
         if self._identity is not None and _identity(self._file) != self._identity:
             raise StoreError(
-                f"expected the ledger at {self._file}, but it was removed or replaced since it "
-                "was opened",
+                f"expected the ledger at {self._file}, but it was removed, replaced or overwritten "
+                "since it was opened",
                 hint="stop the node, put the ledger back, and start it again",
             )
 
@@ -97,13 +100,16 @@ def _sqlite_file(url: str) -> Path | None:
     return Path(str(parsed.database))
 
 
-def _identity(file: Path | None) -> tuple[int, int] | None:
-    """Name a file as the system does, whatever its path; None when there is none."""
+def _identity(file: Path | None) -> tuple[int, int, bool] | None:
+    """Name a file as the system does, and whether it is a database; None when there is none."""
+    if file is None:
+        return None
     try:
-        found = None if file is None else file.stat()
+        with file.open("rb") as opened:
+            found = os.fstat(opened.fileno())
+            return found.st_dev, found.st_ino, opened.read(len(_MAGIC)) == _MAGIC
     except OSError:
         return None
-    return None if found is None else (found.st_dev, found.st_ino)
 
 
 def insert_row(connection: Connection, table: Table, values: Mapping[str, Any]) -> int:

@@ -68,10 +68,22 @@ def test_nothing_is_written_to_a_ledger_that_was_taken_away(
     file.rename(file.with_name("away"))
     if left == "another file":
         file.touch()
-    with pytest.raises(StoreError, match=r"ledger\.sqlite, but it was removed or replaced"):
+    with pytest.raises(
+        StoreError, match=r"ledger\.sqlite, but it was removed, replaced or overwritten"
+    ):
         ledger.association_closed("one", now=2.0)
     file.with_name("away").replace(file)
     ledger.association_closed("one", now=2.0)
+
+
+@pytest.mark.parametrize("how", ["truncated", "noise"])
+def test_nothing_is_written_to_a_ledger_that_was_overwritten(
+    file: Path, ledger: Ledger, how: str
+) -> None:
+    opened(ledger)
+    file.write_bytes(b"" if how == "truncated" else b"\x55" * file.stat().st_size)
+    with pytest.raises(StoreError, match="removed, replaced or overwritten"):
+        ledger.association_closed("one", now=2.0)
 
 
 def test_what_was_acknowledged_outlives_its_ledger(site: Site, clip: Clip) -> None:
