@@ -8,6 +8,8 @@ import imagecodecs
 import numpy as np
 import pydicom
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from pydicom.encaps import encapsulate, generate_frames
 from pydicom.uid import (
     UID,
@@ -72,6 +74,38 @@ def test_a_frame_that_is_cut_is_damaged_and_the_others_are_not(
     assert not isinstance(third, Damaged)
     assert np.abs(third[..., 0].astype(int) - GREY[2]).mean() < 4
     with pytest.raises(InputError, match=r"a\.dcm: PixelData \(7FE0,0010\): expected frame 2 as"):
+        list(frames(path))
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    name=st.sampled_from(sorted(ENCODERS)),
+    changes=st.lists(st.tuples(st.integers(0, 900), st.integers(0, 255)), min_size=1, max_size=4),
+)
+def test_any_bytes_are_a_frame_or_damage(
+    tmp_path_factory: pytest.TempPathFactory,
+    wrap: ModuleType,
+    name: str,
+    changes: list[tuple[int, int]],
+) -> None:
+    syntax, encode = ENCODERS[name]
+    stream = bytearray(encode(GREY[0]))
+    for at, value in changes:
+        stream[at % len(stream)] = value
+    path = tmp_path_factory.mktemp("mutated") / "a.dcm"
+    wrap.encapsulated(path, [bytes(stream)], GREY[:1], "MONOCHROME2", syntax)
+    (frame,) = frames_or_damage(path)
+    assert isinstance(frame, Damaged) or frame.shape == (*GREY.shape[1:], 3)
+
+
+@pytest.mark.parametrize("name", ["JPEG 2000", "HTJ2K"])
+def test_tiles_without_a_size_are_damage(tmp_path: Path, wrap: ModuleType, name: str) -> None:
+    syntax, encode = ENCODERS[name]
+    streams = [bytearray(encode(frame)) for frame in GREY]
+    for stream in streams:
+        stream[24:32] = bytes(8)
+    path = wrap.encapsulated(tmp_path / "a.dcm", map(bytes, streams), GREY, "MONOCHROME2", syntax)
+    with pytest.raises(InputError, match="tiles do not cover its image"):
         list(frames(path))
 
 

@@ -145,11 +145,28 @@ def read_jpeg_2000(data: bytes) -> Codestream:
     if start < 0 or len(data) < start + 43:
         raise ValueError("no JPEG 2000: it does not begin with a codestream's size")
     right, bottom, left, top = struct.unpack_from(">4I", data, start + 8)
+    _check_tiles(struct.unpack_from(">8I", data, start + 8))
     components, depth = struct.unpack_from(">HB", data, start + 40)
+    if (
+        0
+        in data[start + 43 : start + 42 + 3 * components : 3]
+        + data[start + 44 : start + 42 + 3 * components : 3]
+    ):
+        raise ValueError("a JPEG 2000 component without samples")
     _check_tile_parts(data, start)
     return Codestream(
         rows=bottom - top, columns=right - left, components=components, precision=depth % 128 + 1
     )
+
+
+def _check_tiles(grid: tuple[int, ...]) -> None:
+    """See that tiles have a size and begin where the image does (T.800 B.3): decoders divide by it.
+
+    ``grid``: right and bottom, left and top of the image; width and height, left and top of tiles.
+    """
+    for right, left, size, first in zip(grid[:2], grid[2:4], grid[4:6], grid[6:], strict=True):
+        if not (first <= left < right and size > 0 and left < first + size):
+            raise ValueError("a JPEG 2000 codestream whose tiles do not cover its image")
 
 
 def _check_tile_parts(data: bytes, start: int) -> None:

@@ -1,5 +1,6 @@
 """One compressed frame to samples: which library reads which transfer syntax (PS3.5 A.4)."""
 
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -65,7 +66,17 @@ def _jpeg_2000(data: bytes, _: Codestream, shape: FrameShape, __: Colour) -> Dec
 
 
 def _htj2k(data: bytes, _: Codestream, shape: FrameShape, __: Colour) -> Decoded:
-    return Decoded(imagecodecs.htj2k_decode(data), _after_wavelet(shape.photometric))
+    """Decode HTJ2K, whose errors imagecodecs cannot raise: it returns samples never written."""
+    swallowed: list[object] = []
+    usual = sys.unraisablehook
+    sys.unraisablehook = lambda told: swallowed.append(told.exc_type)
+    try:
+        samples = imagecodecs.htj2k_decode(data)
+    finally:
+        sys.unraisablehook = usual
+    if swallowed:
+        raise ValueError("an HTJ2K codestream that cannot be decoded to its end")
+    return Decoded(samples, _after_wavelet(shape.photometric))
 
 
 def _after_wavelet(photometric: str) -> str:

@@ -1,5 +1,6 @@
 """Frames of a DICOM file, one at a time, cut to a box as they are decoded."""
 
+import struct
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cache, partial
@@ -30,6 +31,8 @@ from dicomnode.errors import InputError
 __all__ = ["Damaged", "frames", "frames_or_damage"]
 
 U8 = NDArray[np.uint8]
+DAMAGE = (RuntimeError, ValueError, TypeError, LookupError, ArithmeticError, struct.error)
+"""What decoders and readers of markers raise where bytes are not what they must be."""
 GREY = ("MONOCHROME1", "MONOCHROME2", "PALETTE COLOR")
 
 
@@ -156,7 +159,7 @@ def _encapsulated(request: _Request, data: memoryview, start: int) -> Iterator[U
         try:
             decoded = decode(syntax, joined(data, groups[index]), request.shape, request.colour)
             _check_shape(decoded, request.shape)
-        except (RuntimeError, ValueError, TypeError) as error:
+        except DAMAGE as error:
             yield Damaged(_corrupt(header, index, str(error)))
             continue
         yield convert(decoded.photometric)(decoded.samples)
