@@ -24,7 +24,7 @@ hypothesis.settings.register_profile(
 )
 hypothesis.settings.load_profile("steady")  # a machine that is busy makes no test fail
 
-LONG = ("training", "viewers", "end_to_end")
+LONG = ("training", "viewers", "end_to_end", "torture")
 """Folders of the files that take longest."""
 
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from itertools import zip_longest
 from pathlib import Path
 
-from torture.arena import Arena
+from torture.arena import STATED, Arena, Limits
 from torture.figures import Outcome
 from torture.scenario import Scale, Scenario, Trouble
 
@@ -47,13 +47,14 @@ def run_all(
             yield future.result()
 
 
-def run(trouble: str, scenario: Scenario, seed: int) -> Done:
+def run(trouble: str, scenario: Scenario, seed: int, limits: Limits = STATED) -> Done:
+    """Run one scenario to its verdict; what it cannot go on from is told, not raised."""
     begun = time.monotonic()
     if scenario.needs:
         return _done(trouble, scenario, begun, Outcome(), skipped=scenario.needs)
     dice = random.Random(zlib.crc32(f"{seed} {trouble} {scenario.name}".encode()))
     with tempfile.TemporaryDirectory(prefix="torture-", ignore_cleanup_errors=True) as folder:
-        arena = Arena(Path(folder), dice, command=scenario.command)
+        arena = Arena(Path(folder), dice, command=scenario.command, limits=limits)
         with arena:
             try:
                 scenario.run(arena)

@@ -48,10 +48,10 @@ SHORT = Scale(
     kills=6,
     kills_in_a_life=6,
     real_kills=0,
-    mutated_files=120,
+    mutated_files=100,
     mutated_analyses=1,
     exams_in_a_row=0,
-    connections=80,
-    instances=40,
+    connections=0,
+    instances=0,
     every_phase=False,
 )

@@ -59,8 +59,8 @@ def scenarios(scale: Scale) -> list[Scenario]:
         Scenario(name=f"run {number + 1} of {each} kills", run=partial(_killed, each))
         for number in range(lives)
     ]
-    found.append(Scenario(name="twelve kills in one analysis", run=_killed_in_one_analysis))
-    if scale.real_kills:
+    if scale.every_phase:
+        found.append(Scenario(name="twelve kills in one analysis", run=_killed_in_one_analysis))
         run = partial(_killed_in_real_analyses, scale.real_kills)
         found.append(
             Scenario(name=f"{scale.real_kills} kills, real analysis", run=run, command=REAL)

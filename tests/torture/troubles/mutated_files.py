@@ -8,7 +8,7 @@ from torture.arena import Arena
 from torture.figures import Figure
 from torture.mutate import file_of, mutated, sources
 from torture.reader import TAG
-from torture.reading import CPU_S, Reading
+from torture.reading import Reading
 from torture.scanner import Clip
 from torture.scenario import Scale, Scenario, Trouble
 from torture.wire import LostError, connected
@@ -63,7 +63,7 @@ def _send(arena: Arena, batch: Sequence[tuple[int, str, Clip]]) -> None:
                     begun = time.monotonic()
                     status = arena.scanner.store(connection, clip)
                     arena.did["answers 0x0000" if status == 0 else "refusals"] += 1
-                    if time.monotonic() - begun > CPU_S:
+                    if time.monotonic() - begun > arena.limits.answer_s:
                         arena.fault(Figure.HUNG, f"file {number}, {how}: {status:#06x} came late")
                 connection.release()
         except LostError as error:

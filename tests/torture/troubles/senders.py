@@ -26,8 +26,11 @@ STALL_S = 1.0
 
 
 def scenarios(scale: Scale) -> list[Scenario]:
+    manners = Scenario(name="bad manners", run=_bad_manners)
+    if not scale.every_phase:
+        return [manners]
     return [
-        Scenario(name="bad manners", run=_bad_manners),
+        manners,
         Scenario(name="flood", run=partial(_flood, scale.connections)),
         Scenario(name="huge association", run=partial(_huge, scale.instances)),
     ]
