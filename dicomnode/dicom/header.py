@@ -79,7 +79,7 @@ def read_header(path: Path) -> Header:
             with path.open("rb") as file:
                 check_encoding(file, path.name)
                 dataset, start, inflated = _read(file, progress)
-            misread = list(_convert(path, dataset, dataset, caught))
+            misread = list(_convert(progress, dataset, dataset, caught))
             kept = list(declare_text(dataset, misread, path.name))
         except InvalidDicomError:
             raise InputError(
@@ -89,7 +89,11 @@ def read_header(path: Path) -> Header:
         except (InputError, MemoryError):
             raise
         except RecursionError:
-            raise _too_deep(path) from None
+            raise InputError(
+                "unreadable-header",
+                f"{path.name}: {progress}expected sequences at most {DEEPEST} deep, found some "
+                "that are deeper",
+            ) from None
         except Exception as error:
             raise InputError(
                 "unreadable-header",
@@ -118,7 +122,7 @@ class _Progress:
 
     def __str__(self) -> str:
         if self.tag is None:
-            return ""
+            return f"{tag_text('TransferSyntaxUID')}: "  # nothing could be read as it says
         keyword = keyword_for_tag(self.tag)
         return f"{tag_text(keyword) if keyword else self.tag}: "
 
@@ -137,13 +141,6 @@ def _read(file: BinaryIO, progress: _Progress) -> tuple[Dataset, int, bytes | No
     return dataset, -1, pixels
 
 
-def _too_deep(path: Path) -> InputError:
-    return InputError(
-        "unreadable-header",
-        f"{path.name}: expected sequences at most {DEEPEST} deep, found some that are deeper",
-    )
-
-
 def _cause(error: Exception) -> str:
     """What the system says of a file, or the kind of the error: its text may quote the file."""
     said = error.strerror if isinstance(error, OSError) else None
@@ -151,7 +148,11 @@ def _cause(error: Exception) -> str:
 
 
 def _convert(
-    path: Path, dataset: Dataset, owner: Dataset, caught: list[WarningMessage], depth: int = 0
+    progress: _Progress,
+    dataset: Dataset,
+    owner: Dataset,
+    caught: list[WarningMessage],
+    depth: int = 0,
 ) -> Iterator[Misread]:
     """Convert every element now, so that odd values are told here and not somewhere later.
 
@@ -159,8 +160,10 @@ def _convert(
     byte, and yielded.
     """
     if depth > DEEPEST:
-        raise _too_deep(path)
+        raise RecursionError
     for tag in list(dataset.keys()):
+        if depth == 0:
+            progress.tag = tag
         raw = dataset.get_item(tag)
         content = (raw.value if isinstance(raw, RawDataElement) else None) or b""
         before = len(caught)
@@ -168,7 +171,7 @@ def _convert(
         if element.VR == "SQ":
             for item in element.value:
                 holds = item if "SpecificCharacterSet" in item else owner
-                yield from _convert(path, item, holds, caught, depth + 1)
+                yield from _convert(progress, item, holds, caught, depth + 1)
             continue
         str(element.value)
         lost = any(REPLACING in str(warning.message) for warning in caught[before:])
