@@ -13,7 +13,12 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from dicomnode.errors import StoreError
-from dicomnode.store.schema import SCHEMA_VERSION, metadata, schema_version
+from dicomnode.store.schema import (
+    SCHEMA_VERSION,
+    metadata,
+    open_associations,
+    schema_version,
+)
 
 __all__ = ["CollisionError", "Database", "NotFoundError", "insert_row"]
 
@@ -60,6 +65,7 @@ class Database:
         try:
             with self._writing() as connection:
                 metadata.create_all(connection)
+                open_associations.create(connection, checkfirst=True)
                 _check_version(connection)
             self._identity = _identity(self._file)
         except StoreError:

@@ -23,6 +23,7 @@ __all__ = [
     "exams",
     "instances",
     "metadata",
+    "open_associations",
     "outputs",
     "rejections",
     "schema_version",
@@ -49,6 +50,12 @@ associations = Table(
     Column("opened_at", Float(53), nullable=False),
     Column("closed_at", Float(53)),
 )
+
+_still_open = associations.c.closed_at.is_(None)
+open_associations = Index(
+    "open_associations", associations.c.id, sqlite_where=_still_open, postgresql_where=_still_open
+)
+"""Asked for every second, of a table that only grows; ledgers made before it get it when opened."""
 
 association_studies = Table(
     "association_studies",
