@@ -52,23 +52,28 @@ def answer_store(
     min_free_bytes: int,
 ) -> Dataset:
     """Hand an instance over and answer with what came of it: here its errors end."""
-    try:
-        received = _received(event, association)
-        _expect_room(received.path.parent, min_free_bytes)
-        on_store(received)
-    except InputError as error:
-        return _refused(_CANNOT_UNDERSTAND, error.code, error, association)
-    except DicomnodeError as error:
-        return _refused(_OUT_OF_RESOURCES, "not kept", error, association)
-    except Exception:
-        log.exception("instance.not_kept", association=association.id)
-        return _answer(_PROCESSING_FAILURE, "processing failure")
-    return _answer(_SUCCESS)
-
-
-def _received(event: Event, association: OpenAssociation) -> Received:
     request = event.request
     assert isinstance(request, C_STORE), "bound to C-STORE"
+    with structlog.contextvars.bound_contextvars(
+        association=association.id,
+        calling_ae=association.calling_ae,
+        instance_uid=str(request.AffectedSOPInstanceUID),
+    ):
+        try:
+            received = _received(event, request, association)
+            _expect_room(received.path.parent, min_free_bytes)
+            on_store(received)
+        except InputError as error:
+            return _refused(_CANNOT_UNDERSTAND, error.code, error)
+        except DicomnodeError as error:
+            return _refused(_OUT_OF_RESOURCES, "not kept", error)
+        except Exception:
+            log.exception("instance.not_kept")
+            return _answer(_PROCESSING_FAILURE, "processing failure")
+        return _answer(_SUCCESS)
+
+
+def _received(event: Event, request: C_STORE, association: OpenAssociation) -> Received:
     path = event.dataset_path
     header = read_header(
         path,
@@ -88,13 +93,8 @@ def _expect_room(directory: Path, min_free_bytes: int) -> None:
         )
 
 
-def _refused(status: int, comment: str, error: Exception, association: OpenAssociation) -> Dataset:
-    log.warning(
-        "instance.refused",
-        association=association.id,
-        status=f"0x{status:04X}",
-        reason=str(error),
-    )
+def _refused(status: int, comment: str, error: Exception) -> Dataset:
+    log.warning("instance.refused", status=f"0x{status:04X}", reason=str(error))
     return _answer(status, comment)
 
 

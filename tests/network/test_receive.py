@@ -7,6 +7,8 @@ import pytest
 from pydicom import dcmread
 from pydicom.uid import JPEGBaseline8Bit
 from pynetdicom import build_context
+from structlog.contextvars import merge_contextvars
+from structlog.testing import capture_logs
 
 from dicomnode.errors import InputError, StoreError
 from dicomnode.network.association import associate
@@ -85,7 +87,11 @@ def test_what_was_not_kept_is_not_acknowledged(
 
 def test_a_failure_does_not_end_the_association(start, inbox, us_file, peer_of):
     bad = us_file(1, StudyInstanceUID="")
-    answers = send([bad, us_file(2)], peer_of(start()), calling_ae="SCANNER1")
+    with capture_logs(processors=[merge_contextvars]) as logged:
+        answers = send([bad, us_file(2)], peer_of(start()), calling_ae="SCANNER1")
+    (refused,) = [line for line in logged if line["event"] == "instance.refused"]
+    assert refused["calling_ae"] == "SCANNER1"
+    assert refused["instance_uid"] == dcmread(bad).SOPInstanceUID
     assert [answer.status for answer in answers] == [0xC000, 0x0000]
     assert "missing-uid" in answers[0].reason
     assert len(inbox.opened) == 1
