@@ -1,4 +1,4 @@
-"""How much memory a worker may take, and how much it has taken.
+"""The memory that a worker may take, and that it has taken.
 
 Address space says little: onnxruntime, numba and thread stacks reserve far more than they use. What
 counts here is what lies in memory, as the kernel tells it of a process that runs. Beside it the

@@ -1,4 +1,4 @@
-"""Which settings a running node takes over from its file, and which want a new start."""
+"""Settings that a running node takes over from its file, and those that want a new start."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Which files of a study may go, and which of those that are gone were let go."""
+"""Files of a study that may go, and those that are gone because they were let go."""
 
 from collections.abc import Iterable
 from pathlib import PurePosixPath

@@ -1,4 +1,4 @@
-"""What a kept file must still contain: the dataset by its digest, the meta information by name."""
+"""The content that a kept file must still have: the dataset by digest, the meta information by name."""
 
 import hashlib
 import struct

@@ -1,4 +1,4 @@
-"""Which files must lie in the spool."""
+"""The files that must lie in the spool."""
 
 from collections.abc import Iterator
 from pathlib import PurePosixPath

@@ -1,4 +1,4 @@
-"""What a codestream says of itself before it is decoded: size, samples, colour (PS3.5 8.2)."""
+"""The words of a codestream about itself, before it is decoded: size, samples, colour (PS3.5 8.2)."""
 
 import struct
 from dataclasses import dataclass

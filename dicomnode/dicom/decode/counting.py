@@ -1,4 +1,4 @@
-"""How many frames PixelData holds, whatever NumberOfFrames (0028,0008) says."""
+"""The count of frames in PixelData, whatever NumberOfFrames (0028,0008) says."""
 
 import av
 

@@ -1,4 +1,4 @@
-"""Whether the coded samples of a JPEG add up, which its decoder does not ask (T.81 F.2).
+"""The coded samples of a JPEG, followed to see that they add up: its decoder does not (T.81 F.2).
 
 libjpeg fills in what it cannot read and says so; what it can read it takes as it is, also where a
 byte was overwritten and everything after it is shifted or of another brightness. Followed to its

@@ -1,4 +1,4 @@
-"""Where the value of PixelData lies in a file, and whether it is what the file meta says."""
+"""The place of PixelData's value in a file, and whether it is what the file meta says."""
 
 import struct
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""What the header says a frame is made of, and what decoding makes of it."""
+"""The samples of a frame, as the header states them and as decoding gives them."""
 
 from dataclasses import dataclass, replace
 from typing import Literal

@@ -1,4 +1,4 @@
-"""When the frames of a clip were taken, and whether all that says so agrees (PS3.3 C.7.6.5)."""
+"""The times of a clip's frames, and whether all that tells of them agrees (PS3.3 C.7.6.5)."""
 
 from dataclasses import dataclass, replace
 from typing import Literal

@@ -1,4 +1,4 @@
-"""What else a header says of a clip's times, and how far each of it is to be trusted.
+"""The further elements that tell of a clip's times, and how far each is to be trusted.
 
 FrameTime and FrameTimeVector are read as times of acquisition, but some scanners write the time
 for which a frame is shown there. Each witness below says how long the clip is; a rule says what it
