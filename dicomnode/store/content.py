@@ -1,4 +1,4 @@
-"""The content that a kept file must still have: the dataset by digest, the meta information by name."""
+"""The content a kept file must still have: dataset by digest, meta information by name."""
 
 import hashlib
 import struct

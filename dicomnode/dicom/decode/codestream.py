@@ -1,4 +1,4 @@
-"""The words of a codestream about itself, before it is decoded: size, samples, colour (PS3.5 8.2)."""
+"""A codestream about itself, before it is decoded: size, samples, colour (PS3.5 8.2)."""
 
 import struct
 from dataclasses import dataclass
