@@ -67,7 +67,8 @@ class Elements:
         value = self._value(keyword)
         found = number_of(value)
         if found is None or not low <= found <= high:
-            raise self.wrong(keyword, expected, _shown(value))
+            one = "one value, " if isinstance(value, (MultiValue, list)) else ""
+            raise self.wrong(keyword, one + expected, _shown(value))
         return found
 
     def whole(self, keyword: str, low: int, high: int, unit: str = "") -> int:
