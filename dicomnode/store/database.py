@@ -23,6 +23,7 @@ from dicomnode.store.schema import (
 __all__ = ["CollisionError", "Database", "NotFoundError", "insert_row"]
 
 _BUSY_TIMEOUT_MS = 10_000
+_KEPT_OPEN: dict[tuple[int, int], int] = {}
 _MAGIC = b"SQLite format 3\0"  # https://www.sqlite.org/fileformat.html, 1.3
 
 _PRAGMAS = (
@@ -61,13 +62,14 @@ class Database:
             event.listens_for(self._engine, "connect")(_expect_synchronous)
         self._writer = self._engine.execution_options(writes=True)
         self._file = _sqlite_file(url)
-        self._identity: tuple[int, int, bool] | None = None
+        self._identity: tuple[int, int] | None = None
         try:
             with self._writing() as connection:
                 metadata.create_all(connection)
                 open_associations.create(connection, checkfirst=True)
                 _check_version(connection)
-            self._identity = _identity(self._file)
+            if self._file is not None:
+                self._identity, self._seen = _identity(self._file), _kept_open(self._file)
         except StoreError:
             self.close()
             raise
@@ -90,7 +92,10 @@ class Database:
 
     def _expect_in_place(self) -> None:
         """Expect the file that was opened: SQLite goes on writing to one that nobody can read."""
-        if self._identity is not None and _identity(self._file) != self._identity:
+        if self._file is None or self._identity is None:
+            return
+        in_place = _identity(self._file) == self._identity
+        if not in_place or os.pread(self._seen, len(_MAGIC), 0) != _MAGIC:
             raise StoreError(
                 f"expected the ledger at {self._file}, but it was removed, replaced or overwritten "
                 "since it was opened",
@@ -106,16 +111,27 @@ def _sqlite_file(url: str) -> Path | None:
     return Path(str(parsed.database))
 
 
-def _identity(file: Path | None) -> tuple[int, int, bool] | None:
-    """Name a file as the system does, and whether it is a database; None when there is none."""
-    if file is None:
-        return None
+def _identity(file: Path) -> tuple[int, int] | None:
+    """Name a file as the system does, whatever its path; None when there is none."""
     try:
-        with file.open("rb") as opened:
-            found = os.fstat(opened.fileno())
-            return found.st_dev, found.st_ino, opened.read(len(_MAGIC)) == _MAGIC
+        found = file.stat()
     except OSError:
         return None
+    return found.st_dev, found.st_ino
+
+
+def _kept_open(file: Path) -> int:
+    """Open a ledger's file for looking at it, once and for the life of the process.
+
+    Closing any descriptor of a file drops all locks that the process has on it, SQLite's too
+    (https://www.sqlite.org/howtocorrupt.html, 2.2): another process would then take a ledger in
+    use for one that nobody has, and remove what was written to it last.
+    """
+    identity = _identity(file)
+    assert identity is not None, "the ledger was opened"
+    if identity not in _KEPT_OPEN:
+        _KEPT_OPEN[identity] = os.open(file, os.O_RDONLY | os.O_CLOEXEC)
+    return _KEPT_OPEN[identity]
 
 
 def insert_row(connection: Connection, table: Table, values: Mapping[str, Any]) -> int:

@@ -69,3 +69,23 @@ def test_two_processes_claim_each_delivery_once(url, ledger, instance, output):
     assert len(claims) == 40
     assert set(claims.values()) == {1}
     assert ledger.delivery_counts()[DeliveryState.SENDING] == 40
+
+
+VISIT = """
+import sys
+from dicomnode.store.ledger import Ledger
+
+ledger = Ledger(sys.argv[1])
+print(len(ledger.exams()))
+ledger.close()
+"""
+
+
+def test_a_process_that_comes_and_goes_leaves_what_was_written_last(url, ledger, instance):
+    """SQLite's last visitor tidies up; whoever is still there must not pass for gone."""
+    for number in range(1, 4):
+        ledger.record_instance(instance(study=f"1.2.{number}"), now=float(number))
+        seen = subprocess.run(
+            [sys.executable, "-c", VISIT, url], capture_output=True, text=True, timeout=PATIENCE_S
+        )
+        assert seen.stdout.split() == [str(number)], seen.stderr
