@@ -252,9 +252,9 @@ def show(number: int | None, config: Path) -> None:
 @number_argument
 @config_option
 def retry(number: int, config: Path) -> None:
-    """Try again whatever has no end: send what is not sent, or analyse what has no result.
+    """Try again whatever has no end: analyse what has no result, send what is not sent.
 
-    An exam that is still receiving is taken as complete.
+    An exam that is still receiving is taken as complete. A refusal is analysed again, too.
     """
     with _ledger(config) as (_, ledger):
         now = time.time()
@@ -267,8 +267,8 @@ def retry(number: int, config: Path) -> None:
             ledger.release(one.id, now=now)
         if waiting:
             console().print(f"deliveries of exam {number} that will be tried again: {len(waiting)}")
-            return
-        console().print(f"exam {ledger.retry(number, now=now).id} is queued again")
+        if not waiting or ledger.exam(number).state is not ExamState.ANALYSED:
+            console().print(f"exam {ledger.retry(number, now=now).id} is queued again")
 
 
 @exams.command("give-up")

@@ -112,6 +112,8 @@ class Analysis:
     def publish(self, job: str, exam_id: int, outcomes: Sequence[Plain]) -> None:
         """Write every injection's outcome, this exam's last: it is the sign that all is done."""
         exam = self.ledger.exam(exam_id)
+        if not self._is_mine(exam, job):
+            return  # written before a crash, or a person decided otherwise meanwhile
         by_injection = {outcome["injection"]: outcome for outcome in outcomes}
         if exam.injection == 1:
             for row in self.ledger.split(exam, max(by_injection, default=1), now=self.now()):
@@ -172,8 +174,11 @@ class Analysis:
         if self.begin(job, row.id):
             self._write(job, self.ledger.exam(row.id), outcome)
 
+    def _is_mine(self, exam: ExamRow, job: str) -> bool:
+        return exam.state is ExamState.ANALYSING and exam.job == job
+
     def _write(self, job: str, exam: ExamRow, outcome: Plain) -> None:
-        if exam.state is not ExamState.ANALYSING or exam.job != job:
+        if not self._is_mine(exam, job):
             return  # written before a crash
         outputs = self._outputs(job, exam, outcome)
         reasons = [Reason(**reason) for reason in outcome["reasons"]]

@@ -16,7 +16,9 @@ from typing import Any, TypeVar
 import structlog
 from dbos import DBOS, DBOSConfig, Serializer, SetWorkflowID
 
+from dicomnode.errors import StoreError
 from dicomnode.jobs.step import Job
+from dicomnode.store.database import POSTGRESQL_PATIENCE, named_errors
 
 __all__ = ["Engine"]
 
@@ -66,6 +68,8 @@ class Engine:
             "enable_otlp": False,
             "log_level": "WARNING",
         }
+        if not url.startswith("sqlite"):
+            self._config["db_engine_kwargs"] = {"connect_args": dict(POSTGRESQL_PATIENCE)}
         self._version = version
         self._on_finished = on_finished
         self._runs: dict[str, _Run] = {}
@@ -183,13 +187,32 @@ def _job_of(workflow_id: str) -> str:
 
 
 def _step(name: str, function: Callable[..., _R], *args: Any) -> _R:
-    def logged() -> _R:
-        log.info("step.started", step=name)
-        result = function(*args)
-        log.info("step.finished", step=name)
-        return result
+    """Run a step. What it raised is raised, but not kept: in another life it may end well."""
+    raised: list[Exception] = []
 
-    return DBOS.run_step({"name": name}, logged)
+    def logged() -> dict[str, Any]:
+        log.info("step.started", step=name)
+        try:
+            result = function(*args)
+        except Exception as error:
+            raised.append(error)
+            return {"raised": type(error).__name__}
+        log.info("step.finished", step=name)
+        return {"gave": result}
+
+    try:
+        with named_errors("the engine's tables"):
+            answer = DBOS.run_step({"name": name}, logged)
+    except StoreError as error:
+        if raised:
+            raise raised[0] from error
+        raise
+    if raised:
+        raise raised[0]
+    if "raised" in answer:
+        raise StoreError(f"step {name} of an earlier life ended in {answer['raised']}")
+    result: _R = answer["gave"]
+    return result
 
 
 def _iso(epoch_s: float) -> str:

@@ -38,6 +38,8 @@ _LEAP_S = 5.0
 """A wall clock that is off by more, against a clock that cannot be set, was set."""
 _WARY = 3
 """An exam whose analysis saw the node end so often is analysed alone, after all others."""
+_WARY_WAITS_S = 600.0
+"""For so long; then others wait for it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,6 +98,7 @@ class Reconciler:
         self._monotonic = monotonic
         self._offset_s: float | None = None
         self._pace = Pace(monotonic)
+        self._wary_since: dict[int, float] = {}
         self._wake = threading.Event()
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="reconciler", daemon=True)
@@ -193,11 +196,21 @@ class Reconciler:
                 studies.add(exam.study_uid)
                 waiting.append(exam)
         wary = {exam.id for exam in taken if _interruptions(exam) >= _WARY}
-        for exam in sorted(waiting, key=lambda exam: exam.id in wary):
+        turn = self._turns(wary)
+        for exam in sorted(waiting, key=lambda exam: turn.get(exam.id, 0)):
             analysing = self._analysing()
             if len(analysing) >= (1 if exam.id in wary or analysing & wary else self._workers):
                 return
             self._submit(ANALYSE, analyse.job_name(exam), exam.id)
+
+    def _turns(self, wary: Collection[int]) -> dict[int, int]:
+        """Say of each wary exam whether it comes after all others, or first: it waited enough."""
+        now = self._monotonic()
+        self._wary_since = {number: self._wary_since.get(number, now) for number in wary}
+        return {
+            number: 1 if now < since + _WARY_WAITS_S else -1
+            for number, since in self._wary_since.items()
+        }
 
     def _abandon_unwanted(self) -> None:
         """End work whose exam a person has retried or given up meanwhile."""

@@ -27,7 +27,7 @@ _PATIENCE_S = 2.0
 
 
 class Housekeeping:
-    """Sweeps at start, then once an hour."""
+    """Sweeps at start, then once an hour; files that retention lets go are first removed then."""
 
     def __init__(
         self,
@@ -37,12 +37,15 @@ class Housekeeping:
         options: RetentionOptions,
         *,
         now: Callable[[], float] = time.time,
+        monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._ledger = ledger
         self._spool = spool
         self._engine = engine
         self._options = options
         self._now = now
+        self._monotonic = monotonic
+        self._offset_s: float | None = None
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="housekeeping", daemon=True)
 
@@ -60,8 +63,17 @@ class Housekeeping:
         """Do one round."""
         self._drop_workspaces()
         self._engine.purge(before=self._now() - _JOBS_KEPT_S)
-        if self._options.days > 0:
+        if self._options.days > 0 and self._clock_is_steady():
             self._drop_old_files(self._now() - self._options.days * _DAY_S)
+
+    def _clock_is_steady(self) -> bool:
+        """Whether the clock went as time did since the last round; a wrong one makes all seem old.
+
+        At the first round nobody can tell: it may have been wrong since the start.
+        """
+        offset_s = self._now() - self._monotonic()
+        before_s, self._offset_s = self._offset_s, offset_s
+        return before_s is not None and abs(offset_s - before_s) < _HOUR_S
 
     def _run(self) -> None:
         while True:
@@ -75,23 +87,22 @@ class Housekeeping:
     def _drop_workspaces(self) -> None:
         """Remove work that no exam under analysis has taken."""
         for directory in tuple(self._spool.work.iterdir()):
-            wanted = {row.job for row in self._ledger.exams(states=[ExamState.ANALYSING])}
+            taken = self._ledger.exams(states=[ExamState.ANALYSING], limit=_MANY)
+            wanted = {row.job for row in taken}
             if directory.name not in wanted | set(self._engine.active):
                 shutil.rmtree(directory, ignore_errors=True)
                 log.info("workspace.removed", name=directory.name)
 
     def _drop_old_files(self, before: float) -> None:
         """Remove the files, never the rows, of studies that are long done and delivered."""
-        studies: dict[str, list[ExamRow]] = {}
-        for exam in self._ledger.exams(limit=_MANY):
-            studies.setdefault(exam.study_uid, []).append(exam)
-        for study_uid, exams in studies.items():
+        for study_uid in {exam.study_uid for exam in self._ledger.exams(limit=_MANY)}:
+            exams = self._ledger.exams(study_uid=study_uid)  # as they are now
             if is_over(self._ledger, exams, before=before) and (count := self._drop_files(exams)):
                 log.info("study.files_removed", study_uid=study_uid, files=count)
 
     def _drop_files(self, exams: Iterable[ExamRow]) -> int:
-        recorded = map(self._spool.absolute, files_of(self._ledger, exams))
-        there = [path for path in recorded if path.exists()]
+        recorded = files_of(self._ledger, exams)
+        there = [path for path in recorded if self._spool.absolute(path).exists()]
         for path in there:
-            path.unlink(missing_ok=True)
+            self._spool.absolute(path).unlink(missing_ok=True)
         return len(there)

@@ -292,7 +292,7 @@ class Node:
         scrub = Scrub(
             ledger,
             spool,
-            retention=self.settings.retention.days > 0,
+            retention_days=self.settings.retention.days,
             is_busy=lambda: bool(engine.active or self._open_associations()),
             ending=self.ending,
         )

@@ -36,8 +36,8 @@ def files_of(ledger: Ledger, exams: Iterable[ExamRow]) -> set[PurePosixPath]:
     return paths
 
 
-def was_let_go(ledger: Ledger, spool: Spool, study_uid: str, *, now: float) -> bool:
-    """Whether a study's missing files were removed on purpose: all of them, when all was over."""
+def was_let_go(ledger: Ledger, spool: Spool, study_uid: str, *, before: float) -> bool:
+    """Whether a study's missing files were removed on purpose: all of them, and old enough."""
     exams = ledger.exams(study_uid=study_uid)
     there = (spool.absolute(path).exists() for path in files_of(ledger, exams))
-    return is_over(ledger, exams, before=now) and not any(there)
+    return is_over(ledger, exams, before=before) and not any(there)

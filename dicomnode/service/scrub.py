@@ -54,8 +54,8 @@ class Scrub:
 
     Parameters
     ----------
-    retention : bool
-        Whether files are removed on purpose after a while.
+    retention_days : float
+        After how many days files are removed on purpose; 0 when never.
     is_busy : callable
         Asked before each file; while it says so, the scrub waits.
     ending : threading.Event
@@ -67,14 +67,14 @@ class Scrub:
         ledger: Ledger,
         spool: Spool,
         *,
-        retention: bool,
+        retention_days: float,
         is_busy: Callable[[], bool],
         ending: threading.Event,
         now: Callable[[], float] = time.time,
     ) -> None:
         self._ledger = ledger
         self._spool = spool
-        self._retention = retention
+        self._retention_days = retention_days
         self._is_busy = is_busy
         self._ending = ending
         self._now = now
@@ -131,9 +131,10 @@ class Scrub:
     def _tell_missing(self, missing: Mapping[str, list[str]]) -> int:
         """Name the files that nobody removed on purpose, and count them."""
         count = 0
+        let_go_before = self._now() - self._retention_days * _DAY_S
         for study_uid, reasons in missing.items():
-            if self._retention and was_let_go(
-                self._ledger, self._spool, study_uid, now=self._now()
+            if self._retention_days and was_let_go(
+                self._ledger, self._spool, study_uid, before=let_go_before
             ):
                 continue
             count += len(reasons)

@@ -8,7 +8,6 @@ from collections.abc import Iterator
 from pathlib import PurePosixPath
 
 import structlog
-from pydicom.errors import InvalidDicomError
 from pydicom.filereader import read_file_meta_info
 
 from dicomnode.errors import DamagedError, DicomnodeError, StoreError
@@ -72,6 +71,8 @@ def take_up(ledger: Ledger, spool: Spool, path: PurePosixPath, *, now: float) ->
         When it cannot be read up to where it belongs.
     DamagedError
         When its bytes are not those that it was named after.
+    StoreError
+        When it cannot be read just now.
     """
     file = spool.absolute(path)
     try:
@@ -81,10 +82,14 @@ def take_up(ledger: Ledger, spool: Spool, path: PurePosixPath, *, now: float) ->
             "sop_instance_uid": str(meta.MediaStorageSOPInstanceUID),
             "transfer_syntax_uid": str(meta.TransferSyntaxUID),
         }
-    except (OSError, AttributeError, InvalidDicomError) as error:
+        sha256, size_bytes = dataset_sha256(file), file.stat().st_size
+    except MemoryError:
+        raise
+    except OSError as error:
+        raise StoreError(f"could not read {path} in the spool: {error.strerror}") from error
+    except Exception as error:  # foreign bytes in a foreign parser
         raise _damaged(path, "DICOM file meta information") from error
     header = read_header(file, **named)
-    sha256 = dataset_sha256(file)
     if not path.stem.endswith(f"-{sha256[:16]}"):
         raise _damaged(path, "the bytes that its name tells the digest of")
     recorded = ledger.record_instance(
@@ -93,7 +98,7 @@ def take_up(ledger: Ledger, spool: Spool, path: PurePosixPath, *, now: float) ->
             study_uid=header.study_uid,
             series_uid=header.series_uid,
             sha256=sha256,
-            size_bytes=file.stat().st_size,
+            size_bytes=size_bytes,
             path=path,
             calling_ae=_SENDER,
             host="",

@@ -85,7 +85,7 @@ def _missing(recorded: Instance | Output) -> DamagedError:
 def _hint(recorded: Instance | Output) -> str:
     if isinstance(recorded, Instance):
         return "send the study again, then `dicomnode exams retry` or `reanalyse` its exam"
-    return "`dicomnode exams reanalyse` makes it anew"
+    return "`dicomnode exams reanalyse` makes it anew as a further revision"
 
 
 def _named(recorded: Instance | Output) -> Iterator[tuple[_Tag, tuple[str, ...]]]:

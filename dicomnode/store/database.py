@@ -20,9 +20,25 @@ from dicomnode.store.schema import (
     schema_version,
 )
 
-__all__ = ["CollisionError", "Database", "NotFoundError", "insert_row"]
+__all__ = [
+    "POSTGRESQL_PATIENCE",
+    "CollisionError",
+    "Database",
+    "NotFoundError",
+    "insert_row",
+    "named_errors",
+]
 
 _BUSY_TIMEOUT_MS = 10_000
+POSTGRESQL_PATIENCE: Mapping[str, int] = {
+    "connect_timeout": 10,
+    "tcp_user_timeout": 20_000,
+    "keepalives_idle": 30,
+    "keepalives_interval": 10,
+    "keepalives_count": 3,
+}
+"""How long a server may be silent (libpq, 34.1.2); else a lost one is waited for by the hour."""
+_STATEMENT_MS = 20_000
 _KEPT_OPEN: dict[tuple[int, int], int] = {}
 _MAGIC = b"SQLite format 3\0"  # https://www.sqlite.org/fileformat.html, 1.3
 
@@ -55,11 +71,7 @@ class Database:
     """
 
     def __init__(self, url: str) -> None:
-        self._engine = create_engine(url, pool_pre_ping=not url.startswith("sqlite"))
-        if self._engine.dialect.name == "sqlite":
-            _make_durable(self._engine)
-        else:
-            event.listens_for(self._engine, "connect")(_expect_synchronous)
+        self._engine = _open_engine(url)
         self._writer = self._engine.execution_options(writes=True)
         self._file = _sqlite_file(url)
         self._identity: tuple[int, int] | None = None
@@ -80,13 +92,13 @@ class Database:
 
     @contextmanager
     def _reading(self) -> Iterator[Connection]:
-        with _named_errors(), self._engine.begin() as connection:
+        with named_errors(), self._engine.begin() as connection:
             yield connection
 
     @contextmanager
     def _writing(self) -> Iterator[Connection]:
         self._expect_in_place()
-        with _named_errors(), self._writer.begin() as connection:
+        with named_errors(), self._writer.begin() as connection:
             yield connection
         self._expect_in_place()
 
@@ -142,21 +154,34 @@ def insert_row(connection: Connection, table: Table, values: Mapping[str, Any]) 
 
 
 @contextmanager
-def _named_errors() -> Iterator[None]:
+def named_errors(what: str = "the ledger") -> Iterator[None]:
+    """Give what a database refuses the name of what it is for, and say that it may pass."""
     try:
         yield
     except IntegrityError as error:
-        raise CollisionError(f"the ledger already holds such a row: {error.orig}") from error
+        raise CollisionError(f"{what} already holds such a row: {error.orig}") from error
     except DBAPIError as error:
         raise StoreError(
-            f"the ledger did not take a transaction: {error.orig}",
+            f"{what} did not take a transaction: {error.orig}",
             hint="check the disk, and that the database answers",
         ) from error
     except PoolTimeoutError as error:
         raise StoreError(
-            "the ledger did not take a transaction: all connections are in use",
+            f"{what} did not take a transaction: all connections are in use",
             hint="check that the database answers",
         ) from error
+
+
+def _open_engine(url: str) -> Engine:
+    if url.startswith("sqlite"):
+        engine = create_engine(url)
+        _make_durable(engine)
+        return engine
+    limits = f"-c statement_timeout={_STATEMENT_MS} -c lock_timeout={_STATEMENT_MS}"
+    arguments = {**POSTGRESQL_PATIENCE, "options": limits}
+    engine = create_engine(url, pool_pre_ping=True, connect_args=arguments)
+    event.listens_for(engine, "connect")(_expect_synchronous)
+    return engine
 
 
 def _make_durable(engine: Engine) -> None:

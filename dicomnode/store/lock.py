@@ -27,6 +27,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import NullPool
 
 from dicomnode.errors import SettingsError, StoreError
+from dicomnode.store.database import POSTGRESQL_PATIENCE
 
 __all__ = ["Lock", "database_lock", "directory_lock"]
 
@@ -39,8 +40,6 @@ _SESSION = (
     "SET tcp_keepalives_interval = 10",
     "SET tcp_keepalives_count = 3",
 )
-_CONNECT_S = 10
-_SILENCE_MS = 20_000
 
 _owner = Table("owner", MetaData(), Column("id", Integer, primary_key=True), Column("words", Text))
 """Who has the lock, for the error of whom it keeps out; true only while the lock is held."""
@@ -137,7 +136,7 @@ class _AdvisoryLock:
             url,
             isolation_level="AUTOCOMMIT",
             poolclass=NullPool,
-            connect_args={"connect_timeout": _CONNECT_S, "tcp_user_timeout": _SILENCE_MS},
+            connect_args=dict(POSTGRESQL_PATIENCE),
         )
 
     def __enter__(self) -> Self:
@@ -174,6 +173,12 @@ class _AdvisoryLock:
         if not connection.scalar(select(func.pg_try_advisory_lock(_KEY))):
             owner = _who(connection)
             self._drop()
+            if owner == _words(self._data_dir):
+                raise StoreError(
+                    f"expected {self._what} to have let go of a connection of this very process "
+                    "that was lost",
+                    hint="its server notices within a minute",
+                )
             raise _taken(self._what, owner)
         _owner.create(connection, checkfirst=True)
         connection.execute(delete(_owner))

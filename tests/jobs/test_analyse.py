@@ -118,6 +118,19 @@ def test_a_ledger_that_does_not_answer_is_waited_for(
     assert ledger.exam(exam.id).state is ExamState.REFUSED
 
 
+def test_nothing_is_published_for_an_exam_that_is_no_longer_the_jobs(
+    make: Callable[..., Analysis], ledger: Ledger, queued: Callable[..., ExamRow]
+) -> None:
+    """A person gave it up, or the ledger was put back from a copy and the number is another's."""
+    exam = queued()
+    job = job_name(exam)
+    ledger.begin(exam.id, job=job, now=2.0)
+    ledger.give_up(exam.id, now=3.0)
+    outcome = {"status": "refused", "reasons": [], "outputs": [], "summary": {}}
+    make(print).publish(job, exam.id, [outcome | {"injection": number} for number in (1, 2)])
+    assert [row.state for row in ledger.exams()] == [ExamState.FAILED]
+
+
 class Noting:
     """Stands where the workers are: notes what it is asked for and makes one report.
 

@@ -11,7 +11,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy.exc import OperationalError
 
+from dicomnode.errors import StoreError
 from dicomnode.jobs.engine import Engine
 from dicomnode.jobs.step import Interrupted
 from parts.waiting import PATIENCE_S, wait_until
@@ -62,6 +64,78 @@ def test_a_killed_job_goes_on_after_its_last_finished_step(tmp_path: Path) -> No
     assert live(tmp_path, "live") == 0
     assert (tmp_path / "trace").read_text().splitlines() == ["first 7", "second after first 7"]
     assert b"\x80\x04" not in (tmp_path / "jobs.sqlite").read_bytes(), "no pickle is stored"
+
+
+REPLAY = """
+import os, sys, time
+from pathlib import Path
+from dicomnode.errors import StoreError
+from dicomnode.jobs.engine import Engine
+
+trace, life = Path(sys.argv[2]), sys.argv[3]
+
+def note(word):
+    with trace.open("a") as file:
+        file.write(word + "\\n")
+
+def fails():
+    if life == "die":
+        raise StoreError("the ledger is locked")
+    note("went well")
+
+def job(step, name):
+    try:
+        step("publish", fails)
+    except StoreError as error:
+        note(str(error))
+        if life == "die":
+            os.kill(os.getpid(), 9)
+        raise
+
+engine = Engine(url=sys.argv[1], version="1", on_finished=lambda: None)
+engine.start({"job": job})
+engine.submit("job", "one")
+engine.drain(patience_s=600)
+engine.submit("job", "one")
+engine.drain(patience_s=600)
+engine.stop()
+"""
+
+
+def test_what_a_step_raised_in_an_earlier_life_is_no_verdict(tmp_path: Path) -> None:
+    """It is told as an error that passes; the next run of the job begins the step anew."""
+    trace = tmp_path / "trace"
+    arguments = [f"sqlite:///{tmp_path}/jobs.sqlite", str(trace)]
+    for life in ("die", "live"):
+        subprocess.run([sys.executable, "-c", REPLAY, *arguments, life], timeout=PATIENCE_S)
+    assert trace.read_text().splitlines() == [
+        "the ledger is locked",
+        "step publish of an earlier life ended in StoreError",
+        "went well",
+    ]
+
+
+def test_tables_that_take_no_step_are_an_error_that_passes(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[Exception] = []
+
+    def full(*_: Any) -> None:
+        raise OperationalError("INSERT", {}, Exception("database or disk is full"))
+
+    def job(step: Any, name: str) -> None:
+        try:
+            step("one", int)
+        except StoreError as error:
+            seen.append(error)
+
+    engine.start({"job": job})
+    monkeypatch.setattr("dicomnode.jobs.engine.DBOS.run_step", full)
+    engine.submit("job", "one")
+    assert engine.drain(patience_s=PATIENCE_S)
+    (told,) = seen
+    assert isinstance(told, StoreError)
+    assert told.retryable
 
 
 @pytest.fixture

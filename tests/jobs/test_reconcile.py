@@ -200,6 +200,27 @@ def test_an_exam_that_saw_the_node_end_often_is_analysed_alone_and_last(
     assert {reason.code for reason in ledger.exam(wary.id).reasons} == {"interrupted"}
 
 
+def test_an_exam_that_waited_long_for_all_others_is_waited_for(
+    reconciler: Reconciler, notebook: Notebook, ledger: Ledger, clocks: Clocks,
+    queued: Callable[..., ExamRow],
+) -> None:  # fmt: skip
+    wary = queued("1.2.1")
+    ledger.begin(wary.id, job=f"analyse-{wary.id}-1", now=2.0)
+    for life in range(3):
+        ledger.recover(now=10.0 + life)
+    for number in range(2, 6):
+        queued(f"1.2.{number}")
+    reconciler.tick()
+    assert [args for _, _, args in notebook.submitted] == [(2,), (3,)]
+    clocks.go_on(601)
+    del notebook.active["analyse-2-1"]
+    reconciler.tick()
+    assert len(notebook.submitted) == 2, "nobody else goes first now"
+    del notebook.active["analyse-3-1"]
+    reconciler.tick()
+    assert notebook.submitted[-1][2] == (wary.id,)
+
+
 @pytest.mark.parametrize("decision", ["retry", "give_up"])
 def test_work_that_a_person_no_longer_wants_is_ended(
     reconciler: Reconciler,

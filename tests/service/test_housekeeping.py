@@ -86,7 +86,32 @@ def analysed_and_sent(ledger: Ledger, spool: Spool) -> tuple[Path, Path]:
 
 def clean(ledger: Ledger, spool: Spool, *, days: float, now: float) -> None:
     jobs: Any = NoJobs()
-    Housekeeping(ledger, spool, jobs, RetentionOptions(days=days), now=lambda: now).clean()
+    keeping = Housekeeping(ledger, spool, jobs, RetentionOptions(days=days), now=lambda: now)
+    keeping.clean()
+    keeping.clean()
+
+
+def test_a_clock_that_is_wrong_or_was_set_removes_nothing(ledger: Ledger, spool: Spool) -> None:
+    files = analysed_and_sent(ledger, spool)
+    (row,) = ledger.claim([1], now=0.0)
+    ledger.sent(row.id, status=0, now=0.0)
+    jobs: Any = NoJobs()
+    clock = {"wall": 400 * DAY_S, "steady": 0.0}
+    keeping = Housekeeping(
+        ledger,
+        spool,
+        jobs,
+        RetentionOptions(days=30),
+        now=lambda: clock["wall"],
+        monotonic=lambda: clock["steady"],
+    )
+    keeping.clean()  # wrong by a year since the start
+    clock.update(wall=35 * DAY_S, steady=3600.0)  # set right
+    keeping.clean()
+    assert all(path.exists() for path in files)
+    clock.update(wall=35 * DAY_S + 3600.0, steady=7200.0)
+    keeping.clean()
+    assert not any(path.exists() for path in files), "now it is known how old they are"
 
 
 def test_files_go_only_when_old_and_delivered_and_only_where_wanted(

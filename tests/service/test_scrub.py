@@ -88,7 +88,7 @@ def scrub(ledger: Ledger, spool: Spool) -> Callable[..., tuple[dict[str, int], l
     """Scrub once; what was counted and what was logged."""
 
     def run(**changed: Any) -> tuple[dict[str, int], list[Any]]:
-        choices = {"retention": False, "is_busy": lambda: False, "ending": threading.Event()}
+        choices = {"retention_days": 0, "is_busy": lambda: False, "ending": threading.Event()}
         one = Scrub(ledger, spool, **choices | changed)
         with capture_logs() as logged:
             one.scrub()
@@ -123,18 +123,21 @@ def test_what_is_missing_is_named_unless_it_was_let_go(
     received, result = delivered
     content = received.read_bytes()
     received.unlink()
-    counts, logged = scrub(retention=True)
+    counts, logged = scrub(retention_days=1, now=lambda: 9 * DAY_S)
     assert counts["missing"] == 1, "its result is still there"
     assert received.name in next(one for one in logged if one["event"] == "file.missing")["reason"]
     received.write_bytes(content)
     no_jobs: Any = type("NoJobs", (), {"active": {}, "purge": lambda self, before: 0})()
-    Housekeeping(ledger, spool, no_jobs, RetentionOptions(days=1), now=lambda: 9 * DAY_S).clean()
+    keeping = Housekeeping(ledger, spool, no_jobs, RetentionOptions(days=1), now=lambda: 9 * DAY_S)
+    keeping.clean()
+    assert received.exists(), "the clock may be wrong since the start"
+    keeping.clean()
     assert not received.exists()
     assert not result.exists()
-    counts, logged = scrub(retention=True)
+    counts, logged = scrub(retention_days=1, now=lambda: 9 * DAY_S)
     assert counts["missing"] == 0
     assert [one["event"] for one in logged] == ["spool.scrubbed"]
-    assert scrub(retention=False)[0]["missing"] == 2, "nobody removes files here"
+    assert scrub(retention_days=0)[0]["missing"] == 2, "nobody removes files here"
 
 
 def two_days_ago(path: Path) -> Path:
@@ -186,6 +189,17 @@ def test_a_received_file_that_is_damaged_is_not_taken_up(spool: Spool, scrub: Ru
     assert old.exists()
 
 
+@pytest.mark.parametrize("length", [0, 131, 141, 152, 200])
+def test_a_received_file_that_is_cut_short_keeps_no_other_from_being_taken_up(
+    ledger: Ledger, spool: Spool, scrub: Run, length: int
+) -> None:
+    broken, whole = left_over(spool, "1.2.3.7"), left_over(spool, "1.2.3.8")
+    broken.write_bytes(broken.read_bytes()[:length])
+    two_days_ago(broken)
+    assert scrub()[0]["unrecorded"] == 1
+    assert ledger.is_recorded(whole.relative_to(spool.root))
+
+
 def test_a_result_that_no_row_names_goes(
     spool: Spool, delivered: tuple[Path, Path], scrub: Run
 ) -> None:
@@ -235,6 +249,6 @@ def test_nothing_is_scrubbed_before_it_is_due(
     def is_busy() -> bool:
         raise AssertionError("asked too early")
 
-    one = Scrub(ledger, spool, retention=False, is_busy=is_busy, ending=threading.Event())
+    one = Scrub(ledger, spool, retention_days=0, is_busy=is_busy, ending=threading.Event())
     one.round()
     assert one.counts == {}
