@@ -7,7 +7,8 @@ is empty.
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+import tempfile
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -61,9 +62,10 @@ class Fence:
 
 
 @pytest.fixture
-def fence(tmp_path: Path) -> Fence:
-    (tmp_path / "fence").mkdir()
-    return Fence(tmp_path / "fence")
+def fence() -> Iterator[Fence]:
+    """Below a short path: that of a socket has at most 107 bytes (unix(7))."""
+    with tempfile.TemporaryDirectory(prefix="fence-") as folder:
+        yield Fence(Path(folder))
 
 
 def test_the_fence_sees_a_program_that_does_what_none_should(fence: Fence, tmp_path: Path) -> None:

@@ -65,7 +65,7 @@ def confined() -> Workers:
 
 
 def test_a_process_that_fills_more_memory_than_it_may_is_ended(confined: Workers) -> None:
-    filled = "[b'x' * 2**20 for _ in range(900)], __import__('time').sleep(600)"
+    filled = "[b'x' * 2**20 for _ in range(1100)], __import__('time').sleep(600)"
     with pytest.raises(WorkError, match=r"at most 1\.0 GiB of memory, it took 1\.\d GiB") as caught:
         confined.run(eval, filled)
     assert caught.value.code == "analysis-memory"

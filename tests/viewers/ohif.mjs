@@ -12,7 +12,7 @@ import puppeteer from 'puppeteer-core';
 import { serve } from './serve.mjs';
 
 const [pacs, executablePath, userDataDir] = process.argv.slice(2);
-const PATIENCE_MS = 40_000;
+const PATIENCE_MS = 300_000;
 // Small, because all pixels of it are drawn without a graphics card.
 const WINDOW = { width: 1280, height: 720 };
 const THUMBNAILS =
