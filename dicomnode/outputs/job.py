@@ -14,6 +14,7 @@ from threadpoolctl import threadpool_limits
 from dicomnode.dicom.context import Context, Equipment, exam_context, study_context
 from dicomnode.dicom.digest import dataset_digest
 from dicomnode.dicom.exam import Exam, ReadSettings, Study, read_study
+from dicomnode.dicom.exam.injections import NO_CLOCK
 from dicomnode.dicom.fitting import fitting
 from dicomnode.dicom.header import read_header
 from dicomnode.errors import BrokenClipError, InputError, Reason
@@ -115,9 +116,13 @@ def _analysed(
 
 
 def _result(exam: Exam, models: Models, request: Request) -> Result:
-    """Analyse an exam; a broken clip that is all of it is a refusal like any other."""
+    """Analyse an exam; a broken clip that is all of it is a refusal like any other.
+
+    Unless others were left out for its sake: then it is their turn.
+    """
     result = analyse(exam, models, request.recipe)
-    if result.broken is not None and len(exam.clips) > 1:
+    others = len(exam.clips) > 1 or any(left.reason.code == NO_CLOCK for left in exam.left_out)
+    if result.broken is not None and others:
         raise BrokenClipError(result.broken, result.reasons[0])
     return result
 

@@ -35,6 +35,11 @@ def _plain(value: float) -> str:
     return f"{value:.2f}"
 
 
+def _signed(value: float) -> str:
+    """Write a number that may be negative and is no difference."""
+    return _plain(round(value, 2) + 0.0).replace("-", "−")
+
+
 @dataclass(frozen=True, kw_only=True)
 class Feature:
     """One feature: its name in bundles and results, its unit and its meaning in words."""
@@ -54,9 +59,13 @@ class Feature:
     """How a value is written, with its sign."""
     neutral: float = 0.0
     """The value where the lesion does not define it."""
+    may_lack: bool = False
+    """Whether that value is hardly ever a measured one, so that it tells that none was measured."""
 
     def said(self, value: float) -> str:
         """Say what is so, by the value's sign."""
+        if value == self.neutral and (self.level or self.may_lack):
+            return f"not measured: {self.name.replace('_', ' ')}"
         size = self.amount(value).removeprefix("-")
         if self.level and _is_zero(size):
             return self.level
@@ -126,6 +135,7 @@ FEATURES: tuple[Feature, ...] = (
         words="enhancing area over outlined area",
         above="enhances over {} times the outlined area",
         neutral=1.0,
+        may_lack=True,
     ),
     Feature(
         name="wash_out_50s",
@@ -218,6 +228,7 @@ FEATURES: tuple[Feature, ...] = (
         unit="1",
         words="texture of peak enhancement: correlation",
         above="texture correlation {} of near spots",
+        amount=_signed,
         neutral=1.0,
     ),
     Feature(

@@ -13,6 +13,7 @@ from pydicom.uid import JPEGBaseline8Bit
 from scipy.ndimage import gaussian_filter
 
 from dicomnode.dicom.decode import frames
+from dicomnode.dicom.decode.codestream import segments
 from parts.codestreams import EXIF, JFIF, adobe, jpeg_of, marked
 from parts.programs import program
 
@@ -92,3 +93,13 @@ def test_the_colours_are_those_that_were_stored(
     assert np.abs(luma - PICTURE @ np.array([0.299, 0.587, 0.114])).mean() < 4
     for oracle in right if not late else ():
         assert np.abs(found.astype(int) - ORACLES[oracle](path)).mean() < 0.6, oracle
+
+
+def test_a_scan_is_found_whatever_the_segments_before_it_hold() -> None:
+    """A restart interval of 4 has the bytes of its own segment's length."""
+    jpeg = jpeg_of(PICTURE, "444")
+    scan = jpeg.index(b"\xff\xda")
+    interval = bytes.fromhex("ffdd00040004")
+    parts, found = segments(jpeg[:scan] + interval + jpeg[scan:])
+    assert parts[-1] == (0xDD, b"\0\x04")
+    assert found == scan + len(interval)

@@ -190,6 +190,13 @@ def test_running_times_that_nothing_confirms_are_refused(witness: dict[str, obje
     assert caught.value.code == "bad-timing"
 
 
+def test_running_times_of_which_one_repeats_are_no_intervals() -> None:
+    repeated = np.array(RUNNING, np.float64)
+    repeated[20] = repeated[19]
+    with pytest.raises(InputError, match=r"FrameTimeVector \(0018,1065\): .*only grow"):
+        frame_times(vector(repeated), COUNT)
+
+
 def test_growing_pauses_are_intervals_where_the_duration_says_so() -> None:
     growing = np.concatenate([[0.0], 100.0 * np.arange(1, 12)])
     read = frame_times(vector(growing, EffectiveDuration=6.6), 12)

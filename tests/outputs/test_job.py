@@ -91,3 +91,28 @@ def test_without_the_clip_that_washes_in_nothing_is_analysed(
     (outcome,), _ = outcomes(clips, monkeypatch, "a.dcm")
     assert [reason.code for reason in outcome.reasons] == ["truncated", "no-wash-in"]
     assert [reason.text[:5] for reason in outcome.reasons] == ["a.dcm", "b.dcm"]
+
+
+def test_a_clip_that_gave_way_to_one_that_breaks_has_its_turn(
+    wrap: ModuleType, clips: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing tells which of two came first; the longer one breaks late."""
+    rng = np.random.default_rng(12)
+    anatomy = np.linspace(0.3, 1.7, COLUMNS)
+    pane = wrap.speckle(rng, wrap.wash_in(FRAMES), ROWS, COLUMNS) * anatomy
+    for name, count in (("long.dcm", FRAMES), ("short.dcm", FRAMES - 4)):
+        wrap.native(
+            tmp_path / name,
+            np.clip(pane[:count], 0, 255).astype(np.uint8),
+            photometric="MONOCHROME2",
+            SOPInstanceUID=f"2.25.8{count}",
+            SequenceOfUltrasoundRegions=[wrap.region(0, 0, ROWS, COLUMNS, 0.02)],
+            AcquisitionDateTime="20200101120000",
+            FrameTime=200.0,
+        )
+    paths = [tmp_path / "long.dcm", tmp_path / "short.dcm"]
+    (outcome,), directory = outcomes(paths, monkeypatch, "long.dcm")
+    assert outcome.reasons == (DECODED,)
+    document = json.loads((directory / "result.json").read_text())
+    assert document["exam"]["frames"] == FRAMES - 4
+    assert [left["code"] for left in document["left_out"]] == ["truncated"]

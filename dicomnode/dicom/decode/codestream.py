@@ -80,7 +80,7 @@ def check_size(stream: Codestream, shape: FrameShape) -> None:
 def read_jpeg(data: bytes) -> Codestream:
     """Read the markers of a JPEG or JPEG-LS codestream up to its first scan."""
     frame, adobe, jfif, exif = b"", None, False, False
-    for marker, body in segments(data):
+    for marker, body in segments(data)[0]:
         if marker in START_OF_FRAME:
             if frame:
                 raise ValueError("a JPEG with two frame headers")
@@ -115,8 +115,11 @@ def ended(data: bytes) -> bytes:
     return data if data.rstrip(b"\0").endswith(end) else data + end
 
 
-def segments(data: bytes) -> list[tuple[int, bytes]]:
-    """Give the marker segments of a JPEG before its first scan, (marker, content) each."""
+def segments(data: bytes) -> tuple[list[tuple[int, bytes]], int]:
+    """Give the marker segments of a JPEG before its first scan, (marker, content) each.
+
+    And the place of the scan's own marker.
+    """
     if data[:2] != b"\xff\xd8":
         raise ValueError("no JPEG: it does not begin with a start of image")
     found: list[tuple[int, bytes]] = []
@@ -130,7 +133,7 @@ def segments(data: bytes) -> list[tuple[int, bytes]]:
         if marker == END_OF_IMAGE:
             raise ValueError("a JPEG that ends before its scan")
         if marker == START_OF_SCAN:
-            return found
+            return found, at
         if marker in WITHOUT_LENGTH:
             at += 2
             continue

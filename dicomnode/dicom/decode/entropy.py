@@ -73,11 +73,11 @@ def check_scan(data: bytes) -> None:
 
 def _scan_of(data: bytes) -> tuple[Scan, int] | None:
     """Tables of the only scan and where its coded bytes begin; None for other kinds."""
-    parts = segments(data)
+    parts, scan_at = segments(data)
     frames = [body for marker, body in parts if marker in SEQUENTIAL]
     if not frames:
         return None
-    start = _scan_header(data, parts)
+    start = scan_at + 2  # where the length of its header is
     frame, header = frames[0], data[start : start + int.from_bytes(data[start : start + 2], "big")]
     if header[2] != frame[5]:
         return None
@@ -89,14 +89,6 @@ def _scan_of(data: bytes) -> tuple[Scan, int] | None:
         next((int.from_bytes(b, "big") for m, b in reversed(parts) if m == RESTARTS), 0),
     )
     return None if scan is None else (scan, start + len(header))
-
-
-def _scan_header(data: bytes, parts: list[tuple[int, bytes]]) -> int:
-    """Where the length of the scan header is."""
-    at = 2
-    for _, body in parts:
-        at = data.index(body, at) + len(body)
-    return data.index(b"\xff\xda", at) + 2
 
 
 @lru_cache(maxsize=8)

@@ -63,9 +63,10 @@ def _taken_for_rgb(stream: Codestream) -> bool:
 
 def _marked(data: bytes, rgb: bool) -> bytes:
     """Mark the colours in libjpeg's own terms, in place of the markers that it would go by."""
-    kept, at = [], len(START_OF_IMAGE)
-    for marker, body in segments(data):
-        if marker not in (APP0, APP14):
-            kept.append(bytes((0xFF, marker)) + (len(body) + 2).to_bytes(2, "big") + body)
-        at = data.index(body, at) + len(body)
-    return b"".join([START_OF_IMAGE, ADOBE_RGB if rgb else JFIF, *kept, data[at:]])
+    parts, scan = segments(data)
+    kept = [
+        bytes((0xFF, marker)) + (len(body) + 2).to_bytes(2, "big") + body
+        for marker, body in parts
+        if marker not in (APP0, APP14)
+    ]
+    return b"".join([START_OF_IMAGE, ADOBE_RGB if rgb else JFIF, *kept, data[scan:]])

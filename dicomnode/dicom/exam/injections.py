@@ -11,7 +11,10 @@ from dicomnode.dicom.exam.clock import Placed, overlap, place
 from dicomnode.dicom.exam.panes import Panes, washes_in
 from dicomnode.errors import Reason
 
-__all__ = ["Injection", "sort_into_injections"]
+__all__ = ["NO_CLOCK", "Injection", "sort_into_injections"]
+
+NO_CLOCK = "no-clock"
+"""Code of the reason why a clip gave way to a longer one: nothing tells which came first."""
 
 Run = list[tuple[Look, float]]
 """Clips and when each starts."""
@@ -48,7 +51,7 @@ def sort_into_injections(
             placed = place(*_clips(group))
         assert placed is not None, "a clip by itself is placed"
         runs = _cut(group, placed, panes, gap_s)
-        injections += [_injection(run, placed, panes, clash) for run in runs]
+        injections += [_injection(run, placed, panes) for run in runs]
     left_out += [(look, look.panes) for look in unsure if isinstance(look.panes, Reason)]
     return injections, left_out
 
@@ -90,7 +93,7 @@ def _only_the_longest(
     )
     others = [look for look in group if look is not longest]
     return [longest], [
-        (look, Reason("no-clock", f"{look.header.path.name}: {told}")) for look in others
+        (look, Reason(NO_CLOCK, f"{look.header.path.name}: {told}")) for look in others
     ]
 
 
@@ -118,9 +121,10 @@ def _is_new(look: Look, start_s: float, run: Run, panes: Panes, gap_s: float) ->
     return bool(curve[0] <= base + BASELINE_SHARE * (peak - base))
 
 
-def _injection(run: Run, placed: Placed, panes: Panes, clash: str | None) -> Injection:
+def _injection(run: Run, placed: Placed, panes: Panes) -> Injection:
     first_s = run[0][1]
     warnings = [text for look, _ in run for text in look.warnings]
+    clash = overlap(*_clips([look for look, _ in run]))
     if clash is not None:
         warnings.append(f"times of clips contradict one another: {clash}")
     if placed.source == "ContentDate and ContentTime":
