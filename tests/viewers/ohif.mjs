@@ -13,6 +13,7 @@ import { serve } from './serve.mjs';
 
 const [pacs, executablePath, userDataDir] = process.argv.slice(2);
 const PATIENCE_MS = 300_000;
+const CLICK_AGAIN_MS = 30_000;
 // Small, because all pixels of it are drawn without a graphics card.
 const WINDOW = { width: 1280, height: 720 };
 const THUMBNAILS =
@@ -62,33 +63,31 @@ const TASKS = {
 
   /** Show an image or clip as a person does, by a double click on it. */
   async show({ instance }) {
-    await doubleClick(instance);
     const shown = wanted => viewport()?.getCurrentImageId()?.includes(`/instances/${wanted}/`);
-    await until(shown, instance);
+    await open(instance, shown, instance);
     await drawn();
     return {};
   },
 
   /** Load a SEG by a double click on it; give its segments as the page's panel lists them. */
   async load({ instance }) {
-    await doubleClick(instance);
-    const image = await until(wanted => {
+    const loaded = wanted => {
       const { displaySetService, segmentationService } = window.services;
-      const loaded = viewport() && segmentationService.getSegmentationRepresentations(viewport().id);
+      const listed = viewport() && segmentationService.getSegmentationRepresentations(viewport().id);
       const isWanted = ({ segmentationId }) =>
         displaySetService.getDisplaySetByUID(segmentationId)?.SOPInstanceUID === wanted;
       // It is painted some time after it is listed: the image is one actor, labels are others.
       const painted = viewport()?.getActors().length > 1;
-      return painted && loaded.some(isWanted) && viewport().getCurrentImageId();
-    }, instance);
+      return painted && listed.some(isWanted) && viewport().getCurrentImageId();
+    };
+    const image = await open(instance, loaded, instance);
     await drawn();
     return { image, rows: await rows() };
   },
 
   /** Open a structured report by a double click on it; give the image and all text that it shows. */
   async report({ instance, words }) {
-    await doubleClick(instance);
-    await until(wanted => document.body.innerText.includes(wanted), words);
+    await open(instance, wanted => document.body.innerText.includes(wanted), words);
     await drawn();
     return page.evaluate(() => ({
       image: viewport().getCurrentImageId(),
@@ -132,12 +131,29 @@ function prepare() {
 
 /** Ask the page until its answer is true, and give it. */
 async function until(condition, ...values) {
-  for (const start = Date.now(); Date.now() - start < PATIENCE_MS; ) {
+  const found = await within(PATIENCE_MS, condition, ...values);
+  if (found) return found;
+  throw new Error(`waited in vain until ${condition}`);
+}
+
+/** The page's answer once it is true, or null after a while. */
+async function within(milliseconds, condition, ...values) {
+  for (const start = Date.now(); Date.now() - start < milliseconds; ) {
     const found = await page.evaluate(condition, ...values);
     if (found) return found;
     await new Promise(later => setTimeout(later, 50));
   }
-  throw new Error(`waited in vain until ${condition}`);
+  return null;
+}
+
+/** Double click a thumbnail until the page's answer is true: it may move away below the mouse. */
+async function open(instance, condition, ...values) {
+  for (const start = Date.now(); Date.now() - start < PATIENCE_MS; ) {
+    await doubleClick(instance);
+    const found = await within(CLICK_AGAIN_MS, condition, ...values);
+    if (found) return found;
+  }
+  throw new Error(`clicked in vain until ${condition}`);
 }
 
 /** Wait until there is an image and two more frames of the page were drawn. */
