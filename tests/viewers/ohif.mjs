@@ -133,7 +133,7 @@ function prepare() {
 async function until(condition, ...values) {
   const found = await within(PATIENCE_MS, condition, ...values);
   if (found) return found;
-  throw new Error(`waited in vain until ${condition}`);
+  throw new Error(`waited in vain until ${condition}\nThe page said: ${await said()}`);
 }
 
 /** The page's answer once it is true, or null after a while. */
@@ -153,7 +153,12 @@ async function open(instance, condition, ...values) {
     const found = await within(CLICK_AGAIN_MS, condition, ...values);
     if (found) return found;
   }
-  throw new Error(`clicked in vain until ${condition}`);
+  throw new Error(`clicked in vain until ${condition}\nThe page said: ${await said()}`);
+}
+
+/** All words that the page shows, for the one who asks why a test failed. */
+function said() {
+  return page.evaluate(() => document.body.innerText);
 }
 
 /** Wait until there is an image and two more frames of the page were drawn. */

@@ -1,6 +1,10 @@
 """Many small exams one after the other: memory, files and threads stay where they were."""
 
+import os
+import re
+from collections import Counter
 from collections.abc import Mapping
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
@@ -28,6 +32,7 @@ def _run(count: int, arena: Arena) -> None:
     arena.site.write_settings(min_free_gib=0.0, quiet_s=0.1, workers=2)
     arena.start().ready()
     before: Mapping[str, float] = {}
+    opened: Counter[str] = Counter()
     for number in range(AT_ONCE, count + 1, AT_ONCE):
         sent = [arena.send() for _ in range(AT_ONCE)]
         arena.wait_for(
@@ -36,21 +41,22 @@ def _run(count: int, arena: Arena) -> None:
         )
         if number == SETTLED_AFTER:
             arena.settle()
-            before = _used(arena)
+            before, opened = _used(arena), _opened(arena)
     arena.settle()
     after = _used(arena)
+    more = ", ".join(sorted((_opened(arena) - opened).elements()))
     arena.did["exams"] += count
     for what, value in after.items():
         growth = value / before[what] - 1.0
         arena.measured[f"growth of {what} %"] = 100.0 * growth
         if growth > MOST_GROWTH:
-            arena.fault(Figure.GREW, f"{what}: {before[what]:.0f} to {value:.0f}")
+            named = f" ({more})" if what == "files" else ""
+            arena.fault(Figure.GREW, f"{what}: {before[what]:.0f} to {value:.0f}{named}")
 
 
 def _used(arena: Arena) -> dict[str, float]:
     """What the node's process holds, as the kernel counts it."""
-    assert arena.node is not None
-    process = Path("/proc") / str(arena.node.process.pid)
+    process = _process(arena)
     status = dict(
         line.split(":", 1) for line in (process / "status").read_text().splitlines() if ":" in line
     )
@@ -59,6 +65,20 @@ def _used(arena: Arena) -> dict[str, float]:
         "files": float(len(list((process / "fd").iterdir()))),
         "threads": float(status["Threads"]),
     }
+
+
+def _opened(arena: Arena) -> Counter[str]:
+    """What the node holds open, by name: a socket is like any other."""
+    names: Counter[str] = Counter()
+    for descriptor in (_process(arena) / "fd").iterdir():
+        with suppress(FileNotFoundError):
+            names[re.sub(r":\[\d+\]$", "", os.readlink(descriptor))] += 1
+    return names
+
+
+def _process(arena: Arena) -> Path:
+    assert arena.node is not None
+    return Path("/proc") / str(arena.node.process.pid)
 
 
 TROUBLE = Trouble(
