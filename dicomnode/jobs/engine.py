@@ -13,12 +13,16 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
+import sqlalchemy
 import structlog
 from dbos import DBOS, DBOSConfig, Serializer, SetWorkflowID
+from sqlalchemy import create_engine, event
+from sqlalchemy.engine.interfaces import DBAPIConnection
+from sqlalchemy.pool import ConnectionPoolEntry
 
 from dicomnode.errors import StoreError
 from dicomnode.jobs.step import Job
-from dicomnode.store.database import POSTGRESQL_PATIENCE, named_errors
+from dicomnode.store.database import POSTGRESQL_PATIENCE, named_errors, open_pool
 
 __all__ = ["Engine"]
 
@@ -29,6 +33,9 @@ _UNFINISHED = ["PENDING", "ENQUEUED", "DELAYED"]
 _OVER = ["SUCCESS", "ERROR", "CANCELLED", "MAX_RECOVERY_ATTEMPTS_EXCEEDED"]
 _PURGE_AT_ONCE = 1000
 _POLL_S = 0.1
+_BUSY_S = 30.0
+_CONNECTIONS = 8
+"""Writers of one file take turns anyway."""
 _TO_BEGIN_S = 30.0
 """A run that has not begun by then never will: the engine lost it."""
 
@@ -68,7 +75,9 @@ class Engine:
             "enable_otlp": False,
             "log_level": "WARNING",
         }
-        if not url.startswith("sqlite"):
+        self._connections: sqlalchemy.Engine | None = None
+        self._file = url if url.startswith("sqlite") else None
+        if self._file is None:
             self._config["db_engine_kwargs"] = {"connect_args": dict(POSTGRESQL_PATIENCE)}
         self._version = version
         self._on_finished = on_finished
@@ -81,6 +90,8 @@ class Engine:
     def start(self, jobs: Mapping[str, Job]) -> None:
         """Open the tables and look at what an earlier life left."""
         logging.getLogger("dbos").addHandler(logging.NullHandler())  # else it adds a console's
+        if self._file is not None:
+            self._config["system_database_engine"] = self._connections = _sqlite(self._file)
         DBOS(config=self._config)
         self._jobs = dict(jobs)
         for kind in jobs:
@@ -105,6 +116,8 @@ class Engine:
     def stop(self) -> None:
         """Let go of what still runs; it continues at the next start."""
         DBOS.destroy(destroy_registry=True)
+        if self._connections is not None:
+            self._connections.dispose()
 
     @property
     def active(self) -> Mapping[str, tuple[Any, ...]]:
@@ -217,6 +230,24 @@ def _step(name: str, function: Callable[..., _R], *args: Any) -> _R:
 
 def _iso(epoch_s: float) -> str:
     return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(epoch_s))
+
+
+def _sqlite(url: str) -> sqlalchemy.Engine:
+    """Set SQLite up as the engine does itself, with a pool that is open from the start."""
+    engine = create_engine(
+        url,
+        connect_args={"timeout": _BUSY_S, "isolation_level": "IMMEDIATE"},
+        pool_size=_CONNECTIONS,
+        max_overflow=0,
+    )
+
+    @event.listens_for(engine, "connect")
+    def set_pragmas(connection: DBAPIConnection, _record: ConnectionPoolEntry) -> None:
+        connection.cursor().execute("PRAGMA foreign_keys = ON")
+
+    with named_errors("the engine's tables"):
+        open_pool(engine)
+    return engine
 
 
 class _Json(Serializer):

@@ -160,6 +160,7 @@ class Node:
         swept = spool.sweep()
         ledger = Ledger(settings.ledger_url)
         stack.callback(ledger.close)
+        ledger.open_all()
         expect_ledger_of(spool, ledger)
         ledger.recover(now=time.time())
         workers = self._workers()

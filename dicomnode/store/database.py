@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +10,7 @@ from sqlalchemy import Connection, Engine, Table, create_engine, event, insert, 
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
-from sqlalchemy.pool import ConnectionPoolEntry
+from sqlalchemy.pool import ConnectionPoolEntry, QueuePool
 
 from dicomnode.errors import StoreError
 from dicomnode.store.schema import (
@@ -27,6 +27,7 @@ __all__ = [
     "NotFoundError",
     "insert_row",
     "named_errors",
+    "open_pool",
 ]
 
 _BUSY_TIMEOUT_MS = 10_000
@@ -85,6 +86,11 @@ class Database:
         except StoreError:
             self.close()
             raise
+
+    def open_all(self) -> None:
+        """Open every connection that is kept: what a service holds does not grow with its work."""
+        with named_errors():
+            open_pool(self._engine)
 
     def close(self) -> None:
         """Give the connections back."""
@@ -170,6 +176,14 @@ def named_errors(what: str = "the ledger") -> Iterator[None]:
             f"{what} did not take a transaction: all connections are in use",
             hint="check that the database answers",
         ) from error
+
+
+def open_pool(engine: Engine) -> None:
+    """Open as many connections as a pool keeps; by itself it opens them when work piles up."""
+    assert isinstance(engine.pool, QueuePool), "the others keep none"
+    with ExitStack() as stack:
+        for _ in range(engine.pool.size()):
+            stack.enter_context(engine.connect())
 
 
 def _open_engine(url: str) -> Engine:

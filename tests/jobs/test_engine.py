@@ -7,6 +7,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -113,6 +114,31 @@ def test_what_a_step_raised_in_an_earlier_life_is_no_verdict(tmp_path: Path) -> 
         "step publish of an earlier life ended in StoreError",
         "went well",
     ]
+
+
+def test_many_jobs_at_once_open_no_more_of_its_file(engine: Engine, tmp_path: Path) -> None:
+    """Its pool is open from the start: a node holds what it will hold."""
+    started = threading.Barrier(12)
+
+    def job(step: Any, name: str) -> None:
+        started.wait(PATIENCE_S)
+        step("one", int)
+
+    engine.start({"job": job})
+    before = _opened(tmp_path)
+    for number in range(started.parties):
+        engine.submit("job", f"job {number}")
+    assert engine.drain(patience_s=PATIENCE_S)
+    assert _opened(tmp_path) == before
+
+
+def _opened(folder: Path) -> int:
+    """How many files below a folder this process has open."""
+    links = []
+    for descriptor in Path("/proc/self/fd").iterdir():
+        with suppress(FileNotFoundError):
+            links.append(str(descriptor.readlink()))
+    return sum(link.startswith(str(folder)) for link in links)
 
 
 def test_tables_that_take_no_step_are_an_error_that_passes(

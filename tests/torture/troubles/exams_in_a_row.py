@@ -1,6 +1,5 @@
 """Many small exams one after the other: memory, files and threads stay where they were."""
 
-import os
 import re
 from collections import Counter
 from collections.abc import Mapping
@@ -72,7 +71,7 @@ def _opened(arena: Arena) -> Counter[str]:
     names: Counter[str] = Counter()
     for descriptor in (_process(arena) / "fd").iterdir():
         with suppress(FileNotFoundError):
-            names[re.sub(r":\[\d+\]$", "", os.readlink(descriptor))] += 1
+            names[re.sub(r":\[\d+\]$", "", str(descriptor.readlink()))] += 1
     return names
 
 
