@@ -13,16 +13,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-import sqlalchemy
 import structlog
 from dbos import DBOS, DBOSConfig, Serializer, SetWorkflowID
-from sqlalchemy import create_engine, event
-from sqlalchemy.engine.interfaces import DBAPIConnection
-from sqlalchemy.pool import ConnectionPoolEntry
 
 from dicomnode.errors import StoreError
 from dicomnode.jobs.step import Job
-from dicomnode.store.database import POSTGRESQL_PATIENCE, named_errors, open_pool
+from dicomnode.store.database import POSTGRESQL_PATIENCE, named_errors, sqlite_of_writers
 
 __all__ = ["Engine"]
 
@@ -33,7 +29,6 @@ _UNFINISHED = ["PENDING", "ENQUEUED", "DELAYED"]
 _OVER = ["SUCCESS", "ERROR", "CANCELLED", "MAX_RECOVERY_ATTEMPTS_EXCEEDED"]
 _PURGE_AT_ONCE = 1000
 _POLL_S = 0.1
-_BUSY_S = 30.0
 _CONNECTIONS = 8
 """Writers of one file take turns anyway."""
 _TO_BEGIN_S = 30.0
@@ -75,9 +70,8 @@ class Engine:
             "enable_otlp": False,
             "log_level": "WARNING",
         }
-        self._connections: sqlalchemy.Engine | None = None
-        self._file = url if url.startswith("sqlite") else None
-        if self._file is None:
+        self._url = url
+        if not url.startswith("sqlite"):
             self._config["db_engine_kwargs"] = {"connect_args": dict(POSTGRESQL_PATIENCE)}
         self._version = version
         self._on_finished = on_finished
@@ -90,8 +84,8 @@ class Engine:
     def start(self, jobs: Mapping[str, Job]) -> None:
         """Open the tables and look at what an earlier life left."""
         logging.getLogger("dbos").addHandler(logging.NullHandler())  # else it adds a console's
-        if self._file is not None:
-            self._config["system_database_engine"] = self._connections = _sqlite(self._file)
+        if self._url.startswith("sqlite"):
+            self._config["system_database_engine"] = sqlite_of_writers(self._url, _CONNECTIONS)
         DBOS(config=self._config)
         self._jobs = dict(jobs)
         for kind in jobs:
@@ -116,8 +110,8 @@ class Engine:
     def stop(self) -> None:
         """Let go of what still runs; it continues at the next start."""
         DBOS.destroy(destroy_registry=True)
-        if self._connections is not None:
-            self._connections.dispose()
+        if (connections := self._config.get("system_database_engine")) is not None:
+            connections.dispose()
 
     @property
     def active(self) -> Mapping[str, tuple[Any, ...]]:
@@ -230,24 +224,6 @@ def _step(name: str, function: Callable[..., _R], *args: Any) -> _R:
 
 def _iso(epoch_s: float) -> str:
     return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(epoch_s))
-
-
-def _sqlite(url: str) -> sqlalchemy.Engine:
-    """Set SQLite up as the engine does itself, with a pool that is open from the start."""
-    engine = create_engine(
-        url,
-        connect_args={"timeout": _BUSY_S, "isolation_level": "IMMEDIATE"},
-        pool_size=_CONNECTIONS,
-        max_overflow=0,
-    )
-
-    @event.listens_for(engine, "connect")
-    def set_pragmas(connection: DBAPIConnection, _record: ConnectionPoolEntry) -> None:
-        connection.cursor().execute("PRAGMA foreign_keys = ON")
-
-    with named_errors("the engine's tables"):
-        open_pool(engine)
-    return engine
 
 
 class _Json(Serializer):

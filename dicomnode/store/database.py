@@ -27,10 +27,11 @@ __all__ = [
     "NotFoundError",
     "insert_row",
     "named_errors",
-    "open_pool",
+    "sqlite_of_writers",
 ]
 
 _BUSY_TIMEOUT_MS = 10_000
+_WRITERS_WAIT_S = 30.0
 POSTGRESQL_PATIENCE: Mapping[str, int] = {
     "connect_timeout": 10,
     "tcp_user_timeout": 20_000,
@@ -90,7 +91,7 @@ class Database:
     def open_all(self) -> None:
         """Open every connection that is kept: what a service holds does not grow with its work."""
         with named_errors():
-            open_pool(self._engine)
+            _open_pool(self._engine)
 
     def close(self) -> None:
         """Give the connections back."""
@@ -178,12 +179,32 @@ def named_errors(what: str = "the ledger") -> Iterator[None]:
         ) from error
 
 
-def open_pool(engine: Engine) -> None:
+def _open_pool(engine: Engine) -> None:
     """Open as many connections as a pool keeps; by itself it opens them when work piles up."""
     assert isinstance(engine.pool, QueuePool), "the others keep none"
     with ExitStack() as stack:
         for _ in range(engine.pool.size()):
             stack.enter_context(engine.connect())
+
+
+def sqlite_of_writers(url: str, connections: int) -> Engine:
+    """Open an SQLite file whose every transaction takes the write lock first, for others' tables.
+
+    Raises
+    ------
+    StoreError
+        It cannot be opened.
+    """
+    waiting = {"timeout": _WRITERS_WAIT_S, "isolation_level": "IMMEDIATE"}
+    engine = create_engine(url, connect_args=waiting, pool_size=connections, max_overflow=0)
+
+    @event.listens_for(engine, "connect")
+    def set_pragmas(connection: DBAPIConnection, _record: ConnectionPoolEntry) -> None:
+        connection.cursor().execute("PRAGMA foreign_keys = ON")
+
+    with named_errors("the engine's tables"):
+        _open_pool(engine)
+    return engine
 
 
 def _open_engine(url: str) -> Engine:
