@@ -144,7 +144,8 @@ def _read(file: BinaryIO, progress: _Progress) -> tuple[Dataset, int, bytes | No
 def _cause(error: Exception) -> str:
     """What the system says of a file, or the kind of the error: its text may quote the file."""
     said = error.strerror if isinstance(error, OSError) else None
-    return said or type(error).__name__
+    kind = type(error)
+    return said or f"{kind.__module__}.{kind.__qualname__}".removeprefix("builtins.")
 
 
 def _convert(

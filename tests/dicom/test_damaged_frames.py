@@ -110,7 +110,9 @@ def test_tiles_without_a_size_are_damage(tmp_path: Path, wrap: ModuleType, name:
 
 
 def test_a_jpeg_that_lacks_only_its_end_is_whole(tmp_path: Path, wrap: ModuleType) -> None:
-    whole = [jpeg_of(frame) for frame in GREY]
+    even, odd, other = (jpeg_of(frame) for frame in GREY)
+    whole = [even, odd[:2] + b"\xff\xfe\x00\x03x" + odd[2:], other]
+    assert {len(stream) % 2 for stream in whole} == {0, 1}, "one's fragment is padded"
     streams = [stream.removesuffix(b"\xff\xd9") for stream in whole]
     path = wrap.encapsulated(tmp_path / "a.dcm", streams, GREY, "MONOCHROME2", JPEGBaseline8Bit)
     other = wrap.encapsulated(tmp_path / "b.dcm", whole, GREY, "MONOCHROME2", JPEGBaseline8Bit)

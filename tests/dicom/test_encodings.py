@@ -252,7 +252,52 @@ LABELS = {
     "a wavelet's label": (COLOUR, {"PhotometricInterpretation": "YBR_RCT"}, r"\(0028,0004\)"),
     "a video's label": (COLOUR, {"PhotometricInterpretation": "YBR_PARTIAL_420"}, r"\(0028,0004\)"),
     "signed": (GREY, {"PixelRepresentation": 1}, r"\(0028,0103\)"),
+    "seven bits": (GREY, {"BitsStored": 7, "HighBit": 6}, r"\(0028,0101\)"),
+    "more bits than a byte has": (GREY, {"BitsStored": 12, "HighBit": 11}, r"\(0028,0101\)"),
+    "bits elsewhere": (GREY, {"HighBit": 3}, r"\(0028,0102\)"),
 }
+
+
+def test_bits_that_are_not_stated_are_all_bits(tmp_path: Path, wrap: ModuleType) -> None:
+    path = wrap.native(
+        tmp_path / "a.dcm", GREY, photometric="MONOCHROME2", BitsStored=None, HighBit=None
+    )
+    np.testing.assert_array_equal(read(path)[..., 0], GREY)
+
+
+def test_compressed_samples_are_not_signed_either(tmp_path: Path, wrap: ModuleType) -> None:
+    streams = [rle_of(frame) for frame in GREY]
+    path = wrap.encapsulated(tmp_path / "a.dcm", streams, GREY, "MONOCHROME2", RLELossless)
+    dataset = pydicom.dcmread(path)
+    dataset.PixelRepresentation = 1
+    dataset.save_as(path)
+    with pytest.raises(InputError, match=r"PixelRepresentation \(0028,0103\): expected 0"):
+        read(path)
+
+
+def test_a_codestream_of_fewer_bits_than_stated_is_refused(
+    tmp_path: Path, wrap: ModuleType
+) -> None:
+    streams = [
+        imagecodecs.jpeg2k_encode(frame >> 3, codecformat="j2k", level=0, bitspersample=5)
+        for frame in GREY
+    ]
+    path = wrap.encapsulated(tmp_path / "a.dcm", streams, GREY, "MONOCHROME2", JPEG2000Lossless)
+    with pytest.raises(InputError, match=r"of 5 bits instead of BitsAllocated \(0028,0100\) 8"):
+        read(path)
+
+
+def test_rle_that_does_not_begin_behind_its_header_is_refused(
+    tmp_path: Path, wrap: ModuleType
+) -> None:
+    streams = [bytearray(rle_of(frame)) for frame in GREY]
+    for stream in streams:
+        stream[4:8] = (66).to_bytes(4, "little")
+    path = wrap.encapsulated(
+        tmp_path / "a.dcm", map(bytes, streams), GREY, "MONOCHROME2", RLELossless
+    )
+    with pytest.raises(InputError, match="do not follow the header"):
+        read(path)
 
 
 @pytest.mark.parametrize("name", LABELS)

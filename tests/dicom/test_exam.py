@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pydicom
 import pytest
+from pydicom.pixels import convert_color_space
 
 from dicomnode.dicom.exam import ReadSettings, Study, load_loop, read_study
 from dicomnode.dicom.header import read_header
@@ -160,6 +161,37 @@ def test_clips_that_cannot_be_placed_are_not_joined(clip: Any) -> None:
     assert codes(study) == {"b.dcm": "no-clock"}
 
 
+NO_CLOCK = dict.fromkeys(("AcquisitionDateTime", "ContentDate", "ContentTime"))
+
+
+@pytest.mark.parametrize(
+    ("others", "lost"),
+    [
+        ({"b.dcm": {"AcquisitionDateTime": "20200101120010"}}, "b.dcm"),
+        ({"b.dcm": {"AcquisitionDateTime": "20200101120000"}}, "b.dcm"),
+        ({"b.dcm": NO_CLOCK}, "b.dcm"),
+        ({"b.dcm": NO_CLOCK, "d.dcm": {"AcquisitionDateTime": "20200101130015"}}, "b.dcm d.dcm"),
+    ],
+)
+def test_clips_that_cannot_be_placed_cost_no_other_injection_its_result(
+    clip: Any, others: dict[str, dict[str, object]], lost: str
+) -> None:
+    stamps = {"ContentTime": "120000"}
+    first = clip("a.dcm", AcquisitionDateTime="20200101120000", **stamps)
+    later = clip("c.dcm", AcquisitionDateTime="20200101130000", **stamps)
+    unplaced = [clip(name, **{**stamps, **elements}) for name, elements in others.items()]
+    study = read_study([first, later, *unplaced], SETTINGS)
+    assert [exam.clips[0].path.name for exam in study.exams] == ["a.dcm", "c.dcm"]
+    assert codes(study) == dict.fromkeys(lost.split(), "no-clock")
+
+
+def test_the_longest_clip_is_kept_even_if_only_others_tell_their_time(clip: Any) -> None:
+    long, short = clip("a.dcm", **NO_CLOCK), clip("b.dcm", slice(0, 30))
+    study = read_study([long, short], SETTINGS)
+    assert [exam.clips[0].path.name for exam in study.exams] == ["a.dcm"]
+    assert codes(study) == {"b.dcm": "no-clock"}
+
+
 @pytest.mark.parametrize(
     ("elements", "code", "text"),
     [
@@ -199,6 +231,36 @@ def test_b_mode_on_another_scale_is_not_used(clip: Any, wrap: ModuleType) -> Non
     assert exam.bmode is None
     assert exam.spacing_mm == pytest.approx((0.2, 0.2))
     assert "B-mode pane is not used" in exam.warnings[-1]
+
+
+def test_a_pane_in_two_regions_of_other_scales_is_refused(clip: Any, wrap: ModuleType) -> None:
+    regions = [*region_pair(wrap), wrap.region(0, 0, ROWS, 2 * COLUMNS, 0.05)]
+    study = read_study([clip("a.dcm", SequenceOfUltrasoundRegions=regions)], SETTINGS)
+    assert codes(study) == {"a.dcm": "bad-regions"}
+    text = study.left_out[0].reason.text
+    assert re.search(r"a\.dcm: .*\(0018,602C\) .*0\.5 × 0\.5 and 0\.2 × 0\.2 mm", text)
+
+
+def test_a_class_that_is_none_is_named_as_that(clip: Any) -> None:
+    (left,) = read_study([clip("a.dcm", SOPClassUID="1.2.3.4")], SETTINGS).left_out
+    assert left.reason.text.endswith(
+        "SOPClassUID (0008,0016): expected ultrasound, found another UID"
+    )
+
+
+@pytest.mark.parametrize("label", ["YBR_FULL", "RGB"])
+def test_samples_that_are_not_what_they_are_labelled_are_no_doppler(
+    wrap: ModuleType, panes: tuple[np.ndarray, np.ndarray], tmp_path: Path, label: str
+) -> None:
+    rgb = np.concatenate([wrap.grey_rgb(panes[0]), wrap.amber(panes[1])], axis=2)
+    other = convert_color_space(rgb, "RGB", "YBR_FULL") if label == "RGB" else rgb
+    regions = region_pair(wrap)
+    path = wrap.native(
+        tmp_path / "a.dcm", other, photometric=label, SequenceOfUltrasoundRegions=regions
+    )
+    study = read_study([path], SETTINGS)
+    assert codes(study) == {"a.dcm": "contradicting-photometric"}
+    assert f"(0028,0004): expected {label} samples" in study.left_out[0].reason.text
 
 
 def test_the_same_instance_twice_is_one_clip(clip: Any, tmp_path: Path) -> None:

@@ -54,3 +54,29 @@ def test_an_offset_beside_every_fragment_is_refused() -> None:
     value[8:12] = np.uint32(3).tobytes()
     with pytest.raises(InputError, match="expected every offset"):
         frames_in(bytes(value), 4)
+
+
+@pytest.mark.parametrize("padding", [b"", b"\0"])
+def test_as_many_fragments_as_frames_may_be_a_coincidence(padding: bytes) -> None:
+    one, two, three = (b"\xff\xd8\xff" + bytes([n]) * 7 + b"\xff\xd9" for n in (1, 2, 3))
+    value = encapsulate([one[:6], one[6:], two + padding + three], has_bot=False)
+    with pytest.raises(InputError, match=r"a\.dcm: PixelData .*found two in fragment 3"):
+        frames_in(value, 3)
+
+
+def test_what_the_offset_table_says_is_one_frame_is_one() -> None:
+    twice = b"\xff\xd8\xffab\xff\xd9" * 2
+    assert frames_in(encapsulate([twice, twice]), 2) == [twice, twice]
+
+
+def test_fragments_without_bytes_are_no_frames() -> None:
+    streams = [b"\xff\xd8\xff" + bytes([n]) * 5 + b"\xff\xd9" for n in range(3)]
+    value = encapsulate(streams, has_bot=False)
+    empty = struct.pack("<HHI", 0xFFFE, 0xE000, 0)
+    assert frames_in(value[:8] + empty + value[8:], 3) == streams
+
+
+def test_an_offset_table_of_broken_offsets_is_refused() -> None:
+    value = struct.pack("<HHI", 0xFFFE, 0xE000, 6) + bytes(6)
+    with pytest.raises(InputError, match=r"a\.dcm: PixelData \(7FE0,0010\): .*found 6 bytes"):
+        frames_in(value, 1)

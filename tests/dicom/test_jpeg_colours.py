@@ -14,6 +14,7 @@ from scipy.ndimage import gaussian_filter
 
 from dicomnode.dicom.decode import frames
 from dicomnode.dicom.decode.codestream import segments
+from dicomnode.errors import InputError
 from parts.codestreams import EXIF, JFIF, adobe, jpeg_of, marked
 from parts.programs import program
 
@@ -103,3 +104,13 @@ def test_a_scan_is_found_whatever_the_segments_before_it_hold() -> None:
     parts, found = segments(jpeg[:scan] + interval + jpeg[scan:])
     assert parts[-1] == (0xDD, b"\0\x04")
     assert found == scan + len(interval)
+
+
+@pytest.mark.parametrize(("markers", "ids"), [((adobe(0),), NUMBERED), ((), LETTERS)])
+def test_rgb_with_subsampled_chroma_is_refused(
+    tmp_path: Path, wrap: ModuleType, markers: tuple[bytes, ...], ids: bytes
+) -> None:
+    jpeg = stream(YCC, markers, ids, "422", late=False)
+    path = wrap.encapsulated(tmp_path / "a.dcm", [jpeg], PICTURE[None], YCC, JPEGBaseline8Bit)
+    with pytest.raises(InputError, match="marked as RGB, with subsampled chroma"):
+        list(frames(path))

@@ -215,6 +215,22 @@ def test_an_error_nobody_foresaw_leaves_out_its_file_alone(
     assert left.reason.text == "bad.dcm: expected a file that can be read, got Unforeseen"
 
 
+def test_clips_that_break_only_together_cost_the_study_no_more_than_one(
+    good: Path, source: Source, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = study.sort_into_injections
+
+    def together(looks: list[Look], **options: float) -> object:
+        if len(looks) > 1:
+            raise Unforeseen("MUSTER^ERIKA")
+        return real(looks, **options)
+
+    monkeypatch.setattr(study, "sort_into_injections", together)
+    found = read(good, source.changed({}))
+    assert len(found.exams) == len(found.left_out) == 1
+    assert found.left_out[0].reason.code == "unforeseen-error"
+
+
 def test_memory_that_runs_out_is_told_as_that(
     good: Path, source: Source, monkeypatch: pytest.MonkeyPatch
 ) -> None:

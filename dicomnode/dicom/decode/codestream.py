@@ -70,7 +70,8 @@ def check_size(stream: Codestream, shape: FrameShape) -> None:
             f"a codestream of {stream.components} components instead of "
             f"SamplesPerPixel (0028,0002) {shape.samples}"
         )
-    if stream.precision > shape.bits_allocated:
+    least = 1 if shape.photometric == "PALETTE COLOR" else shape.bits_allocated
+    if not least <= stream.precision <= shape.bits_allocated:
         raise ValueError(
             f"a codestream of {stream.precision} bits instead of "
             f"BitsAllocated (0028,0100) {shape.bits_allocated}"
@@ -108,11 +109,14 @@ def read_jpeg(data: bytes) -> Codestream:
 def ended(data: bytes) -> bytes:
     """Close a JPEG or JPEG-LS codestream that lacks its end.
 
-    What lacks no more than that is whole; and JPEG-LS's decoder looks for minutes for the end of
-    a run of zeros where there is none.
+    What lacks no more than that is whole, but for a fragment's padding byte; and JPEG-LS's decoder
+    looks for minutes for the end of a run of zeros where there is none.
     """
     end = bytes((0xFF, END_OF_IMAGE))
-    return data if data.rstrip(b"\0").endswith(end) else data + end
+    if data.rstrip(b"\0").endswith(end):
+        return data
+    is_padded = len(data) % 2 == 0 and data.endswith(b"\0") and not data.endswith(b"\xff\0")
+    return (data[:-1] if is_padded else data) + end
 
 
 def segments(data: bytes) -> tuple[list[tuple[int, bytes]], int]:

@@ -2,7 +2,12 @@
 
 import av
 
-from dicomnode.dicom.decode.fragments import group_by_marker, joined, read_fragments
+from dicomnode.dicom.decode.fragments import (
+    BEGINNINGS,
+    group_by_marker,
+    joined,
+    read_fragments,
+)
 from dicomnode.dicom.decode.native import frame_bytes
 from dicomnode.dicom.decode.place import PIXEL_DATA, find_pixels
 from dicomnode.dicom.decode.shape import frame_shape
@@ -14,8 +19,6 @@ __all__ = ["stored_frames"]
 
 RLE = "1.2.840.10008.1.2.5"
 """Each frame is one fragment (PS3.5 A.4.2)."""
-BEGINNINGS = (b"\xff\xd8", b"\xff\x4f")
-"""First marker of a codestream: JPEG's and JPEG-LS's, JPEG 2000's."""
 
 
 def stored_frames(header: Header) -> int:

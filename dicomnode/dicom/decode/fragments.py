@@ -1,5 +1,6 @@
 """Where the frames of encapsulated pixel data lie in a file (PS3.5 A.4)."""
 
+import re
 import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,11 +9,21 @@ import numpy as np
 
 from dicomnode.errors import InputError
 
-__all__ = ["Fragment", "frame_fragments", "group_by_marker", "joined", "read_fragments"]
+__all__ = [
+    "BEGINNINGS",
+    "Fragment",
+    "frame_fragments",
+    "group_by_marker",
+    "joined",
+    "read_fragments",
+]
 
 ITEM = 0xE000FFFE
 SEQUENCE_END = 0xE0DDFFFE
 UNDEFINED_LENGTH = 0xFFFFFFFF
+BEGINNINGS = (b"\xff\xd8", b"\xff\x4f")
+"""First marker of a codestream: JPEG's and JPEG-LS's, JPEG 2000's."""
+NEXT_FRAME = re.compile(rb"\xff\xd9\x00?(\xff\xd8\xff|\xff\x4f\xff)")
 END_OF_IMAGE = b"\xff\xd9"
 """JPEG EOI, JPEG-LS EOI and JPEG 2000 EOC are the same two bytes."""
 TAIL = 16
@@ -62,6 +73,12 @@ def read_fragments(data: memoryview, start: int, name: str) -> tuple[list[int], 
             f"{name}: PixelData (7FE0,0010): expected a Basic Offset Table item, found none",
         )
     table = fragments.pop(0)
+    if (table.stop - table.start) % 4:
+        raise InputError(
+            "corrupt-offset-table",
+            f"{name}: PixelData (7FE0,0010): expected a Basic Offset Table of whole offsets of 4 "
+            f"bytes, found {table.stop - table.start} bytes",
+        )
     offsets = np.frombuffer(data[table.start : table.stop], "<u4").tolist()
     return offsets, fragments
 
@@ -96,9 +113,14 @@ def frame_fragments(
 ) -> list[list[Fragment]]:
     """Group fragments into frames; the count must be NumberOfFrames.
 
-    By the offset table if there is one, else one fragment a frame, else by end-of-image markers.
+    One fragment a frame where there are as many, else by the offset table if there is one, else by
+    end-of-image markers. Fragments without bytes count only where they make up the number.
     """
+    if len(fragments) != number_of_frames:
+        fragments = [fragment for fragment in fragments if fragment.stop > fragment.start]
     if len(fragments) == number_of_frames:
+        if list(offsets) != _starts(fragments):
+            _check_one_each(data, fragments, name)
         return [[fragment] for fragment in fragments]
     if number_of_frames == 1 and len(offsets) <= 1:
         groups = group_by_marker(data, fragments)
@@ -120,8 +142,7 @@ def _counted(groups: list[list[Fragment]], expected: int, name: str) -> list[lis
 def _by_offset(
     offsets: Sequence[int], fragments: Sequence[Fragment], name: str
 ) -> list[list[Fragment]]:
-    first = fragments[0].start - 8 if fragments else 0
-    starts = [fragment.start - 8 - first for fragment in fragments]
+    starts = _starts(fragments)
     if not set(offsets) <= set(starts):
         raise InputError(
             "corrupt-offset-table",
@@ -134,6 +155,26 @@ def _by_offset(
             groups.append([])
         groups[-1].append(fragment)
     return groups
+
+
+def _starts(fragments: Sequence[Fragment]) -> list[int]:
+    """Offsets of fragments, as a Basic Offset Table counts them."""
+    return [fragment.start - fragments[0].start for fragment in fragments]
+
+
+def _check_one_each(data: memoryview, fragments: Sequence[Fragment], name: str) -> None:
+    """See that no fragment holds a frame's end and the next one's beginning.
+
+    As many fragments as frames would then be a coincidence, and frames at another time than theirs.
+    """
+    for number, fragment in enumerate(fragments, start=1):
+        held = bytes(data[fragment.start : fragment.stop])
+        if held.startswith(BEGINNINGS) and NEXT_FRAME.search(held):
+            raise InputError(
+                "wrong-number-of-frames",
+                f"{name}: PixelData (7FE0,0010): expected one frame in each of as many fragments "
+                f"as NumberOfFrames (0028,0008) states, found two in fragment {number}",
+            )
 
 
 def group_by_marker(data: memoryview, fragments: Sequence[Fragment]) -> list[list[Fragment]]:

@@ -43,10 +43,13 @@ def holds_rgb(stream: Codestream, photometric: str) -> bool:
     Many files state RGB and hold YCbCr. Adobe's marker says it outright; letters as component
     identifiers do; JFIF and Exif are always YCbCr; subsampled chroma cannot be RGB.
     """
-    if stream.adobe_transform is not None:
-        return stream.adobe_transform == 0
-    if stream.component_ids in RGB_IDS:
-        return True
+    is_rgb = stream.adobe_transform == 0 or (
+        stream.adobe_transform is None and stream.component_ids in RGB_IDS
+    )
+    if is_rgb and stream.is_subsampled:
+        raise ValueError("a JPEG that is marked as RGB, with subsampled chroma as YCbCr has")
+    if is_rgb or stream.adobe_transform is not None:
+        return is_rgb
     if stream.is_jfif or stream.is_exif or stream.is_subsampled:
         return False
     return photometric == "RGB"

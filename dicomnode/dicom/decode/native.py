@@ -5,7 +5,6 @@ from collections.abc import Callable, Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from dicomnode.dicom.decode.palette import is_signed
 from dicomnode.dicom.decode.shape import FrameShape, Samples
 from dicomnode.dicom.elements import tag_text
 from dicomnode.dicom.header import Header
@@ -47,8 +46,6 @@ def _check_layout(header: Header, shape: FrameShape) -> None:
     elements = header.elements
     if shape.photometric == "YBR_FULL_422" and shape.columns % 2:
         raise elements.wrong("Columns", "an even number, as YBR_FULL_422 has", shape.columns)
-    if is_signed(header.dataset, header.path.name) and shape.photometric != "PALETTE COLOR":
-        raise elements.wrong("PixelRepresentation", "0, unsigned samples", "1", "signed-samples")
 
 
 def _check_length(header: Header, shape: FrameShape, count: int, length: int) -> None:

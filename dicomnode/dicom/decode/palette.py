@@ -7,10 +7,11 @@ from numpy.typing import NDArray
 from pydicom import Dataset
 from pydicom.pixels.processing import apply_color_lut
 
+from dicomnode.dicom.decode.shape import is_signed
 from dicomnode.dicom.elements import Elements
 from dicomnode.errors import InputError
 
-__all__ = ["is_signed", "palette_of"]
+__all__ = ["palette_of"]
 
 U8 = NDArray[np.uint8]
 Table = NDArray[np.uint16]
@@ -56,17 +57,9 @@ def _descriptor(header: Dataset, channel: str, name: str) -> Descriptor:
         found = "none" if len(values) == 0 else "another"
         raise _error(name, channel, "a descriptor of 3 whole numbers", found)
     entries, first, bits = (int(value) for value in values)
-    if is_signed(header, name):
+    if is_signed(Elements(dataset=header, file=name)):
         first = (first + 0x8000) % 0x10000 - 0x8000
     return entries % MOST_ENTRIES or MOST_ENTRIES, first, bits
-
-
-def is_signed(header: Dataset, name: str) -> bool:
-    """Whether stored values, and with them first entries, are below 0 where the top bit is set."""
-    elements = Elements(dataset=header, file=name)
-    if not elements.states("PixelRepresentation"):
-        return False
-    return elements.whole("PixelRepresentation", 0, 1) == 1
 
 
 def _table(header: Dataset, channel: str, descriptor: Descriptor, name: str) -> tuple[Table, int]:

@@ -44,8 +44,8 @@ def _segments(data: bytes, expected: int) -> list[bytes]:
             f"SamplesPerPixel (0028,0002) and BitsAllocated (0028,0100) state"
         )
     bounds = [*offsets[:count], len(data)]
-    if bounds[0] < HEADER.size or any(b < a for a, b in pairwise(bounds)):
-        raise ValueError("RLE segments that do not follow one another")
+    if bounds[0] != HEADER.size or any(b < a for a, b in pairwise(bounds)):
+        raise ValueError("RLE segments that do not follow the header and one another")
     return [data[a:b] for a, b in pairwise(bounds)]
 
 

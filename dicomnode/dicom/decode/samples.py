@@ -7,8 +7,9 @@ from numpy.typing import NDArray
 from PIL import Image
 from pydicom import Dataset
 
-from dicomnode.dicom.decode.palette import is_signed, palette_of
-from dicomnode.dicom.decode.shape import Colour, Samples
+from dicomnode.dicom.decode.palette import palette_of
+from dicomnode.dicom.decode.shape import Colour, Samples, is_signed
+from dicomnode.dicom.elements import Elements
 from dicomnode.errors import InputError
 
 __all__ = ["converter", "luma"]
@@ -79,7 +80,7 @@ def _palette_converter(header: Dataset, colour: Colour, name: str) -> Convert:
     palette, first = palette_of(header, name)
     values: U8 = palette if colour == "rgb" else luma(palette)
     last = len(values) - 1
-    signed = is_signed(header, name)
+    signed = is_signed(Elements(dataset=header, file=name))
 
     def convert(samples: Samples) -> U8:
         stored = samples.view(f"i{samples.itemsize}") if signed else samples

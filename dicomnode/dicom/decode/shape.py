@@ -6,10 +6,18 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from dicomnode.dicom.elements import tag_text
+from dicomnode.dicom.elements import Elements, tag_text
 from dicomnode.dicom.header import Header
 
-__all__ = ["Colour", "Decoded", "FrameShape", "Samples", "frame_shape", "number_of_frames"]
+__all__ = [
+    "Colour",
+    "Decoded",
+    "FrameShape",
+    "Samples",
+    "frame_shape",
+    "is_signed",
+    "number_of_frames",
+]
 
 Colour = Literal["rgb", "luma"]
 Samples = NDArray[np.uint8] | NDArray[np.uint16]
@@ -85,11 +93,27 @@ def frame_shape(header: Header) -> FrameShape:
 
 
 def _bits(header: Header, photometric: str) -> int:
+    """Bits allocated, of which all are stored unless they are a palette's (PS3.5 8.1.1)."""
     elements = replace(header.elements, code="unsupported-bits")
     bits = elements.whole("BitsAllocated", 1, 65535)
-    if bits not in (8, 16) or (bits == 16 and photometric != "PALETTE COLOR"):
+    is_palette = photometric == "PALETTE COLOR"
+    if bits not in (8, 16) or (bits == 16 and not is_palette):
         raise elements.wrong("BitsAllocated", "8 bits, or 16 with a palette", bits)
+    stored = bits
+    if elements.states("BitsStored"):
+        stored = elements.whole("BitsStored", 1 if is_palette else bits, bits)
+    if elements.states("HighBit"):
+        elements.whole("HighBit", stored - 1, stored - 1)
+    if not is_palette and is_signed(elements):
+        raise elements.wrong("PixelRepresentation", "0, unsigned samples", "1", "signed-samples")
     return bits
+
+
+def is_signed(elements: Elements) -> bool:
+    """Whether stored values are below 0 where the top bit is set."""
+    if not elements.states("PixelRepresentation"):
+        return False
+    return elements.whole("PixelRepresentation", 0, 1) == 1
 
 
 def _samples(header: Header, photometric: str) -> int:

@@ -19,7 +19,8 @@ from dicomnode.dicom.decode import (
     number_of_frames,
     stored_frames,
 )
-from dicomnode.dicom.elements import tag_text
+from dicomnode.dicom.elements import Elements, tag_text
+from dicomnode.dicom.exam.layout import BRIGHT, COLOURED
 from dicomnode.dicom.exam.panes import Panes, find_panes, level_curve
 from dicomnode.dicom.exam.regions import Region, has_colour_flow, image_regions
 from dicomnode.dicom.exam.timing import frame_times
@@ -49,6 +50,8 @@ SHRINK = 4
 THUMBNAIL_PX = 10
 MOST_DAMAGED = 0.5
 """Share of the frames looked at that may be damaged; how many there are is counted on loading."""
+MOST_COLOURED = 0.6
+"""Share of an image that colour Doppler or elastography fills at most."""
 ALIKE = 0.5
 """Correlation from which a clip goes on where another ended."""
 
@@ -157,8 +160,10 @@ def _refused_class(header: Header) -> Reason | None:
     if sop_class not in ULTRASOUND:
         if not sop_class:
             return elements.wrong("SOPClassUID", "ultrasound", "none", "not-ultrasound").reason
-        named = UID(sop_class, IGNORE).name
-        return Reason("not-ultrasound", f"not analysed: expected ultrasound, found {named}")
+        uid = UID(sop_class, IGNORE)
+        named = uid.name if uid.name != uid else "another UID"
+        tag = tag_text("SOPClassUID")
+        return Reason("not-ultrasound", f"not analysed: {tag}: expected ultrasound, found {named}")
     if elements.words("ManufacturerModelName").lower().startswith(OWN_MODEL):
         return Reason("own-result", "not analysed: a result of this software")
     return None
@@ -218,6 +223,8 @@ def _look(header: Header, sample_frames: int) -> Look | Reason:
         has_colour_flow=has_colour_flow(elements),
     )
     error = time_error or region_error
+    if isinstance(panes, Reason) and panes.code == "not-ceus":
+        return _misread(elements, sample) or panes
     if isinstance(panes, Reason) and (error is not None or panes.code != "no-wash-in"):
         return panes
     if times is None or regions is None:
@@ -232,6 +239,21 @@ def _look(header: Header, sample_frames: int) -> Look | Reason:
         panes=panes,
         warnings=(*header.warnings, *times.warnings),
     )
+
+
+def _misread(elements: Elements, sample: U8) -> Reason | None:
+    """Of samples that are not what they are labelled even what is black has a colour."""
+    value = sample.max(axis=-1).astype(np.int16)
+    chroma = value - sample.min(axis=-1)
+    share = float(np.mean((value > BRIGHT) & (chroma > COLOURED * value)))
+    if share <= MOST_COLOURED:
+        return None
+    label = elements.text("PhotometricInterpretation")
+    expected = f"{label} samples in the order that {tag_text('PlanarConfiguration')} states"
+    found = f"{share:.0%} of all pixels in several hues, as of samples of another kind or order"
+    return elements.wrong(
+        "PhotometricInterpretation", expected, found, "contradicting-photometric"
+    ).reason
 
 
 def _sample(header: Header, count: int, sample_frames: int) -> tuple[list[int], U8]:

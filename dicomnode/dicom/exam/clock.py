@@ -11,7 +11,7 @@ from dicomnode.dicom.copied import time_zone
 from dicomnode.dicom.elements import Elements, tag_text
 from dicomnode.errors import InputError
 
-__all__ = ["START_SOURCES", "Placed", "overlap", "place", "start_of"]
+__all__ = ["START_SOURCES", "Placed", "apart", "overlap", "place", "start_of", "tells_start"]
 
 OVERLAP_S = 1.0
 """Clip starts are often cut to whole seconds: this much overlap is rounding."""
@@ -97,6 +97,33 @@ def place(clips: Sequence[Elements], durations_s: Sequence[float]) -> Placed | N
         if placed is not None:
             return Placed(order=tuple(order), starts_s=placed, source=source)
     return None
+
+
+def tells_start(clip: Elements) -> bool:
+    """Whether any source says when a clip began."""
+    return any(start_of(clip, source) is not None for source in START_SOURCES)
+
+
+def apart(
+    clips: Sequence[Elements], durations_s: Sequence[float], gap_s: float
+) -> list[tuple[int, ...]]:
+    """Indices of clips in parts further apart than ``gap_s``, by the best source that tells any."""
+    for source in START_SOURCES:
+        starts = [start_of(clip, source) for clip in clips]
+        known = [start for start in starts if start is not None]
+        if len(known) < len(starts):
+            continue
+        begun_s = [(start - min(known)).total_seconds() for start in known]
+        parts: list[list[int]] = []
+        free_s = 0.0
+        for index in sorted(range(len(begun_s)), key=begun_s.__getitem__):
+            if not parts or begun_s[index] - free_s > gap_s:
+                parts.append([])
+            parts[-1].append(index)
+            free_s = max(free_s, begun_s[index] + durations_s[index])
+        if len(parts) > 1:
+            return [tuple(sorted(part)) for part in parts]
+    return [tuple(range(len(clips)))]
 
 
 def overlap(clips: Sequence[Elements], durations_s: Sequence[float]) -> str | None:

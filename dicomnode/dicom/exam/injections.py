@@ -7,7 +7,7 @@ import numpy as np
 
 from dicomnode.dicom.elements import Elements
 from dicomnode.dicom.exam.clip import Look, continues
-from dicomnode.dicom.exam.clock import Placed, overlap, place
+from dicomnode.dicom.exam.clock import Placed, apart, overlap, place, tells_start
 from dicomnode.dicom.exam.panes import Panes, washes_in
 from dicomnode.errors import Reason
 
@@ -43,15 +43,11 @@ def sort_into_injections(
         panes = _common_panes(group)
         group += [look for look in unsure if continues(look, group, panes.contrast)]
         unsure = [look for look in unsure if all(look is not other for other in group)]
-        clash = overlap(*_clips(group))
-        placed = place(*_clips(group))
-        if placed is None:
-            group, reasons = _only_the_longest(group, clash)
-            left_out += reasons
-            placed = place(*_clips(group))
-        assert placed is not None, "a clip by itself is placed"
-        runs = _cut(group, placed, panes, gap_s)
-        injections += [_injection(run, placed, panes) for run in runs]
+        parts, reasons = _placed_parts(group, gap_s)
+        left_out += reasons
+        for part, placed in parts:
+            runs = _cut(part, placed, panes, gap_s)
+            injections += [_injection(run, placed, panes) for run in runs]
     left_out += [(look, look.panes) for look in unsure if isinstance(look.panes, Reason)]
     return injections, left_out
 
@@ -81,20 +77,56 @@ def _clips(group: Sequence[Look]) -> tuple[list[Elements], list[float]]:
     return [look.header.elements for look in group], [look.duration_s for look in group]
 
 
+def _placed_parts(
+    group: list[Look], gap_s: float
+) -> tuple[list[tuple[list[Look], Placed]], list[tuple[Look, Reason]]]:
+    """Put a group on one clock, or else parts of it that lie far apart, each on its own.
+
+    Where clips of a part contradict one another the others keep their injections.
+    """
+    placed = place(*_clips(group))
+    if placed is not None:
+        return [(group, placed)], []
+    group, left_out = _with_a_clock(group)
+    parts = [tuple(range(len(group)))] if left_out else apart(*_clips(group), gap_s)
+    if len(parts) == 1 and not left_out:
+        return _only_the_longest(group)
+    found = [_placed_parts([group[index] for index in part], gap_s) for part in parts]
+    return (
+        [pair for pairs, _ in found for pair in pairs],
+        [*left_out, *(reason for _, reasons in found for reason in reasons)],
+    )
+
+
+def _with_a_clock(group: list[Look]) -> tuple[list[Look], list[tuple[Look, Reason]]]:
+    """Clips that tell when they were taken, unless the longest is none of them."""
+    told = [look for look in group if tells_start(look.header.elements)]
+    longest_s = max(look.duration_s for look in group)
+    if all(look.duration_s < longest_s for look in told):
+        return group, []
+    without = [look for look in group if all(look is not other for other in told)]
+    return told, [(look, _no_clock(look, "missing", "it is left out")) for look in without]
+
+
 def _only_the_longest(
-    group: list[Look], clash: str | None
-) -> tuple[list[Look], list[tuple[Look, Reason]]]:
+    group: list[Look],
+) -> tuple[list[tuple[list[Look], Placed]], list[tuple[Look, Reason]]]:
+    clash = overlap(*_clips(group)) or "missing, equal or overlapping"
     longest = max(group, key=lambda look: look.duration_s)
+    placed = place(*_clips([longest]))
+    assert placed is not None, "a clip by itself is placed"
+    others = [look for look in group if look is not longest]
+    kept = "only the longest of these clips is analysed"
+    return [([longest], placed)], [(look, _no_clock(look, clash, kept)) for look in others]
+
+
+def _no_clock(look: Look, clash: str, then: str) -> Reason:
     told = (
         "not analysed: AcquisitionDateTime (0008,002A), AcquisitionTime (0008,0032) and "
         "ContentTime (0008,0033) do not tell when this clip was taken relative to the other clips "
-        f"of the study: {clash or 'missing, equal or overlapping'}; only the longest clip is "
-        "analysed"
+        f"of the study: {clash}; {then}"
     )
-    others = [look for look in group if look is not longest]
-    return [longest], [
-        (look, Reason(NO_CLOCK, f"{look.header.path.name}: {told}")) for look in others
-    ]
+    return Reason(NO_CLOCK, f"{look.header.path.name}: {told}")
 
 
 def _cut(group: Sequence[Look], placed: Placed, panes: Panes, gap_s: float) -> list[Run]:

@@ -8,7 +8,16 @@ from numpy.typing import NDArray
 
 from dicomnode.dicom.box import Box, around
 
-__all__ = ["HARDLY", "MOSTLY", "Arrangement", "Echoes", "Layout", "arrangements"]
+__all__ = [
+    "BRIGHT",
+    "COLOURED",
+    "HARDLY",
+    "MOSTLY",
+    "Arrangement",
+    "Echoes",
+    "Layout",
+    "arrangements",
+]
 
 U8 = NDArray[np.uint8]
 Layout = Literal["side by side", "one above the other", "single"]

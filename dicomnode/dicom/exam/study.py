@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from pydicom import Dataset
 
 from dicomnode.dicom.box import Box
+from dicomnode.dicom.elements import tag_text
 from dicomnode.dicom.exam.clip import LeftOut, Look, look_at, unforeseen
 from dicomnode.dicom.exam.dynamic_range import ByModel, dynamic_range_db, warn_of_source
 from dicomnode.dicom.exam.injections import Injection, sort_into_injections
@@ -25,6 +26,8 @@ __all__ = ["Clip", "Exam", "ReadSettings", "Study", "read_study"]
 
 SAME_SCALE = 0.02
 """Panes whose pixel spacings differ by less show the same place in the same pixels."""
+WITHIN = 0.5
+"""Share of a pane from which it lies in a region."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -184,30 +187,38 @@ def _look_at(path: Path, settings: ReadSettings) -> Look | LeftOut:
 
 
 def _exams(looks: list[Look], settings: ReadSettings) -> tuple[list[Exam], list[LeftOut]]:
-    """Sort clips into exams; one that breaks that is left out and the rest tried again."""
+    """Sort clips into exams; one that breaks that, alone or beside longer ones, is left out."""
     try:
-        injections, misfits = sort_into_injections(looks, gap_s=settings.injection_gap_s)
-        exams = [_exam(found, number, settings) for number, found in enumerate(injections, start=1)]
+        return _sorted(looks, settings)
     except MemoryError:
         raise
-    except Exception as error:
-        broken = {id(look): reason for look in looks if (reason := _breaks_alone(look, settings))}
-        if not broken:
-            broken = {id(look): _reason(look.header.path, error) for look in looks}
-        rest = [look for look in looks if id(look) not in broken]
-        exams, left_out = _exams(rest, settings)
-        told = [_left_out(look, broken[id(look)]) for look in looks if id(look) in broken]
-        return exams, [*left_out, *told]
+    except Exception:
+        kept: list[Look] = []
+        told: list[LeftOut] = []
+        for look in sorted(looks, key=lambda look: -look.duration_s):
+            reason = _breaks([*kept, look], settings)
+            if reason is None:
+                kept.append(look)
+            else:
+                told.append(_left_out(look, reason))
+        exams, misfits = _sorted(kept, settings)
+        return exams, [*misfits, *told]
+
+
+def _sorted(looks: list[Look], settings: ReadSettings) -> tuple[list[Exam], list[LeftOut]]:
+    injections, misfits = sort_into_injections(looks, gap_s=settings.injection_gap_s)
+    exams = [_exam(found, number, settings) for number, found in enumerate(injections, start=1)]
     return exams, [_left_out(look, reason) for look, reason in misfits]
 
 
-def _breaks_alone(look: Look, settings: ReadSettings) -> Reason | None:
+def _breaks(looks: list[Look], settings: ReadSettings) -> Reason | None:
+    """Why clips cannot be sorted, blamed on the last of them."""
     try:
-        injections, _ = sort_into_injections([look], gap_s=settings.injection_gap_s)
-        for injection in injections:
-            _exam(injection, 1, settings)
+        _sorted(looks, settings)
+    except MemoryError:
+        raise
     except Exception as error:
-        return _reason(look.header.path, error)
+        return _reason(looks[-1].header.path, error)
     return None
 
 
@@ -233,7 +244,7 @@ def _left_out(look: Look, reason: Reason) -> LeftOut:
 def _exam(injection: Injection, number: int, settings: ReadSettings) -> Exam:
     panes, first = injection.panes, injection.looks[0]
     most = max(injection.looks, key=lambda look: len(look.times_s))
-    spacing_mm, bmode, warnings = _scale(panes, first.regions)
+    spacing_mm, bmode, warnings = _scale(panes, first)
     sight = see(most.sample(), panes.contrast, bmode)
     range_db, range_source = dynamic_range_db(
         first.header.elements, settings.dynamic_range_db, settings.dynamic_range_by_model
@@ -267,20 +278,44 @@ def _exam(injection: Injection, number: int, settings: ReadSettings) -> Exam:
     )
 
 
-def _scale(
-    panes: Panes, regions: tuple[Region, ...]
-) -> tuple[tuple[float, float], Box | None, tuple[str, ...]]:
+def _scale(panes: Panes, look: Look) -> tuple[tuple[float, float], Box | None, tuple[str, ...]]:
     """Pixel spacing of the contrast pane; a B-mode pane on another scale is not used."""
-    contrast = _region_of(panes.contrast, regions)
+    contrast = _region_of(panes.contrast, look)
     if panes.bmode is None:
         return contrast.spacing_mm, None, ()
-    bmode = _region_of(panes.bmode, regions)
-    pairs = zip(contrast.spacing_mm, bmode.spacing_mm, strict=True)
-    if all(abs(a - b) <= SAME_SCALE * a for a, b in pairs):
+    bmode = _region_of(panes.bmode, look)
+    if _same_scale(contrast, bmode):
         return contrast.spacing_mm, panes.bmode, ()
-    told = f"{bmode.spacing_mm[0]:.3g} instead of {contrast.spacing_mm[0]:.3g} mm a pixel"
+    told = f"{_shown(bmode.spacing_mm)} instead of {_shown(contrast.spacing_mm)} mm a pixel"
     return contrast.spacing_mm, None, (f"the B-mode pane is not used: its scale is {told}",)
 
 
-def _region_of(pane: Box, regions: tuple[Region, ...]) -> Region:
-    return max(regions, key=lambda region: region.box.overlap(pane))
+def _shown(spacing_mm: tuple[float, float]) -> str:
+    return " × ".join(f"{mm:.3g}" for mm in spacing_mm)
+
+
+def _region_of(pane: Box, look: Look) -> Region:
+    """The region in which a pane lies.
+
+    Raises
+    ------
+    InputError
+        If it lies in several whose pixels are not of one size: one of them is wrong.
+    """
+    best, *others = sorted(look.regions, key=lambda region: -region.box.overlap(pane))
+    for other in others:
+        if other.box.overlap(pane) < WITHIN * pane.area or _same_scale(best, other):
+            continue
+        within = f"{look.header.path.name}: {tag_text('SequenceOfUltrasoundRegions')}"
+        found = f"{_shown(best.spacing_mm)} and {_shown(other.spacing_mm)} mm"
+        raise InputError(
+            "bad-regions",
+            f"{within}, {tag_text('PhysicalDeltaX')} and {tag_text('PhysicalDeltaY')}: expected "
+            f"one size of a pixel in all regions of a pane, found {found}",
+        )
+    return best
+
+
+def _same_scale(one: Region, other: Region) -> bool:
+    pairs = zip(one.spacing_mm, other.spacing_mm, strict=True)
+    return all(abs(a - b) <= SAME_SCALE * a for a, b in pairs)
