@@ -14,16 +14,23 @@ from pydicom.multival import MultiValue
 
 from dicomnode.dicom.elements import Elements, tag_text
 
-__all__ = ["TEXT", "Misread", "declare_text", "read_byte_for_byte"]
+__all__ = ["TEXT", "Misread", "declare_text", "is_beyond", "read_byte_for_byte"]
 
 LATIN_1 = "ISO_IR 100"
 UTF_8 = "ISO_IR 192"
 TEXT = ("LO", "LT", "PN", "SH", "ST", "UC", "UT")
 """Value representations in the declared character set (PS3.5 6.1.2.3)."""
+DEFAULT = (None, "", "ISO_IR 6")
+"""Without a character set text is in ISO 646, whose bytes are below 128 (PS3.5 6.1.2.2)."""
 KEYWORD = "SpecificCharacterSet"
 
 Misread = tuple[Dataset, DataElement]
 """The dataset whose character set holds, and an element that is not in it."""
+
+
+def is_beyond(owner: Dataset, content: bytes) -> bool:
+    """Whether bytes are none of the default repertoire, ISO 646, where that is what holds."""
+    return owner.get(KEYWORD) in DEFAULT and not content.isascii()
 
 
 def read_byte_for_byte(element: DataElement, content: bytes) -> None:
@@ -41,9 +48,10 @@ def declare_text(dataset: Dataset, misread: list[Misread], file: str) -> Iterato
         setattr(owner, KEYWORD, LATIN_1 if _fits_latin_1(owner) else UTF_8)
     for owner, element in misread:
         name = tag_text(element.keyword) if element.keyword else str(element.tag)
+        stated = declared[id(owner)] or "ISO 646"
         yield (
-            f"{name}: expected text in {declared[id(owner)]}, as {tag_text(KEYWORD)} states, found "
-            f"bytes that are none: carried on as they came, as {getattr(owner, KEYWORD)}; "
+            f"{name}: expected text in {stated}, as {tag_text(KEYWORD)} states, found bytes that "
+            f"are none: carried on as they came, as {getattr(owner, KEYWORD)}; "
             "the text may be wrong"
         )
 

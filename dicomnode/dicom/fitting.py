@@ -13,6 +13,7 @@ TEXT = frozenset("AE AS CS DA DT LO LT PN SH ST TM UC UI UR UT".split())  # noqa
 DECIMAL = frozenset(("DS", "IS"))
 WHOLE = frozenset(["SL", "SS", "SV", "UL", "US", "UV"])
 REAL = frozenset(("FD", "FL"))
+NUMBERS = DECIMAL | WHOLE | REAL
 
 
 def fitting(dataset: Dataset) -> Dataset:
@@ -38,9 +39,17 @@ def _fitting(element: DataElement) -> DataElement | None:
     if element.VR == "SQ" and "SQ" in own:
         return DataElement(element.tag, "SQ", [fitting(item) for item in element.value])
     if element.VR in own:
-        return element
+        return element if _holds(element) else None
     value = _as(own[0], element.value)
     return None if value is None else DataElement(element.tag, own[0], value)
+
+
+def _holds(element: DataElement) -> bool:
+    """Whether an element of numbers holds numbers: pydicom leaves text that is none as it is."""
+    if element.VR not in NUMBERS or element.is_empty:
+        return True
+    each = element.value if element.VM > 1 else [element.value]
+    return all(number_of(one) is not None for one in each)
 
 
 def _as(vr: str, value: object) -> str | int | float | None:

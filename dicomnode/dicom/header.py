@@ -16,7 +16,13 @@ from pydicom.errors import InvalidDicomError
 from pydicom.filereader import read_partial
 from pydicom.tag import BaseTag
 
-from dicomnode.dicom.character_sets import TEXT, Misread, declare_text, read_byte_for_byte
+from dicomnode.dicom.character_sets import (
+    TEXT,
+    Misread,
+    declare_text,
+    is_beyond,
+    read_byte_for_byte,
+)
 from dicomnode.dicom.elements import Elements, tag_text
 from dicomnode.dicom.file_meta import check_encoding, transfer_syntax
 from dicomnode.errors import InputError
@@ -157,8 +163,7 @@ def _convert(
 ) -> Iterator[Misread]:
     """Convert every element now, so that odd values are told here and not somewhere later.
 
-    Text that is not in the character set of ``owner``, of which pydicom warns, is read byte for
-    byte, and yielded.
+    Text that is not in the character set of ``owner`` is read byte for byte, and yielded.
     """
     if depth > DEEPEST:
         raise RecursionError
@@ -176,7 +181,7 @@ def _convert(
             continue
         str(element.value)
         lost = any(REPLACING in str(warning.message) for warning in caught[before:])
-        if lost and element.VR in TEXT:
+        if element.VR in TEXT and (lost or is_beyond(owner, content)):
             read_byte_for_byte(element, content)
             yield owner, element
 

@@ -84,6 +84,8 @@ MISREAD = {
     "Latin-1 as Korean": ("\\ISO 2022 IR 149", b"M\x1b$)C\xfe\xffLLER", "ISO_IR 100"),
     "Latin-1 as Thai": ("ISO_IR 166", b"M\xdcLLER^\xfe", "ISO_IR 100"),
     "half a letter of UTF-8": ("ISO_IR 192", "MÜ".encode()[:-1] + b"x", "ISO_IR 100"),
+    "Latin-1 without a set": ("", "MÜLLER^ÉVA".encode("latin-1"), "ISO_IR 100"),
+    "UTF-8 as ASCII": ("ISO_IR 6", "MÜLLER^ÉVA".encode(), "ISO_IR 100"),
     "two names": ("ISO_IR 192", b"M\xdcLLER^\xc9VA=M\xdc", "ISO_IR 100"),
 }
 HOLDER = b"HOLDER^OF THE^PLACE^OF A NAME"

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from pydicom import Dataset
 
 from dicomnode.dicom.elements import Elements
-from dicomnode.dicom.exam.clock import overlap, place
+from dicomnode.dicom.exam.clock import apart, overlap, place, tells_start
 
 
 def header(**elements: object) -> Elements:
@@ -42,6 +42,21 @@ def test_time_zones_and_midnight_are_kept() -> None:
     placed = place([first, second], [5.0, 5.0])
     assert placed is not None
     assert placed.starts_s == (0.0, 20.0)
+
+
+def test_a_zone_that_one_clip_alone_states_moves_nothing() -> None:
+    first = header(AcquisitionDateTime="20200101120000+0100")
+    second = header(AcquisitionDateTime="20200101120030")
+    placed = place([first, second], [20.0, 20.0])
+    assert placed is not None
+    assert placed.starts_s == (0.0, 30.0)
+
+
+def test_clips_far_apart_are_parts_whatever_overlaps_within_them() -> None:
+    clips = [header(AcquisitionDateTime=f"202001011{at}") for at in ("30010", "20000", "20005")]
+    assert apart(clips, [30.0] * 3, 600.0) == [(1, 2), (0,)]
+    assert apart([*clips, header()], [30.0] * 4, 600.0) == [(0, 1, 2, 3)]
+    assert [tells_start(clip) for clip in (clips[0], header())] == [True, False]
 
 
 def test_an_overlap_by_rounding_is_closed_up() -> None:

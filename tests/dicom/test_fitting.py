@@ -84,3 +84,16 @@ def test_a_wrong_label_is_put_right_where_the_value_is_right(
 ) -> None:
     found = labelled(keyword, vr, value)
     assert (str(found) if isinstance(expected, str) else found) == expected
+
+
+@pytest.mark.parametrize(("vr", "text"), [("DS", b"six "), ("IS", b"1.5x"), ("DS", b"6\\x ")])
+@pytest.mark.filterwarnings("ignore::UserWarning")
+def test_a_number_that_is_none_is_not_copied(tmp_path: Path, vr: str, text: bytes) -> None:
+    keyword = {"DS": "LossyImageCompressionRatio", "IS": "SeriesNumber"}[vr]
+    tag = Tag(keyword)
+    place = struct.pack("<HH2sH", tag.group, tag.element, vr.encode(), len(text))
+    path = tmp_path / "a.dcm"
+    path.write_bytes(BEFORE + place + text)
+    header = read_header(path).dataset
+    assert keyword in header
+    assert keyword not in fitting(header)

@@ -109,6 +109,14 @@ REFUSED = {
         {"FrameTime": 66.7, "EffectiveDuration": 72.7, "CineRate": 2},
         ("FrameTime", "66.7 ms a frame, 7.34 s", "EffectiveDuration", "72.7 s"),
     ),
+    "playback beside seconds of acquisition": (
+        {"FrameTime": 66.7, "AcquisitionDuration": 72.7},
+        ("FrameTime", "66.7 ms a frame, 7.34 s", "AcquisitionDuration", "72.7 s"),
+    ),
+    "playback beside milliseconds of acquisition": (
+        {"FrameTime": 66.7, "AcquisitionDuration": 72_700.0},
+        ("FrameTime", "66.7 ms a frame, 7.34 s", "AcquisitionDuration", "72700 s"),
+    ),
     "a duration that is too short": (
         {"FrameTime": 660.0, "EffectiveDuration": 7.3},
         ("FrameTime", "660 ms a frame, 72.6 s", "EffectiveDuration", "7.3 s"),
@@ -126,6 +134,12 @@ REFUSED = {
         ("FrameTimeVector", "ms a frame", "EffectiveDuration", "36.1 s"),
     ),
 }
+
+
+@pytest.mark.parametrize("duration", [72.7, 72_700.0])
+def test_seconds_and_milliseconds_of_acquisition_are_both_understood(duration: float) -> None:
+    elements = {"FrameTime": 660.0, "AcquisitionDuration": duration}
+    assert frame_times(header(**elements), COUNT).warnings == ()
 
 
 @pytest.mark.parametrize("case", REFUSED)

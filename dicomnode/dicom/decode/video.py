@@ -2,9 +2,12 @@
 
 import io
 from collections.abc import Iterator
+from contextlib import contextmanager
 
 import av
+import av.logging
 import numpy as np
+from av.container import InputContainer
 from numpy.typing import NDArray
 
 from dicomnode.dicom.decode.shape import Colour, FrameShape
@@ -53,11 +56,37 @@ def video_frames(
             raise ValueError("no video in the stream")
         context = container.streams.video[0].codec_context
         _check_size(context, shape)
-        context.options = {"max_pixels": str(most)}
-        for number, frame in enumerate(container.decode(video=0), start=1):
-            if frame.is_corrupt:
+        context.options = {"max_pixels": str(most), "err_detect": "crccheck"}
+        for number, frame in enumerate(_sound_frames(container), start=1):
+            if frame is None:
                 raise ValueError(f"damage in frame {number} of the stream")
             yield frame.to_ndarray(format=pixel_format)
+
+
+def _sound_frames(container: InputContainer) -> Iterator[av.VideoFrame | None]:
+    """Decode packet by packet; None where one is damaged.
+
+    Decoders paint over what they cannot read and mark few such frames, but say so in their log.
+    """
+    for packet in container.demux(video=0):
+        with _errors() as errors:
+            decoded = packet.decode()
+        if packet.is_corrupt or errors:
+            yield None
+        for frame in decoded:
+            yield None if frame.is_corrupt else frame
+
+
+@contextmanager
+def _errors() -> Iterator[list[tuple[int, str, str]]]:
+    """What FFmpeg's libraries tell as errors, from all threads of a decoder."""
+    usual = av.logging.get_level()
+    av.logging.set_level(av.logging.ERROR)
+    try:
+        with av.logging.Capture(local=False) as told:
+            yield told
+    finally:
+        av.logging.set_level(usual)
 
 
 def _container(stream: bytes, elementary: str) -> str:

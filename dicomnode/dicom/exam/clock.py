@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, tzinfo
+from datetime import datetime
 from itertools import pairwise
 
 from pydicom.valuerep import DA, DT, TM
@@ -11,7 +11,7 @@ from dicomnode.dicom.copied import time_zone
 from dicomnode.dicom.elements import Elements, tag_text
 from dicomnode.errors import InputError
 
-__all__ = ["START_SOURCES", "Placed", "apart", "overlap", "place", "start_of", "tells_start"]
+__all__ = ["START_SOURCES", "Placed", "apart", "overlap", "place", "tells_start"]
 
 OVERLAP_S = 1.0
 """Clip starts are often cut to whole seconds: this much overlap is rounding."""
@@ -23,7 +23,7 @@ def _combined(date: str, time: str) -> Callable[[Elements], datetime | None]:
         if not day or not clock:
             return None
         moment = datetime.combine(DA(day), TM(clock))
-        return moment.replace(tzinfo=_zone(elements))
+        return moment.replace(tzinfo=time_zone(elements.dataset))
 
     return read
 
@@ -33,13 +33,8 @@ def _acquisition_datetime(elements: Elements) -> datetime | None:
     moment = DT(stated) if stated else None
     if moment is None:
         return None
-    zone = moment.tzinfo or _zone(elements)
+    zone = moment.tzinfo or time_zone(elements.dataset)
     return datetime.combine(moment.date(), moment.time()).replace(tzinfo=zone)
-
-
-def _zone(elements: Elements) -> tzinfo:
-    """TimezoneOffsetFromUTC; UTC where there is none, which only differences see."""
-    return time_zone(elements.dataset) or UTC
 
 
 START_SOURCES: dict[str, Callable[[Elements], datetime | None]] = {
@@ -61,12 +56,27 @@ ACQUIRED = {
 """Elements that tell when a clip was taken, not when it was stored, and the sources they are of."""
 
 
-def start_of(elements: Elements, source: str) -> datetime | None:
+def _start(elements: Elements, source: str) -> datetime | None:
     """When the clip began according to ``source``; None if missing or unreadable."""
     try:
         return START_SOURCES[source](elements)
     except (InputError, ValueError, TypeError, OverflowError):
         return None
+
+
+def _starts_s(clips: Sequence[Elements], source: str) -> list[float] | None:
+    """Seconds of each clip after the earliest; None unless ``source`` tells all of them.
+
+    Time zones count only where every clip states its own.
+    """
+    starts = [_start(clip, source) for clip in clips]
+    known = [start for start in starts if start is not None]
+    if len(known) < len(starts):
+        return None
+    if any(start.tzinfo is None for start in known):
+        known = [start.replace(tzinfo=None) for start in known]
+    first = min(known)
+    return [(start - first).total_seconds() for start in known]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,11 +97,9 @@ def place(clips: Sequence[Elements], durations_s: Sequence[float]) -> Placed | N
     if len(clips) == 1:
         return Placed(order=(0,), starts_s=(0.0,), source="single clip")
     for source in START_SOURCES:
-        starts = [start_of(clip, source) for clip in clips]
-        known = [start for start in starts if start is not None]
-        if len(known) < len(starts):
+        seconds = _starts_s(clips, source)
+        if seconds is None:
             continue
-        seconds = [(start - min(known)).total_seconds() for start in known]
         order = sorted(range(len(seconds)), key=seconds.__getitem__)
         placed = _closed_up([seconds[i] for i in order], [durations_s[i] for i in order])
         if placed is not None:
@@ -101,7 +109,7 @@ def place(clips: Sequence[Elements], durations_s: Sequence[float]) -> Placed | N
 
 def tells_start(clip: Elements) -> bool:
     """Whether any source says when a clip began."""
-    return any(start_of(clip, source) is not None for source in START_SOURCES)
+    return any(_start(clip, source) is not None for source in START_SOURCES)
 
 
 def apart(
@@ -109,11 +117,9 @@ def apart(
 ) -> list[tuple[int, ...]]:
     """Indices of clips in parts further apart than ``gap_s``, by the best source that tells any."""
     for source in START_SOURCES:
-        starts = [start_of(clip, source) for clip in clips]
-        known = [start for start in starts if start is not None]
-        if len(known) < len(starts):
+        begun_s = _starts_s(clips, source)
+        if begun_s is None:
             continue
-        begun_s = [(start - min(known)).total_seconds() for start in known]
         parts: list[list[int]] = []
         free_s = 0.0
         for index in sorted(range(len(begun_s)), key=begun_s.__getitem__):
@@ -129,13 +135,12 @@ def apart(
 def overlap(clips: Sequence[Elements], durations_s: Sequence[float]) -> str | None:
     """Say which clip had not ended, by its frame times, when the next began by its own start."""
     for keyword, source in ACQUIRED.items():
-        starts = [start_of(clip, source) for clip in clips]
-        known = [start for start in starts if start is not None]
-        if len(known) < len(starts) or len(set(known)) < len(known):
+        begun_s = _starts_s(clips, source)
+        if begun_s is None or len(set(begun_s)) < len(begun_s):
             continue
-        order = sorted(range(len(known)), key=known.__getitem__)
+        order = sorted(range(len(begun_s)), key=begun_s.__getitem__)
         for first, second in pairwise(order):
-            gap_s = (known[second] - known[first]).total_seconds()
+            gap_s = begun_s[second] - begun_s[first]
             if gap_s < durations_s[first] - OVERLAP_S:
                 return (
                     f"{clips[first].file} lasts {durations_s[first]:.3g} s by its frame times, and "

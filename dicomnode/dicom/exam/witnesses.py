@@ -83,6 +83,14 @@ def _taken(read: Read, said: Said, heard: Heard) -> Verdict:
     return "refuse" if ratio >= APART else "warn"
 
 
+def _acquired(read: Read, said: Said, _heard: Heard) -> Verdict:
+    """Of enhanced objects, not of this class; found in seconds and in milliseconds."""
+    ratio = min(read.ratio(said.duration_s), read.ratio(said.duration_s / 1000))
+    if ratio <= CLOSE:
+        return None
+    return "refuse" if ratio >= APART else "warn"
+
+
 def _each_frame(read: Read, said: Said, _heard: Heard) -> Verdict:
     """No frame takes longer than until the next one; a shorter time leaves room for a pause."""
     return "refuse" if said.duration_s >= APART * read.duration_s else None
@@ -130,13 +138,14 @@ class Witness:
 
 WITNESSES = (
     Witness(keyword="EffectiveDuration", holds="duration", high=1e5, judge=_taken),
+    Witness(keyword="AcquisitionDuration", holds="duration", high=1e8, judge=_acquired),
     Witness(keyword="ActualFrameDuration", holds="interval", high=1e6, judge=_each_frame),
     Witness(keyword="FrameTime", holds="interval", high=1e6, judge=_step),
     Witness(keyword="FrameTimeVector", holds="interval", high=1e6, judge=_step),
     Witness(keyword="CineRate", holds="rate", high=1e5, judge=_rate),
     Witness(keyword="RecommendedDisplayFrameRate", holds="rate", high=1e5),
 )
-"""Elements of the Cine and Multi-frame modules (PS3.3 C.7.6.5) that tell of time."""
+"""Elements that tell of time: of the Cine and Multi-frame modules (PS3.3 C.7.6.5), but for one."""
 
 
 def hear(elements: Elements, read: Read) -> tuple[str, ...]:
