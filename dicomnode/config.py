@@ -12,7 +12,14 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, Field, ValidationError, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    Field,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 from pydantic_core import ErrorDetails, from_json
 from pydantic_settings import (
     BaseSettings,
@@ -106,6 +113,13 @@ class DatabaseOptions(BaseModel, frozen=True, extra="forbid"):
     """Where the ledger is kept. Without a URL: an SQLite file in the data directory."""
 
     url: str | None = Field(default=None, pattern=r"^(sqlite:///|postgresql\+psycopg://).+")
+
+    @field_validator("url")
+    @classmethod
+    def _on_a_disk(cls, url: str | None) -> str | None:
+        if url is not None and (":memory:" in url or "mode=memory" in url):
+            raise ValueError("expected a file, found a database in memory: nothing would be kept")
+        return url
 
 
 class TlsOptions(BaseModel, frozen=True, extra="forbid"):

@@ -80,6 +80,12 @@ def test_a_missing_file_is_named(tmp_path: Path) -> None:
         load_settings(tmp_path / "absent.toml")
 
 
+@pytest.mark.parametrize("url", ["sqlite:///:memory:", "sqlite:///file:x?mode=memory&uri=true"])
+def test_a_ledger_that_no_disk_holds_is_refused(tmp_path: Path, url: str) -> None:
+    with pytest.raises(SettingsError, match=r"database\.url: expected a file"):
+        settings(tmp_path, LEAST + f'[database]\nurl = "{url}"')
+
+
 def test_a_password_in_a_wrong_url_is_not_repeated(tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match=r"database\.url") as caught:
         settings(tmp_path, LEAST + '[database]\nurl = "mysql://node:hunter2@h/d"')

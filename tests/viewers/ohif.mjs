@@ -85,9 +85,16 @@ const TASKS = {
     return { image, rows: await rows() };
   },
 
-  /** Open a structured report by a double click on it; give the image and all text that it shows. */
-  async report({ instance, words }) {
-    await open(instance, wanted => document.body.innerText.includes(wanted), words);
+  /**
+   * Open a structured report by a double click on it; give the image and all text that it shows.
+   *
+   * On a busy machine OHIF may set the report up before its viewport, and then draws nothing of it
+   * until another image was shown there: `other` is.
+   */
+  async report({ instance, words, other }) {
+    const written = wanted => document.body.innerText.includes(wanted);
+    const again = () => TASKS.show({ instance: other });
+    await open(instance, written, words, { again });
     await drawn();
     return page.evaluate(() => ({
       image: viewport().getCurrentImageId(),
@@ -147,11 +154,12 @@ async function within(milliseconds, condition, ...values) {
 }
 
 /** Double click a thumbnail until the page's answer is true: it may move away below the mouse. */
-async function open(instance, condition, ...values) {
+async function open(instance, condition, value, { again } = {}) {
   for (const start = Date.now(); Date.now() - start < PATIENCE_MS; ) {
     await doubleClick(instance);
-    const found = await within(CLICK_AGAIN_MS, condition, ...values);
+    const found = await within(CLICK_AGAIN_MS, condition, value);
     if (found) return found;
+    await again?.();
   }
   throw new Error(`clicked in vain until ${condition}\nThe page said: ${await said()}`);
 }

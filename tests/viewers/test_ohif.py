@@ -54,6 +54,12 @@ def reference_frame(seg: Dataset) -> int:
     return int(group.DerivationImageSequence[0].SourceImageSequence[0].ReferencedFrameNumber)
 
 
+def source_clip(seg: Dataset) -> str:
+    """UID of the clip that the SEG is of."""
+    instances = seg.ReferencedSeriesSequence[0].ReferencedInstanceSequence
+    return str(instances[0].ReferencedSOPInstanceUID)
+
+
 def mixed(
     beneath: NDArray[np.float64],
     layers: list[tuple[int, NDArray[np.float64]]],
@@ -103,9 +109,7 @@ def test_every_segment_is_listed_and_drawn_at_its_place(
     for result in RESULTS:
         assert sum(result in text for text in listed) == len(stored.segs), (result, listed)
     for seg, lesion, frames in zip(stored.segs, stored.lesions, stored.frames, strict=True):
-        clip = (
-            seg.ReferencedSeriesSequence[0].ReferencedInstanceSequence[0].ReferencedSOPInstanceUID
-        )
+        clip = source_clip(seg)
         # OHIF knows the frames of a clip only once it was shown: before, its SEG loads for ever.
         viewer.ask("show", instance=clip)
         loaded = viewer.ask("load", instance=seg.SOPInstanceUID)
@@ -120,7 +124,8 @@ def test_every_segment_is_listed_and_drawn_at_its_place(
         back = re.findall(r"frames/(\d+)", beside["image"])[0]
         shown_as_stored(viewer, [seg, lesion], frames[int(back) - 1], tmp_path / "both.png")
     for report, seg in zip(stored.reports, stored.segs, strict=True):
-        shown = viewer.ask("report", instance=report, words="Probability of cancer: 87.00 %")
+        words, clip = "Probability of cancer: 87.00 %", source_clip(seg)
+        shown = viewer.ask("report", instance=report, words=words, other=clip)
         assert re.search(rf"/frames/{reference_frame(seg)}$", shown["image"])
         for words in ("Probability of cancer, lower limit: 71.00 %", "Area: 200.19 mm2"):
             assert words in shown["text"]
