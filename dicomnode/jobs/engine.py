@@ -10,11 +10,13 @@ import threading
 import time
 import uuid
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import structlog
 from dbos import DBOS, DBOSConfig, Serializer, SetWorkflowID
+from dbos._dbos import _get_dbos_instance
 
 from dicomnode.errors import StoreError
 from dicomnode.jobs.step import Job
@@ -29,6 +31,7 @@ _UNFINISHED = ["PENDING", "ENQUEUED", "DELAYED"]
 _OVER = ["SUCCESS", "ERROR", "CANCELLED", "MAX_RECOVERY_ATTEMPTS_EXCEEDED"]
 _PURGE_AT_ONCE = 1000
 _POLL_S = 0.1
+_MOST_THREADS = 32
 _CONNECTIONS = 8
 """Writers of one file take turns anyway."""
 _TO_BEGIN_S = 30.0
@@ -58,9 +61,14 @@ class Engine:
         Runs that another version left are not continued but begun anew.
     on_finished : callable
         Called after each job, from its thread.
+    at_once : int
+        Jobs that may run at the same time. Their threads and connections are there from the
+        start, so that what a node holds does not grow with its work.
     """
 
-    def __init__(self, *, url: str, version: str, on_finished: Callable[[], None]) -> None:
+    def __init__(
+        self, *, url: str, version: str, on_finished: Callable[[], None], at_once: int
+    ) -> None:
         self._config: DBOSConfig = {
             "name": "dicomnode",
             "system_database_url": url,
@@ -75,6 +83,9 @@ class Engine:
             self._config["db_engine_kwargs"] = {"connect_args": dict(POSTGRESQL_PATIENCE)}
         self._version = version
         self._on_finished = on_finished
+        self._threads = min(
+            2 * at_once, _MOST_THREADS
+        )  # a run is still written when another begins
         self._runs: dict[str, _Run] = {}
         self._left: dict[str, str] = {}
         self._lock = threading.Lock()
@@ -92,6 +103,7 @@ class Engine:
             workflow = DBOS.workflow(name=kind, max_recovery_attempts=None)
             self._workflows[kind] = workflow(self._tracked(kind))
         DBOS.launch()
+        self._start_threads()
         left = DBOS.list_workflows(status=_UNFINISHED, app_version=self._version, load_input=False)
         self._left = {_job_of(run.workflow_id): run.workflow_id for run in left}
 
@@ -163,6 +175,19 @@ class Engine:
                 for run in old:
                     self._left.pop(_job_of(run.workflow_id), None)
         return len(old)
+
+    def _start_threads(self) -> None:
+        """Keep all threads busy at once: only then does the engine's pool start another."""
+        together = threading.Barrier(self._threads + 1)
+
+        def meet() -> None:
+            with suppress(threading.BrokenBarrierError):
+                together.wait(_TO_BEGIN_S)
+
+        pool = _get_dbos_instance()._executor  # noqa: SLF001 - there is no other way to it
+        for _ in range(self._threads):
+            pool.submit(meet)
+        meet()
 
     def _tracked(self, kind: str) -> Callable[..., None]:
         def run(name: str, *args: Any) -> None:

@@ -255,6 +255,7 @@ class Node:
             url=parts.jobs_url(settings),
             version=SCHEMA_VERSION,
             on_finished=lambda: reconciler.wake(),
+            at_once=settings.node.workers + len(settings.destination),
         )
         reconciler = Reconciler(
             ledger,

@@ -22,6 +22,7 @@ __all__ = ["run"]
 log = structlog.get_logger(__name__)
 
 _LAST_WORDS_S = 1.0
+_ENDING = (signal.SIGINT, signal.SIGTERM)
 
 
 def run(node: Node, load: Callable[[], Settings]) -> NoReturn:
@@ -46,7 +47,7 @@ def _listen(node: Node, load: Callable[[], Settings]) -> None:
     reader, writer = socket.socketpair()
     writer.setblocking(False)
     signal.set_wakeup_fd(writer.detach(), warn_on_full_buffer=False)
-    for number in (signal.SIGHUP, signal.SIGINT, signal.SIGTERM):
+    for number in (signal.SIGHUP, *_ENDING):
         signal.signal(number, _leave_to_thread)
     threading.Thread(target=_obey, args=(reader, node, load), name="signals", daemon=True).start()
 
@@ -59,7 +60,7 @@ def _obey(signals: socket.socket, node: Node, load: Callable[[], Settings]) -> N
         (number,) = signals.recv(1)
         if number == signal.SIGHUP:
             threading.Thread(target=node.reload, args=(load,), name="reload", daemon=True).start()
-        else:
+        elif number in _ENDING:
             node.stop()
 
 

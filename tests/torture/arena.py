@@ -72,6 +72,7 @@ class Arena:
                 "PYTHONPATH": f"{TESTS}:{TESTS / 'service'}",
                 "STAND_IN_MARKER": str(self.root / "marker-"),
                 "CLOCK_OFFSET": str(self.root / "clock-offset"),
+                "THREADS": str(self.root / "threads"),
             },
         )
         self.stack.callback(self.end_node)

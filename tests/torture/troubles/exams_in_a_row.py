@@ -1,6 +1,8 @@
 """Many small exams one after the other: memory, files and threads stay where they were."""
 
+import os
 import re
+import signal
 from collections import Counter
 from collections.abc import Mapping
 from contextlib import suppress
@@ -30,8 +32,7 @@ def scenarios(scale: Scale) -> list[Scenario]:
 def _run(count: int, arena: Arena) -> None:
     arena.site.write_settings(min_free_gib=0.0, quiet_s=0.1, workers=2)
     arena.start().ready()
-    before: Mapping[str, float] = {}
-    opened: Counter[str] = Counter()
+    before: Mapping[str, Counter[str]] = {}
     for number in range(AT_ONCE, count + 1, AT_ONCE):
         sent = [arena.send() for _ in range(AT_ONCE)]
         arena.wait_for(
@@ -40,39 +41,47 @@ def _run(count: int, arena: Arena) -> None:
         )
         if number == SETTLED_AFTER:
             arena.settle()
-            before, opened = _used(arena), _opened(arena)
+            before = _used(arena)
     arena.settle()
-    after = _used(arena)
-    more = ", ".join(sorted((_opened(arena) - opened).elements()))
     arena.did["exams"] += count
-    for what, value in after.items():
-        growth = value / before[what] - 1.0
+    for what, used in _used(arena).items():
+        growth = used.total() / before[what].total() - 1.0
         arena.measured[f"growth of {what} %"] = 100.0 * growth
         if growth > MOST_GROWTH:
-            named = f" ({more})" if what == "files" else ""
-            arena.fault(Figure.GREW, f"{what}: {before[what]:.0f} to {value:.0f}{named}")
+            more = ", ".join(sorted(map(str, (used - before[what]).items())))
+            amounts = f"{before[what].total()} to {used.total()}"
+            arena.fault(Figure.GREW, f"{what}: {amounts}, more are {more}")
 
 
-def _used(arena: Arena) -> dict[str, float]:
-    """What the node's process holds, as the kernel counts it."""
-    process = _process(arena)
-    status = dict(
-        line.split(":", 1) for line in (process / "status").read_text().splitlines() if ":" in line
-    )
-    return {
-        "memory": float(status["VmRSS"].split()[0]),
-        "files": float(len(list((process / "fd").iterdir()))),
-        "threads": float(status["Threads"]),
-    }
+def _used(arena: Arena) -> dict[str, Counter[str]]:
+    """What the node's process holds, by name."""
+    return {"memory": _memory(arena), "files": _files(arena), "threads": _threads(arena)}
 
 
-def _opened(arena: Arena) -> Counter[str]:
-    """What the node holds open, by name: a socket is like any other."""
+def _memory(arena: Arena) -> Counter[str]:
+    """Resident kilobytes, as the kernel counts them."""
+    lines = (_process(arena) / "status").read_text().splitlines()
+    (resident,) = (line.split()[1] for line in lines if line.startswith("VmRSS:"))
+    return Counter({"kB": int(resident)})
+
+
+def _files(arena: Arena) -> Counter[str]:
+    """What is open; a socket is like any other."""
     names: Counter[str] = Counter()
     for descriptor in (_process(arena) / "fd").iterdir():
         with suppress(FileNotFoundError):
             names[re.sub(r":\[\d+\]$", "", str(descriptor.readlink()))] += 1
     return names
+
+
+def _threads(arena: Arena) -> Counter[str]:
+    """Threads as the node names them; one of a pool is like any other."""
+    assert arena.node is not None
+    told = arena.root / "threads"
+    told.unlink(missing_ok=True)
+    os.kill(arena.node.process.pid, signal.SIGUSR2)
+    arena.wait_for("the threads are named", told.exists)
+    return Counter(re.sub(r"[\d.:@_ -]+$", "", name) for name in told.read_text().splitlines())
 
 
 def _process(arena: Arena) -> Path:
