@@ -81,6 +81,7 @@ class Engine:
         self._url = url
         if not url.startswith("sqlite"):
             self._config["db_engine_kwargs"] = {"connect_args": dict(POSTGRESQL_PATIENCE)}
+            self._config["sys_db_pool_size"] = _CONNECTIONS
         self._version = version
         self._on_finished = on_finished
         self._threads = min(

@@ -30,6 +30,8 @@ __all__ = [
     "sqlite_of_writers",
 ]
 
+_CONNECTIONS = 10
+"""Never one more for a moment: SQLite keeps the file of a closed one open as long as another is."""
 _BUSY_TIMEOUT_MS = 10_000
 _WRITERS_WAIT_S = 30.0
 POSTGRESQL_PATIENCE: Mapping[str, int] = {
@@ -89,7 +91,7 @@ class Database:
             raise
 
     def open_all(self) -> None:
-        """Open every connection that is kept: what a service holds does not grow with its work."""
+        """Open every connection there may be: what a service holds does not grow with its work."""
         with named_errors():
             _open_pool(self._engine)
 
@@ -209,12 +211,18 @@ def sqlite_of_writers(url: str, connections: int) -> Engine:
 
 def _open_engine(url: str) -> Engine:
     if url.startswith("sqlite"):
-        engine = create_engine(url)
+        engine = create_engine(url, pool_size=_CONNECTIONS, max_overflow=0)
         _make_durable(engine)
         return engine
     limits = f"-c statement_timeout={_STATEMENT_MS} -c lock_timeout={_STATEMENT_MS}"
     arguments = {**POSTGRESQL_PATIENCE, "options": limits}
-    engine = create_engine(url, pool_pre_ping=True, connect_args=arguments)
+    engine = create_engine(
+        url,
+        pool_size=_CONNECTIONS,
+        max_overflow=0,
+        pool_pre_ping=True,
+        connect_args=arguments,
+    )
     event.listens_for(engine, "connect")(_expect_synchronous)
     return engine
 

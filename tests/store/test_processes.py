@@ -1,10 +1,15 @@
-"""Several processes work on one ledger, as the node and `dicomnode exams retry` do."""
+"""Several processes and threads work on one ledger, as the node and `dicomnode exams retry` do."""
 
 import subprocess
 import sys
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from threading import Barrier
 
+from dicomnode.store.ledger import Ledger
 from dicomnode.store.states import DeliveryState
+from parts.descriptors import descriptors
 from parts.waiting import PATIENCE_S
 
 RECORD = """
@@ -89,3 +94,21 @@ def test_a_process_that_comes_and_goes_leaves_what_was_written_last(url, ledger,
             [sys.executable, "-c", VISIT, url], capture_output=True, text=True, timeout=PATIENCE_S
         )
         assert seen.stdout.split() == [str(number)], seen.stderr
+
+
+def test_threads_that_crowd_open_no_more_of_its_file(tmp_path: Path) -> None:
+    """SQLite keeps a closed connection's file open as long as another one has it."""
+    file = tmp_path / "ledger.sqlite"
+    ledger = Ledger(f"sqlite:///{file}")
+    ledger.open_all()
+    before = descriptors(file)
+    crowd = Barrier(10)
+
+    def read(_: int) -> None:
+        with ledger._reading():
+            crowd.wait(PATIENCE_S)
+
+    with ThreadPoolExecutor(2 * crowd.parties) as threads:
+        list(threads.map(read, range(2 * crowd.parties)))
+    assert descriptors(file) == before
+    ledger.close()
