@@ -35,6 +35,7 @@ from dicomnode.jobs.options import DeliveryOptions, SettleOptions
 from dicomnode.log import LogOptions
 from dicomnode.outputs.form import Extra, Geometry
 from dicomnode.pipeline import Recipe
+from dicomnode.store.url import expect_kept, sqlite_url
 from dicomnode.web.options import WebOptions
 
 __all__ = [
@@ -117,8 +118,8 @@ class DatabaseOptions(BaseModel, frozen=True, extra="forbid"):
     @field_validator("url")
     @classmethod
     def _on_a_disk(cls, url: str | None) -> str | None:
-        if url is not None and (":memory:" in url or "mode=memory" in url):
-            raise ValueError("expected a file, found a database in memory: nothing would be kept")
+        if url is not None:
+            expect_kept(url)
         return url
 
 
@@ -223,7 +224,7 @@ class Settings(BaseSettings):
     @property
     def ledger_url(self) -> str:
         """The ledger's SQLAlchemy URL."""
-        return self.database.url or f"sqlite:///{self.node.data_dir.absolute()}/ledger.sqlite"
+        return self.database.url or sqlite_url(self.node.data_dir / "ledger.sqlite")
 
 
 def load_settings(path: Path) -> Settings:

@@ -3,12 +3,14 @@
 import json
 import re
 import tomllib
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from dicomnode.config import Settings, default_models_dir, load_settings
 from dicomnode.errors import SettingsError
+from dicomnode.store.ledger import Ledger
 from parts.hostile import WORDS
 
 DEPLOYED = Path(__file__).resolve().parents[1] / "deploy" / "node.toml"
@@ -80,16 +82,39 @@ def test_a_missing_file_is_named(tmp_path: Path) -> None:
         load_settings(tmp_path / "absent.toml")
 
 
-@pytest.mark.parametrize("url", ["sqlite:///:memory:", "sqlite:///file:x?mode=memory&uri=true"])
+@pytest.mark.parametrize(
+    "url",
+    [
+        "sqlite:///:memory:",
+        "sqlite:///%3Amemory%3A",
+        "sqlite:///?timeout=3",
+        "sqlite:///file:x?mode=memory&uri=true",
+        "sqlite:///file:x?vfs=memdb&uri=true",
+        "sqlite:////var/lib/ledger.sqlite?uri=true",
+    ],
+)
 def test_a_ledger_that_no_disk_holds_is_refused(tmp_path: Path, url: str) -> None:
     with pytest.raises(SettingsError, match=r"database\.url: expected a file"):
         settings(tmp_path, LEAST + f'[database]\nurl = "{url}"')
 
 
-def test_a_password_in_a_wrong_url_is_not_repeated(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "url", ["mysql://node:hunter2@h/d", "postgresql+psycopg://node:hunter2@h:port/d"]
+)
+def test_a_password_in_a_wrong_url_is_not_repeated(tmp_path: Path, url: str) -> None:
     with pytest.raises(SettingsError, match=r"database\.url") as caught:
-        settings(tmp_path, LEAST + '[database]\nurl = "mysql://node:hunter2@h/d"')
+        settings(tmp_path, LEAST + f'[database]\nurl = "{url}"')
     assert "hunter2" not in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["a?b", "a%20b", "a#b", "ü b"])
+def test_the_ledger_lies_in_the_data_directory_whatever_that_is_called(
+    tmp_path: Path, name: str
+) -> None:
+    (tmp_path / name).mkdir()
+    found = settings(tmp_path, f'[node]\ndata_dir = "{tmp_path / name}"\n')
+    with closing(Ledger(found.ledger_url)):
+        assert (tmp_path / name / "ledger.sqlite").exists()
 
 
 def test_the_environment_wins_over_the_file(

@@ -31,6 +31,7 @@ from dicomnode.simulate.recipe import Kind
 from dicomnode.store.ledger import Ledger
 from dicomnode.store.rows import ExamRow
 from dicomnode.store.states import ExamState
+from dicomnode.store.url import sqlite_url
 from dicomnode.web.picture import png
 
 __all__ = ["demo"]
@@ -149,7 +150,7 @@ def _forward(site: _Site, paths: list[Path]) -> None:
 
 def _wait_for_results(site: _Site, study_uid: str) -> ExamRow:
     """Wait until the exam is settled and everything it gave has reached the PACS."""
-    ledger = Ledger(f"sqlite:///{site.data_dir}/ledger.sqlite")
+    ledger = Ledger(sqlite_url(site.data_dir / "ledger.sqlite"))
     try:
         deadline = time.monotonic() + PATIENCE_S
         while time.monotonic() < deadline:

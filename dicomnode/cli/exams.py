@@ -174,11 +174,13 @@ def _show_report(path: Path) -> None:
 
 
 def _wrong(recorded: Instance | Output, spool: Spool) -> str:
-    """Say in a word what is wrong with a kept file: nothing, missing, damaged."""
+    """Say in a word what is wrong with a kept file: nothing, missing, damaged, not readable."""
     try:
         spool.verified(recorded)
     except DamagedError as error:
         return error.code.removeprefix("file-")
+    except StoreError:
+        return "not readable"
     return ""
 
 
@@ -194,9 +196,15 @@ def _show_deliveries(deliveries: tuple[DeliveryRow, ...]) -> None:
             _styled(one.state),
             str(one.attempts),
             "" if one.status is None else f"0x{one.status:04X}",
-            plain(one.error),
+            plain(one.error) + _next_attempt(one),
         )
     console().print(table)
+
+
+def _next_attempt(delivery: DeliveryRow) -> str:
+    if delivery.state is not DeliveryState.RETRY:
+        return ""
+    return f" (next attempt {_clock(delivery.next_attempt_at)})"
 
 
 def _show_rejections(rejections: tuple[RejectionRow, ...]) -> None:
@@ -305,7 +313,7 @@ def reanalyse(number: int, config: Path) -> None:
 def resend(number: int, config: Path) -> None:
     """Send the results of exam NUMBER again: the same bytes, the same UIDs."""
     with _ledger(config) as (_, ledger):
-        count = ledger.resend(number, now=time.time())
+        count = ledger.resend(ledger.exam(number).id, now=time.time())
         console().print(f"results of exam {number} that will be sent again: {count}")
 
 

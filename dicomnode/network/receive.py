@@ -270,18 +270,19 @@ class Receiver:
 
     def _ended(self, assoc: Association) -> None:
         """Clean up after an association, however it ended."""
-        discard_unfinished(assoc)
         ended = self._open.get(assoc)
-        if ended is None:
-            return
-        how = "released" if assoc.is_released else "aborted"
-        log.info("association.ended", association=ended.id, how=how)
+        number = None if ended is None else ended.id
         try:
-            self._on_closed(ended)
+            discard_unfinished(assoc)
+            if ended is not None:
+                how = "released" if assoc.is_released else "aborted"
+                log.info("association.ended", association=number, how=how)
+                self._on_closed(ended)
         except Exception:
-            log.exception("association.end_not_recorded", association=ended.id)
-        with self._lock:
-            del self._open[assoc]
+            log.exception("association.end_not_recorded", association=number)
+        finally:  # whatever went wrong: a study must not wait for it
+            with self._lock:
+                self._open.pop(assoc, None)
 
 
 def _admission(settings: ReceiveSettings) -> Admission:

@@ -33,6 +33,7 @@ Rewrite = Callable[[Path, str], AbstractContextManager[Path]]
 _UNCOMPRESSED = (ExplicitVRLittleEndian, ImplicitVRLittleEndian, ExplicitVRBigEndian)
 _CONTEXTS_PER_ASSOCIATION = 128  # PS3.8 9.3.2.2: odd identifiers from 1 to 255
 _CONTEXTS_PER_FILE = 2
+_COMMENT_LENGTH = 64  # PS3.5 6.2: ErrorComment (0000,0902) is an LO
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -178,7 +179,8 @@ def _send_one(
     if "Status" not in answer:
         # The library may not have noticed yet; it would wait in vain for the next.
         raise UnreachableError(f"{peer} gave no answer to a C-STORE, the association was lost")
-    return _judged(item, int(answer.Status), str(answer.get("ErrorComment", "")))
+    comment = str(answer.get("ErrorComment", ""))[:_COMMENT_LENGTH]
+    return _judged(item, int(answer.Status), comment)
 
 
 def _expect_established(assoc: Association, peer: Peer) -> None:

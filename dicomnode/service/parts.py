@@ -10,6 +10,7 @@ from dicomnode.network.peers import Accepted, Peer
 from dicomnode.network.receive import ReceiveSettings
 from dicomnode.network.tls import client_context, server_context
 from dicomnode.outputs.form import EXTRAS, Form
+from dicomnode.store.url import sqlite_url
 
 __all__ = [
     "destinations",
@@ -89,7 +90,7 @@ def jobs_url(settings: Settings) -> str:
     url = settings.database.url
     if url is not None and url.startswith("postgresql"):
         return url
-    return f"sqlite:///{settings.node.data_dir.absolute()}/jobs.sqlite"
+    return sqlite_url(settings.node.data_dir / "jobs.sqlite")
 
 
 def worker_memory_bytes(node: NodeOptions) -> int:

@@ -169,6 +169,8 @@ def named_errors(what: str = "the ledger") -> Iterator[None]:
         yield
     except IntegrityError as error:
         raise CollisionError(f"{what} already holds such a row: {error.orig}") from error
+    except OverflowError as error:  # SQLite's driver; a person may ask for any number
+        raise NotFoundError(f"{what} has no row of so large a number") from error
     except DBAPIError as error:
         raise StoreError(
             f"{what} did not take a transaction: {error.orig}",

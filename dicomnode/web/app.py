@@ -10,12 +10,12 @@ from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 from starlette.templating import Jinja2Templates
 
-from dicomnode.errors import DamagedError
+from dicomnode.errors import DamagedError, DicomnodeError, StoreError
 from dicomnode.store.database import NotFoundError
 from dicomnode.store.ledger import Ledger
 from dicomnode.store.spool import Spool
@@ -76,6 +76,7 @@ def make_app(
             Mount("/static", StaticFiles(directory=_HERE / "static"), name="static"),
         ],
         middleware=[Middleware(SafeHeaders)],
+        exception_handlers={StoreError: _not_now},
     )
 
 
@@ -109,7 +110,8 @@ class _Pages:
     def picture(self, request: Request) -> Response:
         """Show the report page or the key frame as it was sent."""
         exam_id, kind = request.path_params["id"], request.path_params["kind"]
-        outputs = self.ledger.outputs(exam_id) if kind in PICTURES else ()
+        with _NotFoundAs404():
+            outputs = self.ledger.outputs(exam_id) if kind in PICTURES else ()
         output = next((one for one in outputs if one.kind == kind), None)
         if output is None:
             raise HTTPException(404, "no such picture")
@@ -154,8 +156,15 @@ def _ask(check: Check) -> tuple[bool, str]:
     """Ask; a question that raises has been answered."""
     try:
         return check()
+    except DicomnodeError as error:
+        return False, str(error)
     except Exception as error:
         return False, type(error).__name__
+
+
+def _not_now(_request: Request, error: Exception) -> Response:
+    """Say what keeps spool or ledger from answering; the loop logs it as well."""
+    return PlainTextResponse(str(error), 503)
 
 
 class _NotFoundAs404:

@@ -8,6 +8,7 @@ from click.testing import CliRunner
 
 from dicomnode.cli import cli
 from dicomnode.errors import printable
+from dicomnode.store.database import NotFoundError
 from dicomnode.store.ledger import Ledger
 from parts.hostile import WORDS, fill
 
@@ -37,3 +38,21 @@ def test_a_senders_words_are_neither_markup_nor_commands(settings: Path, word: s
         assert kept in output, "said as it is, whatever it looks like"
     assert said(settings, "show", str(number)).count("missing") == 2, "neither file is there"
     assert kept[-8:] in said(settings, "list")
+
+
+@pytest.mark.parametrize("command", ["show", "retry", "resend", "give-up", "reanalyse"])
+@pytest.mark.parametrize("number", ["7", str(2**31), str(2**63), str(10**30)])
+def test_an_exam_that_is_not_there_is_said_so(settings: Path, command: str, number: str) -> None:
+    done = CliRunner().invoke(cli, ["exams", command, number, "-c", str(settings)])
+    assert isinstance(done.exception, NotFoundError)
+
+
+def test_when_the_next_attempt_is_due_is_told(settings: Path) -> None:
+    with closing(Ledger(f"sqlite:///{settings.parent}/data/ledger.sqlite")) as ledger:
+        number = fill(ledger, "US1")
+        first = ledger.deliveries(number)[0]
+        ledger.release(first.id, now=0.0)
+        ledger.claim([first.id], now=0.0)
+        ledger.retry_later(first.id, at=86_400.0 * 365, status=None, error="busy", now=0.0)
+    shown = " ".join(said(settings, "show", str(number)).split())
+    assert "busy (next attempt 1971-01-01" in shown

@@ -5,9 +5,11 @@ from contextlib import contextmanager
 from shutil import copyfile
 
 import pytest
-from pydicom import Dataset, dcmread
+from pydicom import DataElement, Dataset, dcmread
+from pydicom.config import IGNORE
 from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian, JPEGBaseline8Bit
 from pynetdicom import AE, build_context, evt
+from pynetdicom.association import Association
 from pynetdicom.dimse_primitives import C_STORE
 
 from dicomnode import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
@@ -284,3 +286,17 @@ def test_a_peer_that_loses_patience_meanwhile_keeps_what_it_got(us_file):
         answers = send(paths, peer, calling_ae="CEUSNODE", rewrite=rewrite)
     assert [answer.outcome for answer in answers] == ["sent", "retry", "retry"]
     assert all("was lost" in answer.reason for answer in answers[1:])
+
+
+def test_a_comment_is_no_longer_than_one_may_be(us_file, monkeypatch):
+    """Such as no library would write."""
+    words = "\x1b[31m<b>%s{0}" + "x" * 100_000
+    answer = Dataset()
+    answer.Status = 0xA700
+    answer.add(DataElement("ErrorComment", "LO", words, validation_mode=IGNORE))
+    monkeypatch.setattr(Association, "send_c_store", lambda *_, **__: answer)
+    with scp(lambda _event: 0x0000) as peer:
+        (sent,) = send([us_file()], peer, calling_ae="CEUSNODE")
+    assert sent.outcome == "retry"
+    assert r": \x1b[31m<b>%s{0}xxx" in sent.reason
+    assert len(sent.reason) < 200

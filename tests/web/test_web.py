@@ -1,5 +1,8 @@
 """The operator's page over a real ledger and spool."""
 
+import errno
+import os
+import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing
 from html.parser import HTMLParser
@@ -11,7 +14,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 from starlette.applications import Starlette
 
-from dicomnode.errors import Reason, SettingsError
+from dicomnode.errors import Reason, SettingsError, StoreError
 from dicomnode.store.ledger import Ledger
 from dicomnode.store.rows import Instance, Output
 from dicomnode.store.spool import Spool
@@ -243,6 +246,49 @@ def test_the_browser_is_told_to_load_nothing_from_elsewhere(open_page: Any) -> N
     policy = open_page().get("/").headers["content-security-policy"]
     assert "default-src 'none'" in policy
     assert "frame-ancestors 'none'" in policy
+
+
+@pytest.mark.parametrize(
+    "address", ["/exams/{}", "/api/exams/{}", "/exams/{}/report.png", "/exams/{}/keyframe.png"]
+)
+@pytest.mark.parametrize("number", [2**31, 2**63, 10**30])
+def test_a_number_that_no_row_can_have_is_not_found(
+    open_page: Any, address: str, number: int
+) -> None:
+    assert open_page().get(address.format(number)).status_code == 404
+
+
+def test_a_ledger_that_does_not_answer_is_said_on_the_page(open_page: Any, tmp_path: Path) -> None:
+    page = open_page()
+    ledger = tmp_path / "ledger.sqlite"
+    with closing(sqlite3.connect(ledger)) as connection:
+        connection.execute("DROP TABLE exams")
+    for address in ("/", "/exams/1", "/api/exams", "/metrics"):
+        answer = page.get(address)
+        assert answer.status_code == 503
+        assert "the ledger did not take a transaction: no such table: exams" in answer.text
+
+
+def test_what_is_not_ready_says_why_where_the_words_are_ours(open_page: Any) -> None:
+    def broken() -> tuple[bool, str]:
+        raise StoreError("expected the disk", hint="mount it")
+
+    checks = open_page(ledger=broken).get("/health/ready").json()["checks"]
+    assert checks["ledger"] == {"ok": False, "found": "expected the disk (mount it)"}
+
+
+def test_a_key_is_there_as_a_whole_or_not_at_all(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(_descriptor: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", full)
+        with pytest.raises(OSError, match="No space"):
+            secret_key(tmp_path)
+    assert len(secret_key(tmp_path)) == 32
+    assert [path.name for path in tmp_path.iterdir()] == ["label.key"]
 
 
 def test_labels_last_and_differ_between_nodes(tmp_path: Path) -> None:

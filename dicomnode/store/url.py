@@ -1,0 +1,40 @@
+"""Where a ledger is kept, as SQLAlchemy writes it."""
+
+from pathlib import Path
+
+from sqlalchemy import make_url
+from sqlalchemy.engine import URL
+from sqlalchemy.exc import ArgumentError
+
+__all__ = ["expect_kept", "sqlite_url"]
+
+
+def sqlite_url(file: Path) -> str:
+    """Write the URL of a file, whose name may hold what means something in a URL."""
+    return URL.create("sqlite", database=str(file.absolute())).render_as_string()
+
+
+def expect_kept(url: str) -> None:
+    """Expect a URL of what survives a power cut, where SQLite takes the name of a file only.
+
+    With arguments it opens what is in memory, without locks or elsewhere than its name says.
+
+    Raises
+    ------
+    ValueError
+        Says what was expected. The URL, which may hold a password, is not repeated.
+    """
+    try:
+        parsed = make_url(url)
+    except (ArgumentError, ValueError):
+        raise ValueError(
+            "expected sqlite:////FILE or postgresql+psycopg://USER@HOST:PORT/NAME"
+        ) from None
+    if parsed.get_backend_name() != "sqlite":
+        return
+    file = parsed.database or ""
+    if parsed.query or not file or file.startswith((":memory:", "file:")):
+        raise ValueError(
+            "expected a file by its name alone, found none or arguments: a database in memory "
+            "would keep nothing"
+        )
