@@ -23,7 +23,8 @@ from dicomnode.dicom.exam import Exam
 from dicomnode.dicom.results.presentation import presentation_state
 from dicomnode.errors import Reason
 from dicomnode.outputs.form import EXTRAS, Form
-from dicomnode.outputs.write import OutputFile, write_outputs, write_refusal
+from dicomnode.outputs.request import OutputFile
+from dicomnode.outputs.write import write_outputs, write_refusal
 from dicomnode.science.feature_table import FEATURES
 from dicomnode.science.findings import Check, Contribution, Findings
 from dicomnode.science.quality.rules import RULES

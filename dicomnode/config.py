@@ -34,7 +34,7 @@ from dicomnode.errors import SettingsError
 from dicomnode.jobs.options import DeliveryOptions, SettleOptions
 from dicomnode.log import LogOptions
 from dicomnode.outputs.form import Extra, Geometry
-from dicomnode.pipeline import Recipe
+from dicomnode.recipe import Recipe
 from dicomnode.store.url import expect_kept, sqlite_url
 from dicomnode.web.options import WebOptions
 

@@ -14,10 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dicomnode.dicom.exam import Exam, load_loop
-from dicomnode.dicom.exam.dynamic_range import check_stated
 from dicomnode.errors import BrokenClipError, Reason, RefusedError, printable
 from dicomnode.inference.models import Finder, Models
 from dicomnode.inference.segment import Segmentation
+from dicomnode.recipe import Recipe
 from dicomnode.science import quality
 from dicomnode.science.describe import (
     describe_curves,
@@ -28,7 +28,6 @@ from dicomnode.science.describe import (
 )
 from dicomnode.science.features import lesion_features
 from dicomnode.science.findings import UNRELIABLE, Bolus, Diagnosis, Findings
-from dicomnode.science.fit.bolus import FEWEST_FRAMES
 from dicomnode.science.loop import Loop, static_bright, summary_images
 from dicomnode.science.motion import register
 from dicomnode.science.perfusion import Perfusion, Regions, measure_perfusion
@@ -39,9 +38,7 @@ from dicomnode.science.subregions.codebook import Codebook
 from dicomnode.science.subregions.stability import stability
 
 __all__ = [
-    "SCHEMA_VERSION",
     "Measured",
-    "Recipe",
     "Result",
     "Timing",
     "analyse",
@@ -49,41 +46,11 @@ __all__ = [
     "measure_lesion",
 ]
 
-SCHEMA_VERSION = "9"
-"""Changes whenever the same input would give another result; part of every derived UID."""
-
 Mask = NDArray[np.bool_]
 Images = dict[str, NDArray[np.float32]]
 
 _PEAK_FRAMES = 7
 """Frames of the picture at peak enhancement."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Recipe:
-    """What a site may choose about the method. The same recipe gives the same result."""
-
-    dynamic_range_db: float | None = None
-    """Log-compression range of the contrast pane where the site knows it better than the file."""
-    dynamic_range_by_model: Mapping[str, float] = field(default_factory=dict)
-    """The same by "Manufacturer Model" as in the header, for scanners whose files do not tell."""
-    ring_mm: float = 3.0
-    """Width of the ring around the lesion that is measured with it."""
-    time_bins: int = 64
-    """Time bins of the fit, finer during wash-in."""
-    smoothing_px: float = 1.0
-    """Gaussian smoothing before the fit, at the scale of the point spread function."""
-
-    def __post_init__(self) -> None:
-        check_stated(self.dynamic_range_db, self.dynamic_range_by_model)
-        _check_at_least("time_bins", self.time_bins, FEWEST_FRAMES, "bins")
-        _check_at_least("smoothing_px", self.smoothing_px, 0, "pixels")
-        _check_at_least("ring_mm", self.ring_mm, 0, "mm")
-
-
-def _check_at_least(name: str, value: float, least: float, unit: str) -> None:
-    if not (np.isfinite(value) and value >= least):
-        raise ValueError(f"{name}: expected {least:g} {unit} or more, got {value}")
 
 
 @dataclass(frozen=True, kw_only=True)

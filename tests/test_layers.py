@@ -1,33 +1,49 @@
 """Imports go one way: down the table of rooms."""
 
 import ast
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
+
+from parts.waiting import PATIENCE_S
 
 PACKAGE = Path(__file__).parents[1] / "dicomnode"
 
 MAY_IMPORT: dict[str, set[str]] = {
     "errors": set(),
+    "named": set(),
+    "recipe": {"science"},
     "science": {"errors"},
-    "dicom": {"science", "errors"},
+    "dicom": {"science", "recipe", "errors"},
     "inference": {"science", "errors"},
     "report": {"science", "errors"},
-    "pipeline": {"errors", "science", "dicom", "inference", "report"},
-    "outputs": {"errors", "science", "dicom", "inference", "report", "pipeline"},
+    "pipeline": {"errors", "recipe", "science", "dicom", "inference", "report"},
+    "outputs": {"errors", "recipe", "science", "dicom", "inference", "report", "pipeline"},
     "simulate": {"errors", "science", "dicom"},
-    "training": {"errors", "science", "dicom", "inference", "report", "simulate", "pipeline"},
+    "training": {
+        "errors",
+        "recipe",
+        "science",
+        "dicom",
+        "inference",
+        "report",
+        "simulate",
+        "pipeline",
+    },
     "store": {"errors"},
     "network": {"errors"},
-    "jobs": {"errors", "store", "network", "pipeline", "outputs"},
+    "jobs": {"errors", "named", "store", "network", "outputs"},
     "web": {"errors", "store"},
     "log": {"errors"},
-    "config": {"errors", "network", "outputs", "store", "jobs", "web", "pipeline", "log"},
+    "config": {"errors", "recipe", "outputs", "store", "jobs", "web", "log"},
     "service": {
         "errors",
+        "named",
+        "recipe",
         "store",
         "network",
-        "pipeline",
         "outputs",
         "inference",
         "jobs",
@@ -49,6 +65,10 @@ ONLY_HERE = {
     "matplotlib": "report",
     "torch": "training",
 }
+
+
+HEAVY = {"av", "highdicom", "matplotlib", "numba", "onnxruntime", "scipy", "sklearn"}
+LIGHT_DOORS = ("dicomnode.service.node", "dicomnode.cli.exams", "dicomnode.cli.serve")
 
 
 def modules() -> list[Path]:
@@ -86,6 +106,17 @@ def test_imports_go_down_the_table(path: Path) -> None:
             )
         elif top in ONLY_HERE:
             assert room == ONLY_HERE[top], f"only {ONLY_HERE[top]} may import {top}, not {room}"
+
+
+@pytest.mark.parametrize("module", LIGHT_DOORS)
+def test_what_runs_all_day_or_at_once_loads_nothing_heavy(module: str) -> None:
+    """Rooms that compute are named where work is handed on, not imported."""
+    told = f"import sys, {module}; print(*{{name.split('.')[0] for name in sys.modules}})"
+    loaded = subprocess.run(
+        [sys.executable, "-c", told], capture_output=True, check=True, text=True, timeout=PATIENCE_S
+    ).stdout.split()
+    assert "pydantic" in loaded
+    assert not HEAVY & set(loaded)
 
 
 def test_every_room_is_in_the_table() -> None:

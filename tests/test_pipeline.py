@@ -15,7 +15,8 @@ from dicomnode.config import default_models_dir
 from dicomnode.errors import RefusedError
 from dicomnode.inference.models import Models, load_models
 from dicomnode.inference.segment import Segmentation
-from dicomnode.pipeline import Recipe, Timing, measure
+from dicomnode.pipeline import Timing, measure
+from dicomnode.recipe import Recipe
 from dicomnode.science import quality
 from dicomnode.science.findings import UNRELIABLE, Findings
 from dicomnode.science.loop import Loop

@@ -13,7 +13,8 @@ from dicomnode.dicom.header import read_header
 from dicomnode.errors import InputError, SettingsError
 from dicomnode.outputs.document import Document
 from dicomnode.outputs.form import EXTRAS, Extra, Form
-from dicomnode.outputs.job import Outcome, Request, process
+from dicomnode.outputs.job import process
+from dicomnode.outputs.request import Outcome, Request
 
 __all__ = ["analyse"]
 

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import click
 
+from dicomnode.cli.options import config_option
 from dicomnode.cli.present import console, plain
-from dicomnode.cli.serve import config_option
 from dicomnode.config import load_settings
 from dicomnode.errors import DicomnodeError
 from dicomnode.service.check import check as check_settings

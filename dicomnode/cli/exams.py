@@ -13,9 +13,9 @@ import click
 from rich.table import Table
 
 from dicomnode.cli.answer import show_answer
+from dicomnode.cli.options import config_option
 from dicomnode.cli.present import console, counted, plain
 from dicomnode.cli.returned import answer_of_report
-from dicomnode.cli.serve import config_option
 from dicomnode.config import Settings, load_settings
 from dicomnode.errors import DamagedError, InputError, SettingsError, StoreError
 from dicomnode.log import configure

@@ -5,23 +5,13 @@ from pathlib import Path
 
 import click
 
+from dicomnode.cli.options import config_option
 from dicomnode.config import load_settings
 from dicomnode.log import configure
 from dicomnode.service.node import Node
 from dicomnode.service.process import run
 
-__all__ = ["config_option", "serve"]
-
-DEFAULT_SETTINGS = Path("/etc/dicomnode/node.toml")
-
-config_option = click.option(
-    "-c",
-    "--config",
-    default=DEFAULT_SETTINGS,
-    show_default=True,
-    type=click.Path(path_type=Path, dir_okay=False),
-    help="Settings file.",
-)
+__all__ = ["serve"]
 
 
 @click.command()

@@ -14,7 +14,7 @@ from dicomnode.cli.present import console
 from dicomnode.config import default_models_dir, load_settings
 from dicomnode.errors import SettingsError
 from dicomnode.inference.models import BUNDLES
-from dicomnode.pipeline import Recipe
+from dicomnode.recipe import Recipe
 
 __all__ = ["train"]
 

@@ -26,7 +26,7 @@ from dicomnode.errors import (
 )
 from dicomnode.jobs.step import Step
 from dicomnode.jobs.workers import WorkerDiedError, WorkError, Workers, passes
-from dicomnode.outputs.job import Outcome, Request
+from dicomnode.outputs.request import Outcome, Request
 from dicomnode.store.ledger import Ledger
 from dicomnode.store.rows import ExamRow, Output, Policy
 from dicomnode.store.spool import Spool

@@ -13,11 +13,11 @@ import structlog
 from dicomnode.errors import NetworkError, StoreError
 from dicomnode.jobs.options import DeliveryOptions
 from dicomnode.jobs.step import Step
+from dicomnode.named import Named
 from dicomnode.network.commitment import request
 from dicomnode.network.peers import Peer
 from dicomnode.network.send import Sent, send
 from dicomnode.network.statuses import backoff_s
-from dicomnode.outputs.uncompressed import uncompressed
 from dicomnode.store.ledger import Ledger
 from dicomnode.store.rows import DeliveryRow
 from dicomnode.store.spool import Spool
@@ -25,6 +25,8 @@ from dicomnode.store.spool import Spool
 __all__ = ["Delivery", "Destination", "job_name"]
 
 log = structlog.get_logger(__name__)
+
+UNCOMPRESSED = Named("dicomnode.outputs.uncompressed:uncompressed")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,7 +84,7 @@ class Delivery:
     def _send(self, rows: Sequence[DeliveryRow], known: Destination) -> None:
         paths = self._verified(rows)
         transaction_uid = f"2.25.{uuid.uuid4().int}" if known.storage_commitment else None
-        rewrite = functools.partial(uncompressed, folder=self.spool.work)
+        rewrite = functools.partial(UNCOMPRESSED, folder=self.spool.work)
         answers = send(
             tuple(paths),
             known.peer,

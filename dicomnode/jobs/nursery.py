@@ -8,7 +8,7 @@ node, no analysis lives on beside the one that is started anew.
 import signal
 
 import dicomnode.jobs.analyse
-import dicomnode.outputs  # noqa: F401 - imported so that workers have them
+import dicomnode.outputs.job  # noqa: F401 - imported so that workers have them
 from dicomnode.jobs.workers import die_with_parent
 
 die_with_parent()

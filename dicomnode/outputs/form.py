@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal, get_args
 
-from dicomnode.dicom.results.segments import Geometry
+from dicomnode.dicom.results.geometry import Geometry
 
 __all__ = ["EXTRAS", "USUAL", "Extra", "Form", "Geometry"]
 

@@ -3,10 +3,10 @@
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from pydicom import Dataset
 from threadpoolctl import threadpool_limits
@@ -20,47 +20,21 @@ from dicomnode.dicom.header import read_header
 from dicomnode.errors import BrokenClipError, InputError, Reason
 from dicomnode.inference.models import Models, load_models
 from dicomnode.outputs.document import Document, document
-from dicomnode.outputs.form import USUAL, Form
+from dicomnode.outputs.request import Outcome, OutputFile, Request
 from dicomnode.outputs.write import (
-    OutputFile,
     write_document,
     write_maps,
     write_outputs,
     write_refusal,
 )
-from dicomnode.pipeline import SCHEMA_VERSION, Recipe, Result, Timing, analyse
+from dicomnode.pipeline import Result, Timing, analyse
+from dicomnode.recipe import METHOD_VERSION
 from dicomnode.science.answer import in_short, premises
 
-__all__ = ["Outcome", "OutputFile", "Request", "process"]
+__all__ = ["process"]
 
 IDENTITY = ("SOPClassUID", "SOPInstanceUID", "StudyInstanceUID", "SeriesInstanceUID")
 """What a report names of an instance that it is about."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Request:
-    """What to analyse with, the same for every injection of a study."""
-
-    models_dir: Path
-    recipe: Recipe = field(default_factory=Recipe)
-    maps: bool = False
-    form: Form = USUAL
-    station: str = ""
-    """Name of the node, which its results carry."""
-    replaces: Mapping[int, Path] = field(default_factory=dict)
-    """The report that an injection's report takes the place of, where there is one."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Outcome:
-    """What became of one injection."""
-
-    injection: int
-    status: Literal["analysed", "refused"]
-    reasons: tuple[Reason, ...]
-    outputs: tuple[OutputFile, ...]
-    summary: Mapping[str, Any]
-    """What lists show, in values that JSON knows."""
 
 
 def process(paths: Sequence[Path], directory: Path, request: Request) -> tuple[Outcome, ...]:
@@ -196,7 +170,7 @@ def _header(path: Path) -> Dataset | None:
 def _identity(exam: Exam, request: Request) -> str:
     """What decides a result besides software and models: bytes of the clips, recipe, form."""
     parts = [dataset_digest(clip.path) for clip in exam.clips]
-    parts += [json.dumps(asdict(request.recipe), sort_keys=True), SCHEMA_VERSION]
+    parts += [json.dumps(asdict(request.recipe), sort_keys=True), METHOD_VERSION]
     parts += [request.form.seg_geometry, *sorted(request.form.extras)]
     return hashlib.sha256("\x1f".join(parts).encode()).hexdigest()
 

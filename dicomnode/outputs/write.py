@@ -1,7 +1,7 @@
 """The files of one result, as DESIGN names them."""
 
 import json
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -23,36 +23,16 @@ from dicomnode.dicom.results.segments import full_image
 from dicomnode.dicom.results.sr import refusal, report
 from dicomnode.errors import Reason
 from dicomnode.outputs.form import USUAL, Form
-from dicomnode.outputs.schema import Document, OutputPart
+from dicomnode.outputs.request import OutputFile
+from dicomnode.outputs.schema import Document
 from dicomnode.report.keyframe import keyframe
 from dicomnode.report.page import ReportHeader, page, page_as_pdf
 from dicomnode.report.paint import LoopPainter
 from dicomnode.science.findings import Findings
 
-__all__ = ["OutputFile", "write_document", "write_maps", "write_outputs", "write_refusal"]
+__all__ = ["write_document", "write_maps", "write_outputs", "write_refusal"]
 
 SIDES = {"L": "left breast", "R": "right breast", None: "side not stated"}
-
-
-@dataclass(frozen=True, kw_only=True)
-class OutputFile:
-    """One file that was written; the UIDs are empty for what is not DICOM."""
-
-    kind: str
-    path: Path
-    sop_class_uid: str = ""
-    sop_instance_uid: str = ""
-    transfer_syntax_uid: str = ""
-
-    @property
-    def part(self) -> OutputPart:
-        """The file as ``result.json`` lists it."""
-        return OutputPart(
-            kind=self.kind,
-            path=self.path.name,
-            sop_class_uid=self.sop_class_uid,
-            sop_instance_uid=self.sop_instance_uid,
-        )
 
 
 def write_outputs(

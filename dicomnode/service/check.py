@@ -9,14 +9,15 @@ from typing import Literal
 
 from dicomnode.config import Settings
 from dicomnode.errors import DicomnodeError, NetworkError
+from dicomnode.named import Named
 from dicomnode.network.send import echo
-from dicomnode.service.bundles import model_names
 from dicomnode.service.parts import peer_of, receive_settings
 from dicomnode.store.lock import database_lock, directory_lock
 from dicomnode.store.spool import Spool
 
 __all__ = ["Finding", "check"]
 
+MODEL_NAMES = Named("dicomnode.service.bundles:model_names")
 _GIB = 2**30
 
 
@@ -30,7 +31,7 @@ class Finding:
 
 
 def check(
-    settings: Settings, *, models: Callable[[Path], Sequence[str]] = model_names
+    settings: Settings, *, models: Callable[[Path], Sequence[str]] = MODEL_NAMES
 ) -> list[Finding]:
     """Look at everything a node with these settings needs; change nothing but its data_dir.
 

@@ -21,12 +21,11 @@ from dicomnode.jobs.reconcile import ANALYSE, DELIVER, Reconciler, Running
 from dicomnode.jobs.step import Job
 from dicomnode.jobs.workers import WorkError, Workers
 from dicomnode.log import configure
+from dicomnode.named import Named
 from dicomnode.network.receive import Receiver
-from dicomnode.outputs.job import Request
-from dicomnode.outputs.job import process as analyse_files
-from dicomnode.pipeline import SCHEMA_VERSION
+from dicomnode.outputs.request import Request
+from dicomnode.recipe import METHOD_VERSION
 from dicomnode.service import parts
-from dicomnode.service.bundles import model_names
 from dicomnode.service.health import Check, health_checks, signs_of_life
 from dicomnode.service.housekeeping import Housekeeping
 from dicomnode.service.intake import Intake
@@ -47,6 +46,8 @@ __all__ = ["STOP_GRACE_S", "Node"]
 
 log = structlog.get_logger(__name__)
 
+ANALYSE_FILES = Named("dicomnode.outputs.job:process")
+MODEL_NAMES = Named("dicomnode.service.bundles:model_names")
 STOP_GRACE_S = 10.0
 """What a stop may take beyond ``drain_s``."""
 
@@ -72,8 +73,8 @@ class Node:
         self,
         settings: Settings,
         *,
-        process: Process = analyse_files,
-        models: Callable[[Path], Sequence[str]] = model_names,
+        process: Process = ANALYSE_FILES,
+        models: Callable[[Path], Sequence[str]] = MODEL_NAMES,
     ) -> None:
         self.settings = settings
         self._process = process
@@ -253,7 +254,7 @@ class Node:
         settings = self.settings
         engine = Engine(
             url=parts.jobs_url(settings),
-            version=SCHEMA_VERSION,
+            version=METHOD_VERSION,
             on_finished=lambda: reconciler.wake(),
             at_once=settings.node.workers + len(settings.destination),
         )

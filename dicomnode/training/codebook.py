@@ -16,7 +16,8 @@ from scipy import ndimage
 
 from dicomnode.inference.bundle import Channel, Manifest, Source
 from dicomnode.inference.figures import Figure
-from dicomnode.pipeline import Recipe, measure_lesion
+from dicomnode.pipeline import measure_lesion
+from dicomnode.recipe import Recipe
 from dicomnode.science.findings import UNRELIABLE
 from dicomnode.science.loop import summary_images
 from dicomnode.science.motion import register

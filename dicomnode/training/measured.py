@@ -15,7 +15,8 @@ from dicomnode.errors import InputError, RefusedError
 from dicomnode.inference.bundle import load
 from dicomnode.inference.models import Models, read_codebook
 from dicomnode.inference.segment import Segmenter
-from dicomnode.pipeline import SCHEMA_VERSION, Recipe, measure
+from dicomnode.pipeline import measure
+from dicomnode.recipe import METHOD_VERSION, Recipe
 from dicomnode.science.feature_table import FEATURES
 from dicomnode.science.findings import Diagnosis, ModelUse
 from dicomnode.science.loop import Loop
@@ -160,7 +161,7 @@ class Notebook:
         self._jobs = jobs
         work.mkdir(parents=True, exist_ok=True)
         recipe_name = name_of_recipe(self._recipe)
-        self._path = work / f"measured-{SCHEMA_VERSION}-{self._models.digests}{recipe_name}.jsonl"
+        self._path = work / f"measured-{METHOD_VERSION}-{self._models.digests}{recipe_name}.jsonl"
         self._notes = _notes(self._path)
 
     def table(self, subjects: Sequence[Subject]) -> FeatureTable:

@@ -16,7 +16,8 @@ from dicomnode.dicom.results.overlay import QUALITY
 from dicomnode.inference.models import load_models
 from dicomnode.outputs.form import Form
 from dicomnode.outputs.write import write_outputs
-from dicomnode.pipeline import Recipe, analyse
+from dicomnode.pipeline import analyse
+from dicomnode.recipe import Recipe
 from dicomnode.simulate import recipe_for, simulate, write
 from tests.benchmarks.row import Row
 from tests.benchmarks.speed import median_s

@@ -21,7 +21,8 @@ from scipy.optimize import curve_fit
 
 from dicomnode.config import default_models_dir
 from dicomnode.inference.models import load_models
-from dicomnode.pipeline import Recipe, measure
+from dicomnode.pipeline import measure
+from dicomnode.recipe import Recipe
 from dicomnode.science.compiled import cores, in_parallel, vectorised
 from dicomnode.science.curves import Bins, bin_power, bin_times, wash_in
 from dicomnode.science.elementary import exp32, log32

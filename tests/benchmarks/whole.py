@@ -16,7 +16,8 @@ from dicomnode.config import default_models_dir
 from dicomnode.dicom.decode import frames
 from dicomnode.inference.bundle import load
 from dicomnode.inference.segment import Segmenter
-from dicomnode.outputs.job import Request, process
+from dicomnode.outputs.job import process
+from dicomnode.outputs.request import Request
 from dicomnode.science.compiled import cores
 from dicomnode.science.loop import summary_images
 from dicomnode.science.motion import register

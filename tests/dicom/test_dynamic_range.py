@@ -4,7 +4,8 @@ import pytest
 from pydicom import Dataset
 
 from dicomnode.dicom.elements import Elements
-from dicomnode.dicom.exam.dynamic_range import check_stated, dynamic_range_db, warn_of_source
+from dicomnode.dicom.exam.dynamic_range import dynamic_range_db, warn_of_source
+from dicomnode.recipe import Recipe
 
 TABLE = {"Acme  Imager 5": 52.0, "Other One": 66.0}
 
@@ -63,11 +64,11 @@ def test_the_sites_table_of_scanners_comes_after_the_tag(found, settings_db, exp
 )
 def test_what_no_scanner_has_is_refused(settings_db, by_model, said):
     with pytest.raises(ValueError, match=re.escape(said)):
-        check_stated(settings_db, by_model)
+        Recipe(dynamic_range_db=settings_db, dynamic_range_by_model=by_model)
 
 
 def test_a_sound_statement_is_accepted():
-    check_stated(60.0, TABLE)
+    Recipe(dynamic_range_db=60.0, dynamic_range_by_model=TABLE)
 
 
 def test_an_assumed_range_is_told_in_the_words_of_a_reader():

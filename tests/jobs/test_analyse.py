@@ -16,7 +16,7 @@ from pydicom.filereader import read_file_meta_info
 from dicomnode.errors import Reason, StoreError
 from dicomnode.jobs.analyse import Analysis, job_name
 from dicomnode.jobs.workers import Workers
-from dicomnode.outputs.job import Outcome, Request
+from dicomnode.outputs.request import Outcome, Request
 from dicomnode.store.ledger import Ledger
 from dicomnode.store.rows import ExamRow
 from dicomnode.store.spool import Spool

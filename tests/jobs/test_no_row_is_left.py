@@ -43,7 +43,7 @@ from dicomnode.jobs.workers import WorkError
 from dicomnode.network.peers import Peer
 from dicomnode.network.receive import OpenAssociation, Received
 from dicomnode.network.send import Sent
-from dicomnode.outputs.job import Outcome, OutputFile, Request
+from dicomnode.outputs.request import Outcome, OutputFile, Request
 from dicomnode.service.intake import Intake
 from dicomnode.store.ledger import Ledger
 from dicomnode.store.schema import metadata

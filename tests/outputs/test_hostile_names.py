@@ -12,7 +12,8 @@ from pydicom.tag import Tag
 
 from dicomnode.cli import cli
 from dicomnode.config import default_models_dir
-from dicomnode.outputs.job import Request, process
+from dicomnode.outputs.job import process
+from dicomnode.outputs.request import Request
 from parts.hostile import WORDS
 from parts.wrap import native
 

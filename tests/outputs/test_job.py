@@ -10,7 +10,8 @@ import pytest
 from dicomnode.dicom.exam import Exam, load_loop
 from dicomnode.errors import BrokenClipError, Reason
 from dicomnode.outputs import job
-from dicomnode.outputs.job import Outcome, Request, process
+from dicomnode.outputs.job import process
+from dicomnode.outputs.request import Outcome, Request
 from dicomnode.pipeline import Result
 
 ROWS, COLUMNS, FRAMES = 48, 64, 40

@@ -18,7 +18,7 @@ from pydicom.dataset import FileMetaDataset
 from pydicom.uid import ExplicitVRLittleEndian, SecondaryCaptureImageStorage
 
 from dicomnode.errors import Reason
-from dicomnode.outputs.job import Outcome, OutputFile, Request
+from dicomnode.outputs.request import Outcome, OutputFile, Request
 
 KINDS = ("seg", "sr", "overlay", "keyframe", "report")
 

@@ -17,7 +17,8 @@ import dicomnode
 from dicomnode.config import default_models_dir
 from dicomnode.dicom.exam import ReadSettings, load_loop, read_study
 from dicomnode.errors import InputError
-from dicomnode.outputs.job import Request, process
+from dicomnode.outputs.job import process
+from dicomnode.outputs.request import Request
 
 MEMORY_BYTES = 6 * 2**30
 PACKAGE = Path(dicomnode.__file__).parent

@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 from dicomnode.config import default_models_dir
 from dicomnode.errors import RefusedError
 from dicomnode.inference.models import Models, load_models
-from dicomnode.pipeline import Recipe, measure
+from dicomnode.pipeline import measure
+from dicomnode.recipe import Recipe
 from dicomnode.science.loop import Loop
 from dicomnode.simulate import recipe_for, simulate
 from dicomnode.simulate.refusals import bmode_only, without_contrast

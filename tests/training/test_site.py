@@ -18,7 +18,8 @@ from dicomnode.dicom.exam import ReadSettings, read_study
 from dicomnode.errors import BundleError, SettingsError
 from dicomnode.inference.bundle import Manifest, load
 from dicomnode.inference.models import load_models, read_codebook
-from dicomnode.pipeline import Recipe, analyse, measure
+from dicomnode.pipeline import analyse, measure
+from dicomnode.recipe import Recipe
 from dicomnode.report.notice import training_notice
 from dicomnode.science.feature_table import FEATURES
 from dicomnode.science.findings import Diagnosis, Findings

@@ -15,8 +15,9 @@ from scipy.ndimage import binary_erosion
 from dicomnode.cli import cli
 from dicomnode.dicom.exam import ReadSettings
 from dicomnode.errors import InputError, RefusedError, SettingsError
-from dicomnode.outputs.job import Request, process
-from dicomnode.pipeline import Recipe
+from dicomnode.outputs.job import process
+from dicomnode.outputs.request import Request
+from dicomnode.recipe import Recipe
 from dicomnode.training.segmentation.samples import CHANNELS
 from dicomnode.training.site import exams as site_exams
 from dicomnode.training.site.cohort import Enough, SiteCase, read_cohort

@@ -10,11 +10,11 @@ import re
 from collections.abc import Mapping
 
 from dicomnode.dicom.elements import Elements
+from dicomnode.recipe import is_plausible_db, same_scanner
 
 __all__ = [
     "DEFAULT_DYNAMIC_RANGE_DB",
     "ByModel",
-    "check_stated",
     "dynamic_range_db",
     "scanner_model",
     "warn_of_source",
@@ -24,7 +24,6 @@ ByModel = Mapping[str, float]
 """Decibels of each scanner, by "Manufacturer Model" as in its headers; case does not matter."""
 
 DEFAULT_DYNAMIC_RANGE_DB = 60.0
-_PLAUSIBLE_DB = (30.0, 100.0)
 _STATED = re.compile(r"(\d{2,3}(?:\.\d+)?)\s*dB", re.IGNORECASE | re.ASCII)
 
 
@@ -39,10 +38,10 @@ def dynamic_range_db(
     if settings_db is not None:
         return settings_db, "settings"
     stated = _STATED.search(elements.words("ProcessingFunction"))
-    if stated and _is_plausible(float(stated[1])):
+    if stated and is_plausible_db(float(stated[1])):
         return float(stated[1]), "tag"
-    ranges = {_plain(model): range_db for model, range_db in (by_model or {}).items()}
-    known = ranges.get(_plain(scanner_model(elements)))
+    ranges = {same_scanner(model): range_db for model, range_db in (by_model or {}).items()}
+    known = ranges.get(same_scanner(scanner_model(elements)))
     return (DEFAULT_DYNAMIC_RANGE_DB, "default") if known is None else (known, "vendor")
 
 
@@ -59,40 +58,3 @@ def scanner_model(elements: Elements) -> str:
     """Manufacturer (0008,0070) and Manufacturer's Model Name (0008,1090), as the table has them."""
     parts = (elements.words("Manufacturer"), elements.words("ManufacturerModelName"))
     return " ".join(part for part in parts if part)
-
-
-def check_stated(settings_db: float | None, by_model: ByModel) -> None:
-    """Refuse ranges that no scanner has, and a table that names a scanner twice or not at all.
-
-    Raises
-    ------
-    ValueError
-        Names the setting, what was expected there and what was found.
-    """
-    if settings_db is not None and not _is_plausible(settings_db):
-        raise ValueError(f"dynamic_range_db: {_expected(settings_db)}")
-    named = set()
-    for model, range_db in by_model.items():
-        if not _plain(model):
-            raise ValueError(
-                "dynamic_range_by_model: expected a scanner as in its headers, "
-                f'"Manufacturer Model", found {model!r}'
-            )
-        if _plain(model) in named:
-            raise ValueError(f"dynamic_range_by_model: expected each scanner once, found {model!r}")
-        if not _is_plausible(range_db):
-            raise ValueError(f"dynamic_range_by_model: {model!r}: {_expected(range_db)}")
-        named.add(_plain(model))
-
-
-def _expected(found_db: float) -> str:
-    low, high = _PLAUSIBLE_DB
-    return f"expected {low:g} to {high:g} dB, found {found_db:g}"
-
-
-def _is_plausible(range_db: float) -> bool:
-    return _PLAUSIBLE_DB[0] <= range_db <= _PLAUSIBLE_DB[1]
-
-
-def _plain(model: str) -> str:
-    return " ".join(model.split()).casefold()

@@ -16,7 +16,8 @@ from dicomnode.dicom.copied import copy_element
 from dicomnode.dicom.exam import Clip, Exam
 from dicomnode.dicom.modules import LOSSY
 from dicomnode.dicom.references import by_series, item, source_image
-from dicomnode.dicom.results.segments import ORIENTATION, ORIGIN, algorithm, full_image
+from dicomnode.dicom.results.geometry import ORIENTATION, ORIGIN
+from dicomnode.dicom.results.segments import algorithm, full_image
 from dicomnode.errors import OutputError
 from dicomnode.science.findings import UNRELIABLE, Findings
 from dicomnode.science.kinetics import PARAMETERS, Parameter

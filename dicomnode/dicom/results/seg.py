@@ -24,10 +24,8 @@ from dicomnode.dicom.context import Context, laterality, stamp
 from dicomnode.dicom.exam import Exam
 from dicomnode.dicom.modules import LOSSY
 from dicomnode.dicom.references import STAND_IN, as_sent, by_series, item, source_image
+from dicomnode.dicom.results.geometry import ORIENTATION, ORIGIN, Geometry
 from dicomnode.dicom.results.segments import (
-    ORIENTATION,
-    ORIGIN,
-    Geometry,
     Segment,
     algorithm,
     full_image,

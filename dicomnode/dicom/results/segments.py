@@ -15,10 +15,7 @@ from dicomnode.errors import OutputError
 from dicomnode.science.findings import UNRELIABLE, Findings, ModelUse
 
 __all__ = [
-    "ORIENTATION",
-    "ORIGIN",
     "Algorithm",
-    "Geometry",
     "Segment",
     "algorithm",
     "full_image",
@@ -26,11 +23,6 @@ __all__ = [
     "segments",
 ]
 
-Geometry = Literal["orientation", "full"]
-"""How much of a patient geometry, which ultrasound does not have, a SEG pretends to."""
-ORIENTATION = [1, 0, 0, 0, 1, 0]
-ORIGIN = [0, 0, 0]
-"""The plane that viewers ask for."""
 Scalar = TypeVar("Scalar", bound=np.generic)
 Task = Literal["segment", "subregion", "classify"]
 

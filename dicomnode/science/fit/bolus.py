@@ -14,13 +14,12 @@ from dicomnode.science.fit.prior import SPREAD
 from dicomnode.science.fit.recirculation import Recirculation, no_recirculation
 from dicomnode.science.fit.region import Fitted, Region, blocks
 from dicomnode.science.kinetics.shapes import LOGNORMAL, Family
+from dicomnode.science.limits import FEWEST_FRAMES
 
 __all__ = ["Fit", "fit_binned", "fit_curves", "fit_means", "predict", "sensitivities"]
 
 Floats = NDArray[np.float64]
 
-FEWEST_FRAMES = 8
-"""Fewer usable frames are refused."""
 _MEAN_LOOKS = 50.0
 """Independent looks in a sample of a region's mean curve: many, and not worth counting."""
 _LEAST_POWER, _FEWEST_COUNTED = 1e-30, 1e-6

@@ -5,7 +5,7 @@ from numpy.typing import NDArray
 
 from dicomnode.errors import Reason
 from dicomnode.science.findings import UNRELIABLE, Quality
-from dicomnode.science.fit.bolus import FEWEST_FRAMES
+from dicomnode.science.limits import FEWEST_FRAMES
 
 __all__ = ["incomparable", "too_few_frames", "unjudged"]
 

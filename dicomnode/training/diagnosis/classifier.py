@@ -12,7 +12,7 @@ from dicomnode import __version__
 from dicomnode.errors import BundleError
 from dicomnode.inference.bundle import Channel, Manifest, Source, Tensor, Tensors, load
 from dicomnode.inference.figures import Figure
-from dicomnode.pipeline import Recipe
+from dicomnode.recipe import Recipe
 from dicomnode.report.accuracy import Caption
 from dicomnode.science.feature_table import FEATURES
 from dicomnode.training.card import (

@@ -20,7 +20,8 @@ from dicomnode.errors import BundleError, InputError, Reason, RefusedError, Sett
 from dicomnode.inference.bundle import load
 from dicomnode.inference.figures import Figure
 from dicomnode.inference.models import Models
-from dicomnode.pipeline import SCHEMA_VERSION, Recipe, measure
+from dicomnode.pipeline import measure
+from dicomnode.recipe import METHOD_VERSION, Recipe
 from dicomnode.science import quality
 from dicomnode.science.findings import UNRELIABLE, Findings
 from dicomnode.science.subregions import pixel_features
@@ -162,7 +163,7 @@ def _measure(
 ) -> tuple[list[tuple[SiteCase, Floats]], tuple[Refusal, ...]]:
     """Features (pixels, 4) of each case, and the cases that were refused."""
     folder = settings.work / (
-        f"pixels-{SCHEMA_VERSION}-{load(settings.models / 'segmenter').fingerprint[:8]}"
+        f"pixels-{METHOD_VERSION}-{load(settings.models / 'segmenter').fingerprint[:8]}"
         f"{name_of_recipe(settings.recipe)}"
     )
     folder.mkdir(parents=True, exist_ok=True)

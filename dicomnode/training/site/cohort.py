@@ -9,7 +9,7 @@ from pathlib import Path
 from dicomnode.dicom.exam import Exam, ReadSettings, load_loop, read_study
 from dicomnode.errors import Reason, RefusedError, SettingsError
 from dicomnode.inference.bundle import Source
-from dicomnode.pipeline import Recipe
+from dicomnode.recipe import Recipe
 from dicomnode.science.loop import Loop
 from dicomnode.training.measured import Subject
 from dicomnode.training.site.table import Row, files_of, read_table

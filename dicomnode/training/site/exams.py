@@ -18,7 +18,7 @@ from dicomnode.dicom.exam import Exam, load_loop
 from dicomnode.dicom.exam.clip import ULTRASOUND
 from dicomnode.dicom.header import read_header
 from dicomnode.errors import InputError, RefusedError
-from dicomnode.pipeline import SCHEMA_VERSION, Recipe
+from dicomnode.recipe import METHOD_VERSION, Recipe
 from dicomnode.science.loop import summary_images
 from dicomnode.science.motion import register
 from dicomnode.training.measured import Refusal, codes_of, name_of_recipe
@@ -124,7 +124,7 @@ def outlined_exams(
     SettingsError
         With every outline that cannot be used.
     """
-    folder = work / f"outlined-{SCHEMA_VERSION}{name_of_recipe(recipe)}"
+    folder = work / f"outlined-{METHOD_VERSION}{name_of_recipe(recipe)}"
     folder.mkdir(parents=True, exist_ok=True)
     drawn = _drawn(cohort, folder)
     found, undecoded = _in_panes([each for each in drawn if not each.path.exists()], cohort)

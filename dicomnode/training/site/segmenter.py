@@ -13,7 +13,7 @@ from dicomnode.errors import BundleError, SettingsError
 from dicomnode.inference.bundle import load
 from dicomnode.inference.figures import Figure
 from dicomnode.inference.segment import Segmenter
-from dicomnode.pipeline import Recipe
+from dicomnode.recipe import Recipe
 from dicomnode.training.card import Trained, refusals
 from dicomnode.training.scoring.overlap_figures import REPORTED, judged, overlap_figures
 from dicomnode.training.segmentation.learning import learn
