@@ -6,12 +6,11 @@ from pathlib import Path
 
 import click
 
-from dicomnode.cli.answer import answer_of_document, show_answer
+from dicomnode.cli.answer import notice_of, show_answer
 from dicomnode.cli.present import busy, console, counted, plain
 from dicomnode.config import default_models_dir, load_settings
 from dicomnode.dicom.header import read_header
 from dicomnode.errors import InputError, SettingsError
-from dicomnode.outputs.document import Document
 from dicomnode.outputs.form import EXTRAS, Extra, Form
 from dicomnode.outputs.job import process
 from dicomnode.outputs.request import Outcome, Request
@@ -62,17 +61,15 @@ def _study_uid(path: Path) -> str:
 
 def _show(outcome: Outcome) -> None:
     out = console()
-    described = next(output.path for output in outcome.outputs if output.kind == "result")
-    document = Document.model_validate_json(described.read_text())
-    if document.status == "analysed":
-        answer = answer_of_document(document)
-        show_answer(out, answer)
-        out.print(f"[dim]{plain(answer.notice)}[/]", highlight=False)
+    record = outcome.record
+    if outcome.status == "analysed":
+        show_answer(out, record)
+        out.print(f"[dim]{plain(notice_of(record))}[/]", highlight=False)
     else:
         out.print("[bold yellow]refused[/], not analysed:", highlight=False)
-        for reason in document.reasons:
+        for reason in outcome.reasons:
             out.print(f"  {reason.code}: {reason.text}", highlight=False, markup=False)
-    for code, count in Counter(left.code for left in document.left_out).items():
+    for code, count in Counter(left.code for left in record.left_out).items():
         out.print(f"left out: {counted(count, 'file')}, {code}", highlight=False, markup=False)
     out.print("\nwritten:")
     for output in outcome.outputs:

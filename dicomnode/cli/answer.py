@@ -1,29 +1,22 @@
 """What was found in an exam, as a person reads it on a terminal."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from rich.console import Console
 from rich.measure import Measurement
 from rich.table import Table
 
 from dicomnode.cli.present import plain
-from dicomnode.errors import Reason
-from dicomnode.outputs.schema import (
+from dicomnode.record.schema import (
     CheckPart,
-    ContributionPart,
-    DiagnosisPart,
-    Document,
-    LesionPart,
     Number,
     ParameterPart,
-    StabilityPart,
+    Record,
     SubRegionPart,
 )
-from dicomnode.science.answer import premises, summary_line, why_line
-from dicomnode.science.findings import UNRELIABLE, Contribution, Diagnosis
+from dicomnode.science.labels import UNRELIABLE
 
-__all__ = ["SHOWN", "Answer", "answer_of_document", "plain_unit", "show_answer"]
+__all__ = ["SHOWN", "notice_of", "plain_unit", "show_answer"]
 
 SHOWN = ("PE", "TTP", "mTT", "WiR")
 """The kinetic parameters of a sub-region that a line has room for."""
@@ -31,112 +24,45 @@ REASONS = 6
 """Most of what moved the probability that is printed: as much as on the report page."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Answer:
-    """The answer first, then the sub-regions, then the reservations.
-
-    Attributes
-    ----------
-    diagnosis : Diagnosis
-        Without contributions, which are in words here.
-    premises : str
-        What a probability assumes.
-    because : tuple of str
-        What moved it, the strongest first.
-    failed_checks : tuple of str
-        Quality checks that were not passed.
-    stability : StabilityPart, optional
-        How far the sub-regions repeat; None where the lesion was not divided.
-    warnings : tuple of str
-        What else belongs beside the result.
-    notice : str
-        What a reader must know about every result.
-    """
-
-    diagnosis: Diagnosis
-    premises: str
-    because: tuple[str, ...]
-    lesion: LesionPart
-    grade: str
-    subregions: tuple[SubRegionPart, ...]
-    failed_checks: tuple[str, ...]
-    stability: StabilityPart | None
-    warnings: tuple[str, ...]
-    notice: str
-
-
-def answer_of_document(document: Document) -> Answer:
-    """Take the answer from the ``result.json`` of an analysed exam."""
-    found, lesion, quality = document.diagnosis, document.lesion, document.quality
-    assert found is not None, "an analysed exam has a diagnosis"
-    assert lesion is not None, "and a lesion"
-    assert quality is not None, "and a quality"
-    trained = sorted({model.trained_on for model in document.models})
-    return Answer(
-        diagnosis=_diagnosis(found),
-        premises=premises(found.prevalence, trained),
-        because=tuple(map(_why, found.contributions)),
-        lesion=lesion,
-        grade=quality.grade,
-        subregions=tuple(document.subregions),
-        failed_checks=tuple(_check(check) for check in quality.checks if not check.passed),
-        stability=document.stability,
-        warnings=tuple(document.warnings),
-        notice=f"{document.notice} Models trained on: {'; '.join(trained)}.",
-    )
-
-
-def show_answer(out: Console, answer: Answer) -> None:
+def show_answer(out: Console, record: Record) -> None:
     """Print what a person wants to know first: the answer, the regions, the reservations."""
-    out.print(f"[bold]{plain(summary_line(answer.diagnosis))}[/]", highlight=False)
-    for line in (answer.premises, *answer.because[:REASONS]):
+    assert record.answer is not None, "an analysed exam has an answer"
+    assert record.lesion is not None, "and a lesion"
+    assert record.quality is not None, "and a quality"
+    out.print(f"[bold]{plain(record.answer.line)}[/]", highlight=False)
+    for line in (record.answer.premises, *record.answer.because[:REASONS]):
         if line:
             out.print(f"  {plain(line)}", highlight=False)
-    lesion = answer.lesion
+    lesion = record.lesion
     axes = f"{_number(lesion.long_axis_mm, '.1f')} × {_number(lesion.short_axis_mm, '.1f')} mm"
     out.print(
-        f"lesion {axes}, {_number(lesion.area_mm2)} mm²; quality {plain(answer.grade)}",
+        f"lesion {axes}, {_number(lesion.area_mm2)} mm²; quality {plain(record.quality.grade)}",
         highlight=False,
     )
-    table = _table(answer.subregions, quartiles=True)
+    table = _table(record.subregions, quartiles=True)
     if _width(out, table) > out.width:
-        table = _table(answer.subregions, quartiles=False)
+        table = _table(record.subregions, quartiles=False)
     out.print(table)
-    if answer.stability is not None:
-        repeated = f"{_number(answer.stability.ari, '.2f')} of 1"
-        resampled = f"{answer.stability.replicates} resamplings of the loop"
+    if record.stability is not None:
+        repeated = f"{_number(record.stability.ari, '.2f')} of 1"
+        resampled = f"{record.stability.replicates} resamplings of the loop"
         out.print(f"sub-regions repeat: {repeated} in {resampled}", highlight=False)
-    for warning in answer.warnings:
+    for warning in record.warnings:
         out.print(f"[yellow]warning[/]: {plain(warning)}", highlight=False)
-    for check in answer.failed_checks:
-        out.print(f"[yellow]check not passed[/]: {plain(check)}", highlight=False)
+    for check in record.quality.checks:
+        if not check.passed:
+            out.print(f"[yellow]check not passed[/]: {plain(_check(check))}", highlight=False)
+
+
+def notice_of(record: Record) -> str:
+    """Say what a reader must know about every result."""
+    trained = sorted({model.trained_on for model in record.models})
+    return f"{record.notice} Models trained on: {'; '.join(trained)}."
 
 
 def plain_unit(unit: str) -> str:
     """Write a UCUM unit without its braces; "1" is no unit."""
     return "" if unit == "1" else unit.replace("{", "").replace("}", "")
-
-
-def _diagnosis(found: DiagnosisPart) -> Diagnosis:
-    ends = [end for end in found.interval or () if end is not None]
-    return Diagnosis(
-        malignant_probability=found.malignant_probability,
-        interval=(ends[0], ends[1]) if len(ends) == 2 else None,
-        prevalence=found.prevalence,
-        decision=found.decision,
-        coverage=found.coverage,
-        contributions=(),
-        reasons=tuple(Reason(reason.code, reason.text) for reason in found.reasons),
-    )
-
-
-def _why(part: ContributionPart) -> str:
-    value, mean, moved = (number or 0.0 for number in (part.value, part.mean, part.contribution))
-    return why_line(
-        Contribution(
-            feature=part.feature, value=value, mean=mean, contribution=moved, words=part.words
-        )
-    )
 
 
 def _number(value: Number, form: str = ".3g") -> str:

@@ -17,15 +17,15 @@ from pathlib import Path
 import click
 from rich.table import Table
 
-from dicomnode.cli.answer import show_answer
+from dicomnode.cli.answer import notice_of, show_answer
 from dicomnode.cli.pacs import Item, StandInPacs
 from dicomnode.cli.present import busy, console, counted, plain
-from dicomnode.cli.returned import answer_of_report
 from dicomnode.cli.simulate import write_exam
 from dicomnode.errors import DicomnodeError
 from dicomnode.log import LogOptions, configure
 from dicomnode.network.peers import Peer
 from dicomnode.network.send import send
+from dicomnode.record.schema import Record
 from dicomnode.simulate.cohort import recipe_for
 from dicomnode.simulate.recipe import Kind
 from dicomnode.store.ledger import Ledger
@@ -181,7 +181,7 @@ def _came_back(site: _Site, studies: Mapping[Kind, str]) -> Table:
 
 
 def _show(site: _Site, studies: Mapping[Kind, str], exams: Mapping[Kind, ExamRow]) -> None:
-    """Show what the PACS holds, read from the objects themselves."""
+    """Show what the PACS holds, and the record of what was found."""
     out = console()
     out.print()
     out.print(_came_back(site, studies))
@@ -192,14 +192,25 @@ def _show(site: _Site, studies: Mapping[Kind, str], exams: Mapping[Kind, ExamRow
         if exam.state is not ExamState.ANALYSED:
             out.print(f"{exam.state}: {plain('; '.join(reason.text for reason in exam.reasons))}")
             continue
-        answer = answer_of_report(held["sr"].path)
-        show_answer(out, answer)
-        notices.add(answer.notice)
+        record = _record(site, exam)
+        show_answer(out, record)
+        notices.add(notice_of(record))
         pages.append(_page(site, kind, held["report"]))
     out.print(*(f"\n[dim]{plain(notice)}[/]" for notice in sorted(notices)), highlight=False)
     out.print("\n[bold]Report pages[/], as a radiologist sees them:")
     for path in pages:
         out.print(f"  {path}", highlight=False, soft_wrap=True)
+
+
+def _record(site: _Site, exam: ExamRow) -> Record:
+    """Read what was found from the ledger, where it was written with what the PACS got."""
+    ledger = Ledger(f"sqlite:///{site.data_dir}/ledger.sqlite")
+    try:
+        record = ledger.record(exam.id)
+    finally:
+        ledger.close()
+    assert record is not None, "the exam was analysed"
+    return record
 
 
 def _page(site: _Site, kind: Kind, report: Item) -> Path:

@@ -15,9 +15,8 @@ from rich.table import Table
 from dicomnode.cli.answer import show_answer
 from dicomnode.cli.options import config_option
 from dicomnode.cli.present import console, counted, plain
-from dicomnode.cli.returned import answer_of_report
 from dicomnode.config import Settings, load_settings
-from dicomnode.errors import DamagedError, InputError, SettingsError, StoreError
+from dicomnode.errors import DamagedError, SettingsError, StoreError
 from dicomnode.log import configure
 from dicomnode.service.take_up import take_up_all
 from dicomnode.store.ledger import Ledger
@@ -88,16 +87,15 @@ def _answer(exam: ExamRow) -> str:
     if exam.reasons:
         more = f" (+{len(exam.reasons) - 1} more)" if len(exam.reasons) > 1 else ""
         return plain(exam.reasons[0].code) + more
-    if "grade" not in exam.summary:
+    if exam.summary.grade is None:
         return ""
-    answer = exam.summary.get("answer", "answer of an earlier version")
-    return plain(f"{answer}, quality {exam.summary['grade']}")
+    answer = exam.summary.answer or "answer of an earlier version"
+    return plain(f"{answer}, quality {exam.summary.grade}")
 
 
 def _assumed(exam: ExamRow) -> str:
     """What the probability assumes, where there is one."""
-    given = exam.summary.get("malignant_probability") is not None
-    return str(exam.summary.get("premises", "")) if given else ""
+    return "" if exam.summary.malignant_probability is None else exam.summary.premises
 
 
 @exams.command("list")
@@ -151,10 +149,6 @@ def _show_instances(instances: tuple[InstanceRow, ...], spool: Spool) -> None:
 def _show_results(outputs: tuple[OutputRow, ...], spool: Spool) -> None:
     out = console()
     wrong = {output.kind: _wrong(output, spool) for output in outputs}
-    for output in outputs:
-        if output.kind == "sr" and not wrong["sr"]:
-            out.print()
-            _show_report(spool.absolute(output.path))
     if outputs:
         out.print("\n[bold]results[/]")
     for output in outputs:
@@ -164,13 +158,6 @@ def _show_results(outputs: tuple[OutputRow, ...], spool: Spool) -> None:
             highlight=False,
             soft_wrap=True,
         )
-
-
-def _show_report(path: Path) -> None:
-    try:
-        show_answer(console(), answer_of_report(path))
-    except InputError as error:
-        console().print(f"[yellow]{plain(path.name)}:[/] {plain(error)}", highlight=False)
 
 
 def _wrong(recorded: Instance | Output, spool: Spool) -> str:
@@ -235,7 +222,7 @@ def show(number: int | None, config: Path) -> None:
             return
         exam = ledger.exam(number)
         out = console()
-        answer = f", {_answer(exam)}" if exam.summary else ""
+        answer = "" if exam.summary.grade is None else f", {_answer(exam)}"
         out.print(f"exam {exam.id}: {_styled(exam.state)}{answer}", highlight=False)
         out.print(
             f"  study {plain(exam.study_uid)}, injection {exam.injection}, revision {exam.revision}"
@@ -251,6 +238,10 @@ def show(number: int | None, config: Path) -> None:
             )
         spool = Spool(settings.node.data_dir / "spool")
         _show_instances(ledger.variants_of(exam), spool)
+        record = ledger.record(exam.id)
+        if record is not None and exam.state is ExamState.ANALYSED:
+            out.print()
+            show_answer(out, record)
         _show_results(ledger.outputs(exam.id), spool)
         if deliveries := ledger.deliveries(exam.id):
             _show_deliveries(deliveries)

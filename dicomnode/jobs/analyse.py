@@ -10,7 +10,7 @@ import shutil
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -26,7 +26,7 @@ from dicomnode.errors import (
 )
 from dicomnode.jobs.step import Step
 from dicomnode.jobs.workers import WorkerDiedError, WorkError, Workers, passes
-from dicomnode.outputs.request import Outcome, Request
+from dicomnode.outputs.request import Outcome, OutputFile, Request
 from dicomnode.store.ledger import Ledger
 from dicomnode.store.rows import ExamRow, Output, Policy
 from dicomnode.store.spool import Spool
@@ -40,7 +40,7 @@ Process: TypeAlias = Callable[[Sequence[Path], Path, Request], tuple[Outcome, ..
 """Files of a study, an empty directory, what to analyse with: the outcome per injection."""
 
 Plain: TypeAlias = dict[str, Any]
-"""An outcome as plain JSON, its paths relative to the workspace."""
+"""An :class:`Outcome` as the engine keeps it, its paths relative to the workspace."""
 
 
 def job_name(exam: ExamRow) -> str:
@@ -100,7 +100,7 @@ class Analysis:
         try:
             instances = self.ledger.instances_for(exam, self.policy)
         except RefusedError as refused:
-            return [_refusal(exam.injection, refused.reasons)]
+            return [_plain(Outcome.refused(exam.injection, refused.reasons))]
         paths = [self.spool.verified(instance) for instance in instances]
         request = replace(self.request, replaces=self._replaced(exam))
         try:
@@ -114,13 +114,15 @@ class Analysis:
         exam = self.ledger.exam(exam_id)
         if not self._is_mine(exam, job):
             return  # written before a crash, or a person decided otherwise meanwhile
-        by_injection = {outcome["injection"]: outcome for outcome in outcomes}
+        made = map(Outcome.model_validate, outcomes)
+        by_injection = {outcome.injection: outcome for outcome in made}
         if exam.injection == 1:
             for row in self.ledger.split(exam, max(by_injection, default=1), now=self.now()):
                 if row.injection > 1 and row.injection in by_injection:
                     self._publish_further(job, row, by_injection[row.injection])
         gone = Reason("no-injection", f"expected injection {exam.injection}, found none")
-        self._write(job, exam, by_injection.get(exam.injection, _refusal(exam.injection, [gone])))
+        none = Outcome.refused(exam.injection, [gone])
+        self._write(job, exam, by_injection.get(exam.injection, none))
         shutil.rmtree(self.spool.work / job, ignore_errors=True)
 
     def fail(self, job: str, exam_id: int, code: str, text: str) -> None:
@@ -169,7 +171,7 @@ class Analysis:
         )
         return outcomes
 
-    def _publish_further(self, job: str, row: ExamRow, outcome: Plain) -> None:
+    def _publish_further(self, job: str, row: ExamRow, outcome: Outcome) -> None:
         """Write an injection that was found on the way, unless a job of its own has it."""
         if self.begin(job, row.id):
             self._write(job, self.ledger.exam(row.id), outcome)
@@ -177,32 +179,22 @@ class Analysis:
     def _is_mine(self, exam: ExamRow, job: str) -> bool:
         return exam.state is ExamState.ANALYSING and exam.job == job
 
-    def _write(self, job: str, exam: ExamRow, outcome: Plain) -> None:
+    def _write(self, job: str, exam: ExamRow, outcome: Outcome) -> None:
         if not self._is_mine(exam, job):
             return  # written before a crash
-        outputs = self._outputs(job, exam, outcome)
-        reasons = [Reason(**reason) for reason in outcome["reasons"]]
-        if outcome["status"] == "refused":
-            self.ledger.refuse(
-                exam.id,
-                job=job,
-                reasons=reasons,
-                outputs=outputs,
-                destinations=self.refusal_destinations,
-                now=self.now(),
-            )
-        else:
-            self.ledger.finish(
-                exam.id,
-                job=job,
-                outputs=outputs,
-                destinations=self.destinations,
-                summary=outcome["summary"],
-                now=self.now(),
-            )
-        log.info(f"exam.{outcome['status']}", reasons=[reason.code for reason in reasons])
+        refused = outcome.status == "refused"
+        write = self.ledger.refuse if refused else self.ledger.finish
+        write(
+            exam.id,
+            job=job,
+            record=outcome.record,
+            outputs=self._outputs(job, exam, outcome),
+            destinations=self.refusal_destinations if refused else self.destinations,
+            now=self.now(),
+        )
+        log.info(f"exam.{outcome.status}", reasons=[reason.code for reason in outcome.reasons])
 
-    def _outputs(self, job: str, exam: ExamRow, outcome: Plain) -> list[Output]:
+    def _outputs(self, job: str, exam: ExamRow, outcome: Outcome) -> list[Output]:
         """Make the DICOM results durable.
 
         What was recorded under a UID before keeps its first bytes: an earlier attempt's output
@@ -211,10 +203,10 @@ class Analysis:
         recorded = {output.sop_instance_uid for output in self.ledger.outputs(exam.id)}
         earlier = self._earlier_outputs(exam)
         earlier = {uid: output for uid, output in earlier.items() if self._is_there(output)}
-        objects = [output for output in outcome["outputs"] if output["sop_instance_uid"]]
-        wanted = [output for output in objects if output["sop_instance_uid"] not in recorded]
-        kept = [earlier[uid] for output in wanted if (uid := output["sop_instance_uid"]) in earlier]
-        made = [output for output in wanted if output["sop_instance_uid"] not in earlier]
+        objects = [output for output in outcome.outputs if output.sop_instance_uid]
+        wanted = [output for output in objects if output.sop_instance_uid not in recorded]
+        kept = [earlier[uid] for output in wanted if (uid := output.sop_instance_uid) in earlier]
+        made = [output for output in wanted if output.sop_instance_uid not in earlier]
         return [*kept, *self._store(job, f"{exam.id}-{exam.attempt}", made)]
 
     def _earlier_outputs(self, exam: ExamRow) -> dict[str, Output]:
@@ -229,18 +221,18 @@ class Analysis:
             replaced = self.ledger.exam(replaced).replaces
         return found
 
-    def _store(self, job: str, folder: str, made: Sequence[Plain]) -> list[Output]:
+    def _store(self, job: str, folder: str, made: Sequence[OutputFile]) -> list[Output]:
         workspace = self.spool.work / job
-        files = {output["kind"]: _link(workspace / output["path"]) for output in made}
+        files = {output.kind: _link(workspace / output.path) for output in made}
         stored = self.spool.publish(folder, files)
         return [
             Output(
-                kind=output["kind"],
-                path=stored[output["kind"]].path,
-                sop_class_uid=output["sop_class_uid"],
-                sop_instance_uid=output["sop_instance_uid"],
-                sha256=stored[output["kind"]].sha256,
-                size_bytes=stored[output["kind"]].size_bytes,
+                kind=output.kind,
+                path=stored[output.kind].path,
+                sop_class_uid=output.sop_class_uid,
+                sop_instance_uid=output.sop_instance_uid,
+                sha256=stored[output.kind].sha256,
+                size_bytes=stored[output.kind].size_bytes,
             )
             for output in made
         ]
@@ -250,35 +242,19 @@ def work(process: Process, paths: Sequence[Path], directory: Path, request: Requ
     """Run in the worker: make the results, put them on the disk, and describe them."""
     outcomes = process(paths, directory, request)
     _sync_tree(directory)
-    return [_plain(outcome, directory) for outcome in outcomes]
+    return [_plain(_below(directory, outcome)) for outcome in outcomes]
 
 
-def _plain(outcome: Outcome, directory: Path) -> Plain:
-    return {
-        "injection": outcome.injection,
-        "status": outcome.status,
-        "reasons": [asdict(reason) for reason in outcome.reasons],
-        "outputs": [
-            {
-                "kind": output.kind,
-                "path": str(output.path.relative_to(directory)),
-                "sop_class_uid": output.sop_class_uid,
-                "sop_instance_uid": output.sop_instance_uid,
-            }
-            for output in outcome.outputs
-        ],
-        "summary": dict(outcome.summary),
-    }
+def _below(directory: Path, outcome: Outcome) -> Outcome:
+    """Name the files as the workspace does, wherever it lies."""
+    outputs = tuple(
+        replace(output, path=output.path.relative_to(directory)) for output in outcome.outputs
+    )
+    return outcome.model_copy(update={"outputs": outputs})
 
 
-def _refusal(injection: int, reasons: Sequence[Reason]) -> Plain:
-    return {
-        "injection": injection,
-        "status": "refused",
-        "reasons": [asdict(reason) for reason in reasons],
-        "outputs": [],
-        "summary": {},
-    }
+def _plain(outcome: Outcome) -> Plain:
+    return outcome.model_dump(mode="json")
 
 
 def _cause(error: Exception) -> tuple[str, str]:

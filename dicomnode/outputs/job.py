@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 from pydicom import Dataset
 from threadpoolctl import threadpool_limits
@@ -19,17 +18,16 @@ from dicomnode.dicom.fitting import fitting
 from dicomnode.dicom.header import read_header
 from dicomnode.errors import BrokenClipError, InputError, Reason
 from dicomnode.inference.models import Models, load_models
-from dicomnode.outputs.document import Document, document
+from dicomnode.outputs.record import record_of
 from dicomnode.outputs.request import Outcome, OutputFile, Request
 from dicomnode.outputs.write import (
-    write_document,
     write_maps,
     write_outputs,
+    write_record,
     write_refusal,
 )
 from dicomnode.pipeline import Result, Timing, analyse
 from dicomnode.recipe import METHOD_VERSION
-from dicomnode.science.answer import in_short, premises
 
 __all__ = ["process"]
 
@@ -182,35 +180,9 @@ def _outcome(
     outputs: list[OutputFile],
     directory: Path,
 ) -> Outcome:
-    described = document(result, reasons, [output.part for output in outputs])
+    record = record_of(result, reasons, [output.part for output in outputs])
     return Outcome(
         injection=injection,
-        status=described.status,
-        reasons=reasons,
-        outputs=(*outputs, write_document(described, directory)),
-        summary=_summary(described) | _in_words(result),
+        outputs=(*outputs, write_record(record, directory)),
+        record=record,
     )
-
-
-def _summary(described: Document) -> dict[str, Any]:
-    if described.diagnosis is None or described.quality is None or described.lesion is None:
-        return {}
-    return {
-        "decision": described.diagnosis.decision,
-        "malignant_probability": described.diagnosis.malignant_probability,
-        "grade": described.quality.grade,
-        "area_mm2": described.lesion.area_mm2,
-        "subregions": len(described.subregions),
-        "seconds": round(sum(described.timing_s.values()), 1),
-    }
-
-
-def _in_words(result: Result | None) -> dict[str, str]:
-    """The answer and what it assumes, as lists print them."""
-    if result is None or result.findings is None:
-        return {}
-    diagnosis, models = result.findings.diagnosis, result.findings.models
-    return {
-        "answer": in_short(diagnosis),
-        "premises": premises(diagnosis.prevalence, (model.trained_on for model in models)),
-    }

@@ -1,14 +1,16 @@
 """What a worker is asked for, and what it answers: values only, for those who hand them on."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal, Self
+
+from pydantic import BaseModel
 
 from dicomnode.errors import Reason
 from dicomnode.outputs.form import USUAL, Form
-from dicomnode.outputs.schema import OutputPart
 from dicomnode.recipe import Recipe
+from dicomnode.record.schema import OutputPart, ReasonPart, Record
 
 __all__ = ["Outcome", "OutputFile", "Request"]
 
@@ -39,7 +41,7 @@ class OutputFile:
 
     @property
     def part(self) -> OutputPart:
-        """The file as ``result.json`` lists it."""
+        """The file as the record lists it."""
         return OutputPart(
             kind=self.kind,
             path=self.path.name,
@@ -48,13 +50,26 @@ class OutputFile:
         )
 
 
-@dataclass(frozen=True, kw_only=True)
-class Outcome:
-    """What became of one injection."""
+class Outcome(BaseModel, frozen=True, extra="forbid"):
+    """What became of one injection; JSON on its way from the worker to the ledger."""
 
     injection: int
-    status: Literal["analysed", "refused"]
-    reasons: tuple[Reason, ...]
     outputs: tuple[OutputFile, ...]
-    summary: Mapping[str, Any]
-    """What lists show, in values that JSON knows."""
+    record: Record
+
+    @property
+    def status(self) -> Literal["analysed", "refused"]:
+        """Whether there is a result, or only reasons why there is none."""
+        return self.record.status
+
+    @property
+    def reasons(self) -> tuple[Reason, ...]:
+        """Why there is no result."""
+        return tuple(Reason(one.code, one.text) for one in self.record.reasons)
+
+    @classmethod
+    def refused(cls, injection: int, reasons: Iterable[Reason]) -> Self:
+        """Say why an injection has no result, where nothing was made of it."""
+        told = [ReasonPart(code=one.code, text=one.text) for one in reasons]
+        record = Record(status="refused", reasons=told, exam=None)
+        return cls(injection=injection, outputs=(), record=record)

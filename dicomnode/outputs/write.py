@@ -24,13 +24,13 @@ from dicomnode.dicom.results.sr import refusal, report
 from dicomnode.errors import Reason
 from dicomnode.outputs.form import USUAL, Form
 from dicomnode.outputs.request import OutputFile
-from dicomnode.outputs.schema import Document
+from dicomnode.record.schema import Record
 from dicomnode.report.keyframe import keyframe
 from dicomnode.report.page import ReportHeader, page, page_as_pdf
 from dicomnode.report.paint import LoopPainter
 from dicomnode.science.findings import Findings
 
-__all__ = ["write_document", "write_maps", "write_outputs", "write_refusal"]
+__all__ = ["write_maps", "write_outputs", "write_record", "write_refusal"]
 
 SIDES = {"L": "left breast", "R": "right breast", None: "side not stated"}
 
@@ -82,10 +82,10 @@ def write_refusal(
     return [replace(_saved(dataset, "sr", directory), kind="refusal")]
 
 
-def write_document(document: Document, directory: Path) -> OutputFile:
+def write_record(record: Record, directory: Path) -> OutputFile:
     """Write ``result.json``."""
     path = directory / "result.json"
-    path.write_text(json.dumps(document.model_dump(mode="json"), indent=1) + "\n")
+    path.write_text(json.dumps(record.model_dump(mode="json"), indent=1) + "\n")
     return OutputFile(kind="result", path=path)
 
 

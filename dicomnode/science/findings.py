@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dicomnode.errors import Reason
+from dicomnode.science.labels import UNRELIABLE
 
 __all__ = [
     "PALETTE",
@@ -30,9 +31,6 @@ __all__ = [
     "SubRegion",
     "from_simulation",
 ]
-
-UNRELIABLE = 255
-"""Label of lesion pixels whose fit is too poor to say anything."""
 
 PALETTE: Mapping[int, tuple[int, int, int]] = {
     1: (68, 68, 68),

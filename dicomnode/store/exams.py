@@ -7,8 +7,11 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, RowMapping, func, select, update
 
 from dicomnode.errors import Reason, TransitionError
+from dicomnode.record.schema import Record
+from dicomnode.record.summary import Summary
 from dicomnode.store.database import Database, NotFoundError, insert_row
 from dicomnode.store.outbox import record_outputs
+from dicomnode.store.records import keep_record
 from dicomnode.store.recovery import INTERRUPTED
 from dicomnode.store.rows import Destinations, ExamRow, Output
 from dicomnode.store.schema import association_studies, associations, exams
@@ -78,16 +81,16 @@ class Exams(Database):
         job: str,
         outputs: Sequence[Output],
         destinations: Destinations,
-        summary: Mapping[str, Any],
+        record: Record,
         now: float,
     ) -> ExamRow:
-        """Write the result: state, outputs and deliveries in one transaction."""
+        """Write the result: state, record, outputs and deliveries in one transaction."""
         with self._writing() as connection:
             exam = _one(connection, exam_id)
             if _already(exam, job, ExamState.ANALYSED):
                 return exam
             record_outputs(connection, exam_id, outputs, destinations, now)
-            values = {"summary": dict(summary), "reasons": []}
+            values = {"summary": keep_record(connection, exam_id, record), "reasons": []}
             return _change(connection, exam_id, ExamEvent.FINISH, now, job=job, values=values)
 
     def refuse(
@@ -95,7 +98,7 @@ class Exams(Database):
         exam_id: int,
         *,
         job: str,
-        reasons: Sequence[Reason],
+        record: Record,
         outputs: Sequence[Output] = (),
         destinations: Destinations | None = None,
         now: float,
@@ -106,7 +109,9 @@ class Exams(Database):
             if _already(exam, job, ExamState.REFUSED):
                 return exam
             record_outputs(connection, exam_id, outputs, destinations or {}, now)
-            values = {"reasons": _reasons(reasons)}
+            summary = keep_record(connection, exam_id, record)
+            reasons = [one.model_dump() for one in record.reasons]
+            values = {"summary": summary, "reasons": reasons}
             return _change(connection, exam_id, ExamEvent.REFUSE, now, job=job, values=values)
 
     def fail(self, exam_id: int, *, job: str, reasons: Sequence[Reason], now: float) -> ExamRow:
@@ -322,4 +327,9 @@ def _reasons(reasons: Sequence[Reason]) -> list[dict[str, str]]:
 
 def _exam_row(row: RowMapping) -> ExamRow:
     reasons = tuple(Reason(**reason) for reason in row["reasons"])
-    return ExamRow(**dict(row) | {"state": ExamState(row["state"]), "reasons": reasons})
+    typed = {
+        "state": ExamState(row["state"]),
+        "reasons": reasons,
+        "summary": Summary.model_validate(row["summary"]),
+    }
+    return ExamRow(**dict(row) | typed)

@@ -4,12 +4,13 @@ from dicomnode.store.arrivals import Arrivals
 from dicomnode.store.exams import Exams
 from dicomnode.store.files import Files
 from dicomnode.store.outbox import Outbox
+from dicomnode.store.records import Records
 from dicomnode.store.recovery import Recovery
 
 __all__ = ["Ledger"]
 
 
-class Ledger(Arrivals, Exams, Files, Outbox, Recovery):
+class Ledger(Arrivals, Exams, Files, Outbox, Records, Recovery):
     """The truth for the acknowledgement and for people, safe under several processes.
 
     ``now`` is always given by the caller, in UTC epoch seconds. Every method is one

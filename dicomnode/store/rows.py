@@ -3,9 +3,10 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
-from typing import Any, Literal
+from typing import Literal
 
 from dicomnode.errors import Reason
+from dicomnode.record.summary import Summary
 from dicomnode.store.states import DeliveryState, ExamState
 
 __all__ = [
@@ -95,7 +96,7 @@ class ExamRow:
     revision: int
     state: ExamState
     reasons: tuple[Reason, ...]
-    summary: Mapping[str, Any]
+    summary: Summary
     replaces: int | None
     job: str | None
     attempt: int

@@ -25,6 +25,7 @@ __all__ = [
     "metadata",
     "open_associations",
     "outputs",
+    "records",
     "rejections",
     "schema_version",
 ]
@@ -97,6 +98,14 @@ exams = Table(
     Column("last_instance_at", Float(53), nullable=False),
     UniqueConstraint("study_uid", "injection", "revision"),
 )
+
+records = Table(
+    "records",
+    metadata,
+    Column("exam_id", ForeignKey("exams.id"), primary_key=True, autoincrement=False),
+    Column("record", JSON, nullable=False),
+)
+"""What was found in an exam, whole; lists read its summary beside the exam."""
 
 instances = Table(
     "instances",

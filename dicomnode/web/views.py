@@ -1,25 +1,18 @@
 """What the templates and the API show of the ledger's rows."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any
 
+from dicomnode.record.summary import Summary
 from dicomnode.store.ledger import Ledger
 from dicomnode.store.rows import DeliveryRow, ExamRow
 from dicomnode.web.labels import short_uid, study_label
 from dicomnode.web.picture import PICTURES
 
 __all__ = ["exam_page", "exam_plain", "exam_rows"]
-
-_FACTS = {
-    "area_mm2": "{:.0f} mm²",
-    "subregions": "{}",
-    "seconds": "{:.1f} s",
-}
-"""How the summary's values are written; its answer and grade have places of their own."""
-_FACT_NAMES = {"area_mm2": "Lesion area", "subregions": "Sub-regions", "seconds": "Time taken"}
 
 
 def exam_rows(ledger: Ledger, key: bytes, *, limit: int) -> list[dict[str, Any]]:
@@ -71,7 +64,7 @@ def exam_plain(ledger: Ledger, exam: ExamRow) -> dict[str, Any]:
         "revision": exam.revision,
         "state": exam.state,
         "reasons": [asdict(reason) for reason in exam.reasons],
-        "summary": dict(exam.summary),
+        "summary": exam.summary.model_dump(mode="json", exclude_defaults=True),
         "replaces": exam.replaces,
         "created_at": _iso(exam.created_at),
         "changed_at": _iso(exam.changed_at),
@@ -98,9 +91,9 @@ def _row(exam: ExamRow, deliveries: Sequence[DeliveryRow], key: bytes) -> dict[s
         "revision": exam.revision,
         "state": exam.state,
         "reason": exam.reasons[0].text if exam.reasons else "",
-        "answer": exam.summary.get("answer"),
-        "premises": exam.summary.get("premises"),
-        "grade": exam.summary.get("grade"),
+        "answer": exam.summary.answer,
+        "premises": exam.summary.premises,
+        "grade": exam.summary.grade,
         "calling_ae": exam.calling_ae,
         "received": _when(exam.created_at),
         "changed": _when(exam.changed_at),
@@ -129,13 +122,14 @@ def _delivery(one: DeliveryRow) -> dict[str, Any]:
     }
 
 
-def _facts(summary: Mapping[str, Any]) -> dict[str, str]:
+def _facts(summary: Summary) -> dict[str, str]:
     """Write what is not shown elsewhere on the page."""
-    return {
-        _FACT_NAMES[name]: form.format(summary[name])
-        for name, form in _FACTS.items()
-        if summary.get(name) is not None
+    written = {
+        "Lesion area": None if summary.area_mm2 is None else f"{summary.area_mm2:.0f} mm²",
+        "Sub-regions": None if summary.subregions is None else f"{summary.subregions}",
+        "Time taken": None if summary.seconds is None else f"{summary.seconds:.1f} s",
     }
+    return {name: fact for name, fact in written.items() if fact is not None}
 
 
 def _size(size_bytes: int) -> str:

@@ -13,7 +13,7 @@ from PIL import Image
 from pydicom import dcmread
 
 from dicomnode.cli import cli
-from dicomnode.outputs.document import Document
+from dicomnode.record.schema import Record
 from dicomnode.simulate import write
 from dicomnode.simulate.refusals import bmode_only
 
@@ -47,7 +47,7 @@ def result(directory: Path) -> dict[str, Any]:
 def check_analysed(directory: Path) -> None:
     """Every file of the plan is there, and they agree."""
     assert names(directory) == FILES | {"maps.npz"}
-    document = Document.model_validate(result(directory))
+    document = Record.model_validate(result(directory))
     assert document.status == "analysed"
     assert document.exam is not None
     assert document.lesion is not None

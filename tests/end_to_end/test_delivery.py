@@ -163,9 +163,9 @@ def test_a_person_reads_what_became_of_it(
     assert "analysed" in listed.stdout
     shown = dicomnode("exams", "show", delivered.exam.id, "-c", delivered.site.settings).stdout
     summary = delivered.exam.summary
-    assert f"analysed, {summary['answer']}, quality {summary['grade']}" in shown
-    assert summary["premises"] in listed.stdout
-    assert summary["premises"] in shown
+    assert f"analysed, {summary.answer}, quality {summary.grade}" in shown
+    assert summary.premises in listed.stdout
+    assert summary.premises in shown
     assert "SCANNER1" in shown
     for words in ("Probability of malignancy", "sub-region", "PE a.u.", "orthanc", "0x0000"):
         assert words in shown

@@ -16,12 +16,13 @@ from pydicom.filereader import read_file_meta_info
 from dicomnode.errors import Reason, StoreError
 from dicomnode.jobs.analyse import Analysis, job_name
 from dicomnode.jobs.workers import Workers
-from dicomnode.outputs.request import Outcome, Request
+from dicomnode.outputs.request import Outcome, OutputFile, Request
 from dicomnode.store.ledger import Ledger
 from dicomnode.store.rows import ExamRow
 from dicomnode.store.spool import Spool
 from dicomnode.store.states import ExamState
 from parts.damage import flip
+from parts.records import ANALYSED
 from parts.waiting import PATIENCE_S
 from parts.wrap import native
 
@@ -84,7 +85,7 @@ def full_disk(paths: object, directory: object, request: object) -> None:
 
 def refusing(paths: object, directory: object, request: object) -> tuple[Outcome, ...]:
     no_bolus = Reason("no-bolus", "expected a bolus, found none")
-    return (Outcome(injection=1, status="refused", reasons=(no_bolus,), outputs=(), summary={}),)
+    return (Outcome.refused(1, [no_bolus]),)
 
 
 def test_a_full_disk_is_waited_for_and_the_exam_says_so(
@@ -126,8 +127,8 @@ def test_nothing_is_published_for_an_exam_that_is_no_longer_the_jobs(
     job = job_name(exam)
     ledger.begin(exam.id, job=job, now=2.0)
     ledger.give_up(exam.id, now=3.0)
-    outcome = {"status": "refused", "reasons": [], "outputs": [], "summary": {}}
-    make(print).publish(job, exam.id, [outcome | {"injection": number} for number in (1, 2)])
+    outcomes = [Outcome.refused(number, []).model_dump(mode="json") for number in (1, 2)]
+    make(print).publish(job, exam.id, outcomes)
     assert [row.state for row in ledger.exams()] == [ExamState.FAILED]
 
 
@@ -158,16 +159,14 @@ class Noting:
             SOPInstanceUID=f"2.25.{int.from_bytes(seed[:8])}",
         )
         made = read_file_meta_info(path)
-        report = {
-            "kind": "sr",
-            "path": "sr.dcm",
-            "sop_class_uid": str(made.MediaStorageSOPClassUID),
-            "sop_instance_uid": str(made.MediaStorageSOPInstanceUID),
-        }
-        return [
-            {"injection": 1, "status": "analysed", "reasons": [], "outputs": [report]}
-            | {"summary": {"files": len(paths)}}
-        ]
+        report = OutputFile(
+            kind="sr",
+            path=Path("sr.dcm"),
+            sop_class_uid=str(made.MediaStorageSOPClassUID),
+            sop_instance_uid=str(made.MediaStorageSOPInstanceUID),
+        )
+        outcome = Outcome(injection=1, outputs=(report,), record=ANALYSED)
+        return [outcome.model_dump(mode="json")]
 
 
 def test_a_revision_is_told_which_report_it_takes_the_place_of(

@@ -19,6 +19,7 @@ from dicomnode.store.rows import DeliveryRow, ExamRow, Output
 from dicomnode.store.spool import Spool
 from dicomnode.store.states import DeliveryState
 from parts.damage import flip
+from parts.records import ANALYSED
 from parts.waiting import free_port
 
 
@@ -46,7 +47,12 @@ def waiting(
         size_bytes=1,
     )
     ledger.finish(
-        exam.id, job="j", outputs=[output], destinations={"pacs": ["sr"]}, summary={}, now=3.0
+        exam.id,
+        job="j",
+        outputs=[output],
+        destinations={"pacs": ["sr"]},
+        record=ANALYSED,
+        now=3.0,
     )
 
     def row() -> DeliveryRow:

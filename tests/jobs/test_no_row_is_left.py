@@ -50,6 +50,7 @@ from dicomnode.store.schema import metadata
 from dicomnode.store.spool import Spool, dataset_sha256
 from dicomnode.store.states import UNDELIVERED, UNFINISHED, DeliveryState, ExamState
 from parts.faults import Fault, Faults, Killed
+from parts.records import ANALYSED
 
 MINUTE_S = 60
 QUIET_S = 5.0
@@ -117,9 +118,7 @@ def process(paths: Sequence[Path], directory: Path, request: Request) -> tuple[O
         raise WorkError("analysis-error", "expected a result, got KeyError")
     if study == REFUSED:
         no_bolus = Reason("no-bolus", "expected a bolus, found none")
-        return (
-            Outcome(injection=1, status="refused", reasons=(no_bolus,), outputs=(), summary={}),
-        )
+        return (Outcome.refused(1, [no_bolus]),)
     injections = 2 if study == TWO_INJECTIONS else 1
     seed = sum(int(path.name.split("-")[0].replace(".", "")[-6:]) for path in paths) + len(paths)
     return tuple(_outcome(study, number, seed, directory) for number in range(1, injections + 1))
@@ -135,9 +134,7 @@ def _outcome(study: str, number: int, seed: int, directory: Path) -> Outcome:
             OutputFile(kind=kind, path=path, sop_class_uid=CLASS, sop_instance_uid=uid,
                        transfer_syntax_uid=SYNTAX)
         )  # fmt: skip
-    return Outcome(
-        injection=number, status="analysed", reasons=(), outputs=tuple(outputs), summary={}
-    )
+    return Outcome(injection=number, outputs=tuple(outputs), record=ANALYSED)
 
 
 class Threads:

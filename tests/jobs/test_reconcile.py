@@ -12,6 +12,7 @@ from dicomnode.jobs.reconcile import ANALYSE, DELIVER, Reconciler, Running
 from dicomnode.store.ledger import Ledger
 from dicomnode.store.rows import ExamRow, Output
 from dicomnode.store.states import ExamState
+from parts.records import ANALYSED
 
 NOW = 1000.0
 YEAR_S = 365 * 86_400.0
@@ -95,7 +96,7 @@ def finish(ledger: Ledger, exam: ExamRow, *destinations: str) -> None:
         size_bytes=1,
     )
     wanted = {name: ["sr"] for name in destinations}
-    ledger.finish(exam.id, job="j", outputs=[output], destinations=wanted, summary={}, now=3.0)
+    ledger.finish(exam.id, job="j", outputs=[output], destinations=wanted, record=ANALYSED, now=3.0)
 
 
 def test_a_quiet_study_is_queued_and_analysed(
@@ -190,7 +191,7 @@ def test_an_exam_that_saw_the_node_end_often_is_analysed_alone_and_last(
         job=f"analyse-{other.id}-1",
         outputs=[],
         destinations={},
-        summary={},
+        record=ANALYSED,
         now=21.0,
     )
     reconciler.tick()

@@ -29,6 +29,7 @@ from dicomnode.store.spool import Spool, dataset_sha256
 from dicomnode.store.states import DeliveryState
 from parts.planes import as_planes
 from parts.programs import program
+from parts.records import ANALYSED
 from parts.waiting import free_port, listens, wait_until
 
 ONLY_UNCOMPRESSED, ONLY_IMPLICIT, EVERYTHING = "+x=", "+xi", "+xa"
@@ -113,7 +114,7 @@ def deliver(
             job="j",
             outputs=list(outputs.values()),
             destinations={name: list(outputs) for name in destinations},
-            summary={},
+            record=ANALYSED,
             now=3.0,
         )
         job = Delivery(

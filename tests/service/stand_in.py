@@ -19,6 +19,7 @@ from pydicom.uid import ExplicitVRLittleEndian, SecondaryCaptureImageStorage
 
 from dicomnode.errors import Reason
 from dicomnode.outputs.request import Outcome, OutputFile, Request
+from parts import records
 
 KINDS = ("seg", "sr", "overlay", "keyframe", "report")
 
@@ -86,12 +87,11 @@ def _outcome(injection: int, sources: list[Dataset], directory: Path, *, refused
     place = directory / f"injection-{injection}"
     place.mkdir(parents=True)
     kinds = ("sr",) if refused else KINDS
+    no_bolus = Reason("no-bolus", "expected a bolus, found none")
     return Outcome(
         injection=injection,
-        status="refused" if refused else "analysed",
-        reasons=(Reason("no-bolus", "expected a bolus, found none"),) if refused else (),
         outputs=tuple(_write(kind, place, injection, sources) for kind in kinds),
-        summary={} if refused else {"decision": "benign", "malignant_probability": 0.12},
+        record=records.refused(no_bolus) if refused else records.answered("benign", 0.12),
     )
 
 

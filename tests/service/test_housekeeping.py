@@ -17,6 +17,7 @@ from dicomnode.service.notify import notify
 from dicomnode.store.ledger import Ledger
 from dicomnode.store.rows import Instance, Output
 from dicomnode.store.spool import Spool
+from parts.records import ANALYSED
 from parts.waiting import PATIENCE_S
 
 DAY_S = 86_400.0
@@ -78,7 +79,7 @@ def analysed_and_sent(ledger: Ledger, spool: Spool) -> tuple[Path, Path]:
         job="analyse-1-1",
         outputs=[output],
         destinations={"pacs": ["sr"]},
-        summary={},
+        record=ANALYSED,
         now=0.0,
     )
     return spool.absolute(paths[0]), spool.absolute(paths[1])

@@ -33,7 +33,7 @@ def test_a_received_exam_is_analysed_and_delivered_once(site: Any, clip: Clip) -
 
     ledger = site.ledger()
     (exam,) = ledger.exams()
-    assert (exam.state, exam.summary["decision"]) == (ExamState.ANALYSED, "benign")
+    assert (exam.state, exam.summary.decision) == (ExamState.ANALYSED, "benign")
     assert len(ledger.instances_for(exam, "first")) == 2
     assert {one.state for one in ledger.deliveries(exam.id)} == {DeliveryState.SENT}
     outputs = {output.sop_instance_uid: output for output in ledger.outputs(exam.id)}

@@ -20,6 +20,7 @@ from dicomnode.store.rows import Instance, Output
 from dicomnode.store.spool import Spool
 from dicomnode.store.states import ExamState
 from parts.damage import flip
+from parts.records import ANALYSED
 
 DAY_S = 86_400.0
 SOP_CLASS = "1.2.840.10008.5.1.4.1.1.7"
@@ -76,7 +77,12 @@ def delivered(ledger: Ledger, spool: Spool) -> tuple[Path, Path]:
     result = spool.publish("1-1", {"sr": made})["sr"]
     output = Output(kind="sr", sop_class_uid=SOP_CLASS, sop_instance_uid="2.25.1", **vars(result))
     ledger.finish(
-        exam_id, job="j", outputs=[output], destinations={"pacs": ["sr"]}, summary={}, now=0.0
+        exam_id,
+        job="j",
+        outputs=[output],
+        destinations={"pacs": ["sr"]},
+        record=ANALYSED,
+        now=0.0,
     )
     (row,) = ledger.claim([1], now=0.0)
     ledger.sent(row.id, status=0, now=0.0)

@@ -8,6 +8,7 @@ import pytest
 from dicomnode.store import files
 from dicomnode.store.ledger import Ledger
 from dicomnode.store.rows import Instance, Output
+from parts.records import ANALYSED
 
 
 @pytest.mark.parametrize("at_once", [1, 2, 3, 500])
@@ -29,7 +30,7 @@ def test_every_file_is_named_once_with_its_study(
     exam = ledger.queue(ledger.exam(1), now=1.0)
     ledger.begin(exam.id, job="j", now=2.0)
     made = [output("seg", 1), output("sr", 2)]
-    ledger.finish(exam.id, job="j", outputs=made, destinations={}, summary={}, now=3.0)
+    ledger.finish(exam.id, job="j", outputs=made, destinations={}, record=ANALYSED, now=3.0)
 
     found = list(ledger.recorded_files())
     study = received[0].study_uid

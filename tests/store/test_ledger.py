@@ -5,6 +5,7 @@ from dicomnode.errors import Reason, RefusedError, StoreError, TransitionError
 from dicomnode.store.ledger import Ledger
 from dicomnode.store.schema import open_associations
 from dicomnode.store.states import UNFINISHED, DeliveryState, ExamState
+from parts.records import ANALYSED, answered, refused
 
 QUIET_S = 30.0
 
@@ -27,7 +28,7 @@ def analysed(ledger, instance, outputs=(), destinations=None):
         job="j",
         outputs=outputs,
         destinations=destinations or {},
-        summary={"decision": "benign"},
+        record=answered("benign", 0.1),
         now=102.0,
     )
 
@@ -148,7 +149,8 @@ def test_finishing_writes_state_outputs_and_deliveries_together(ledger, instance
     outputs = [output("seg", 1), output("sr", 2)]
     exam = analysed(ledger, instance, outputs, {"pacs": ["seg", "sr"], "viewer": ["sr"]})
     assert exam.state is ExamState.ANALYSED
-    assert exam.summary == {"decision": "benign"}
+    assert exam.summary.decision == "benign"
+    assert ledger.record(exam.id) == answered("benign", 0.1)
     wanted = {(row.destination, row.output.kind) for row in ledger.deliveries(exam.id)}
     assert wanted == {("pacs", "seg"), ("pacs", "sr"), ("viewer", "sr")}
 
@@ -159,7 +161,12 @@ def test_a_failing_finish_writes_nothing(ledger, instance, output):
     twice = [output("seg", 1), output("sr", 1)]
     with pytest.raises(StoreError, match="already holds such a row"):
         ledger.finish(
-            exam.id, job="j", outputs=twice, destinations={"p": ["seg"]}, summary={}, now=2.0
+            exam.id,
+            job="j",
+            outputs=twice,
+            destinations={"p": ["seg"]},
+            record=ANALYSED,
+            now=2.0,
         )
     assert ledger.exam(exam.id).state is ExamState.ANALYSING
     assert not ledger.outputs(exam.id)
@@ -173,7 +180,12 @@ def test_a_job_may_repeat_its_steps_and_no_other_job_may(ledger, instance, outpu
         ledger.begin(exam.id, job="other", now=3.0)
     with pytest.raises(TransitionError):
         ledger.fail(exam.id, job="other", reasons=[], now=3.0)
-    finish = {"outputs": [output()], "destinations": {"p": ["seg"]}, "summary": {}, "now": 4.0}
+    finish = {
+        "outputs": [output()],
+        "destinations": {"p": ["seg"]},
+        "record": ANALYSED,
+        "now": 4.0,
+    }
     assert ledger.finish(exam.id, job="j", **finish) == ledger.finish(exam.id, job="j", **finish)
     assert len(ledger.deliveries(exam.id)) == 1
 
@@ -183,7 +195,8 @@ def test_refused_and_failed_exams_say_why_and_can_be_retried(ledger, instance, h
     exam = queued(ledger, instance)
     ledger.begin(exam.id, job="j", now=1.0)
     reasons = (Reason("no-timing", "expected FrameTime (0018,1063), found none"),)
-    ended = getattr(ledger, how)(exam.id, job="j", reasons=reasons, now=2.0)
+    why = {"record": refused(*reasons)} if how == "refuse" else {"reasons": reasons}
+    ended = getattr(ledger, how)(exam.id, job="j", now=2.0, **why)
     assert ended.reasons == reasons
     again = ledger.retry(exam.id, now=3.0)
     assert (again.state, again.attempt, again.job) == (ExamState.QUEUED, 2, None)
@@ -206,7 +219,7 @@ def test_a_person_decides_about_every_exam_that_has_no_end(ledger, instance, sta
         assert (decided.state, decided.reasons[0].code) == (ExamState.FAILED, "given-up")
         assert ledger.retry(exam.id, now=4.0).state is ExamState.QUEUED
     with pytest.raises(TransitionError):
-        ledger.finish(exam.id, job="j", outputs=[], destinations={}, summary={}, now=5.0)
+        ledger.finish(exam.id, job="j", outputs=[], destinations={}, record=ANALYSED, now=5.0)
 
 
 def test_an_analysed_exam_is_neither_retried_nor_given_up(ledger, instance):
@@ -223,7 +236,7 @@ def test_an_exam_that_waits_says_why_and_how_often_the_node_ended(ledger, instan
     ledger.wait(exam.id, job="j", reason=Reason("waiting", "the disk is full"))
     ledger.wait(exam.id, job="other", reason=Reason("waiting", "not mine"))
     assert [one.code for one in ledger.exam(exam.id).reasons] == ["interrupted", "waiting"]
-    done = ledger.finish(exam.id, job="j", outputs=[], destinations={}, summary={}, now=3.0)
+    done = ledger.finish(exam.id, job="j", outputs=[], destinations={}, record=ANALYSED, now=3.0)
     assert done.reasons == ()
 
 

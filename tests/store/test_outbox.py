@@ -2,6 +2,7 @@ import pytest
 
 from dicomnode.errors import TransitionError
 from dicomnode.store.states import DeliveryState
+from parts.records import ANALYSED
 
 
 @pytest.fixture
@@ -16,7 +17,7 @@ def delivery(ledger, instance, output):
         job="j",
         outputs=[output()],
         destinations={"pacs": ["seg"], "viewer": ["sr"]},
-        summary={},
+        record=ANALYSED,
         now=100.0,
     )
     (row,) = ledger.deliveries(recorded.exam_id)

@@ -10,6 +10,7 @@ from threading import Barrier
 from dicomnode.store.ledger import Ledger
 from dicomnode.store.states import DeliveryState
 from parts.descriptors import descriptors
+from parts.records import ANALYSED
 from parts.waiting import PATIENCE_S
 
 RECORD = """
@@ -67,7 +68,7 @@ def test_two_processes_claim_each_delivery_once(url, ledger, instance, output):
         job="j",
         outputs=[output("seg", number) for number in range(40)],
         destinations={"pacs": ["seg"]},
-        summary={},
+        record=ANALYSED,
         now=100.0,
     )
     claims = Counter("".join(run_twice(CLAIM, url)).split())
@@ -79,6 +80,7 @@ def test_two_processes_claim_each_delivery_once(url, ledger, instance, output):
 VISIT = """
 import sys
 from dicomnode.store.ledger import Ledger
+from parts.records import ANALYSED
 
 ledger = Ledger(sys.argv[1])
 print(len(ledger.exams()))

@@ -24,6 +24,7 @@ from dicomnode.web.options import WebOptions
 from dicomnode.web.server import Server
 from parts.hostile import WORDS
 from parts.hostile import fill as fill_with
+from parts.records import answered, refused
 from parts.waiting import free_port
 
 STUDY = "1.2.826.0.1.3680043.8.498.20250101.123456789"
@@ -67,17 +68,17 @@ def fill(ledger: Ledger) -> None:
         job="j",
         outputs=outputs,
         destinations={"pacs": KINDS},
-        summary={
-            "decision": "malignant",
-            "malignant_probability": 0.91,
-            "grade": "good",
-            "answer": "malignancy 91 %, model answers malignant",
-            "premises": "assumes half of the exams malignant",
-        },
+        record=answered(
+            "malignant",
+            0.91,
+            grade="B",
+            short="malignancy 91 %, model answers malignant",
+            premises="assumes half of the exams malignant",
+        ),
         now=103.0,
     )
     reason = Reason("no-bolus", "expected a bolus, found <none>")
-    ledger.refuse(2, job="j", reasons=[reason], now=103.0)
+    ledger.refuse(2, job="j", record=refused(reason), now=103.0)
 
 
 class Marks(HTMLParser):

@@ -1,5 +1,6 @@
-"""What came back, read from the structured report itself: the bytes a PACS holds."""
+"""A reader of the structured report, to compare what it says with the record."""
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeAlias
 
@@ -7,13 +8,13 @@ from pydicom import Dataset, dcmread
 from pydicom.sr.codedict import codes as public
 from pydicom.sr.coding import Code
 
-from dicomnode.cli.answer import SHOWN, Answer
+from dicomnode.cli.answer import SHOWN
 from dicomnode.dicom import codes
-from dicomnode.errors import InputError, Reason
-from dicomnode.outputs.schema import LesionPart, ParameterPart, StabilityPart, SubRegionPart
+from dicomnode.errors import Reason
+from dicomnode.record.schema import LesionPart, ParameterPart, StabilityPart, SubRegionPart
 from dicomnode.science.findings import Diagnosis
 
-__all__ = ["answer_of_report"]
+__all__ = ["Report", "read_report"]
 
 Key: TypeAlias = tuple[str, str]
 """Code value and coding scheme."""
@@ -24,20 +25,30 @@ _SUBREGION = "Sub-region "
 _FAILED = ", FAILED"
 
 
-def answer_of_report(path: Path) -> Answer:
-    """Read the answer from a structured report of this software, TID 1500.
+@dataclass(frozen=True, kw_only=True)
+class Report:
+    """What a structured report says of an analysed exam."""
 
-    Raises
-    ------
-    InputError
-        The report is of another version, which laid it out in another way.
-    """
+    diagnosis: Diagnosis
+    premises: str
+    because: tuple[str, ...]
+    lesion: LesionPart
+    grade: str
+    subregions: tuple[SubRegionPart, ...]
+    failed_checks: tuple[str, ...]
+    stability: StabilityPart | None
+    warnings: tuple[str, ...]
+    notice: str
+
+
+def read_report(path: Path) -> Report:
+    """Read a structured report of this software, TID 1500."""
     report = dcmread(path)
     said = _container(report, codes.QUALITATIVE_EVALUATIONS)
     measured = _container(report, public.DCM.ImagingMeasurements).ContentSequence
     groups = {_texts(group, public.DCM.TrackingIdentifier)[0]: group for group in measured}
     numbers = _numbers(groups["Lesion"])
-    return Answer(
+    return Report(
         diagnosis=_diagnosis(said, numbers),
         premises=" ".join(_texts(said, codes.ANSWER)[1:]),
         because=_texts(said, codes.CONTRIBUTION),
@@ -112,15 +123,9 @@ def _stability(numbers: Numbers) -> StabilityPart | None:
 
 
 def _container(report: Dataset, name: Code) -> Dataset:
-    for item in report.ContentSequence:
-        if _concept(item) == _key(name):
-            found: Dataset = item
-            return found
-    raise InputError(
-        "other-report",
-        f"expected a report with {name.meaning}, as this version of dicomnode writes it, got one "
-        "without; it can be read in any viewer of structured reports",
-    )
+    found: Dataset
+    (found,) = (item for item in report.ContentSequence if _concept(item) == _key(name))
+    return found
 
 
 def _numbers(group: Dataset) -> Numbers:

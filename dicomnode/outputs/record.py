@@ -1,15 +1,16 @@
-"""``result.json``: what was found, for programs."""
+"""The record of a result, gathered from what the pipeline gave."""
 
 from collections.abc import Mapping
 
 from dicomnode.dicom.exam import Exam
 from dicomnode.errors import Reason
-from dicomnode.outputs.schema import (
+from dicomnode.pipeline import Result
+from dicomnode.record.schema import (
+    AnswerPart,
     BolusPart,
     CheckPart,
     ContributionPart,
     DiagnosisPart,
-    Document,
     ExamPart,
     LesionPart,
     ModelPart,
@@ -18,17 +19,17 @@ from dicomnode.outputs.schema import (
     Parameters,
     QualityPart,
     ReasonPart,
+    Record,
     Reference,
     RegionPart,
     StabilityPart,
     SubRegionPart,
     TissuePart,
 )
-from dicomnode.pipeline import Result
-from dicomnode.science.answer import because
+from dicomnode.science.answer import because, in_short, premises, summary_line, why_line
 from dicomnode.science.findings import Bolus, Findings, Spread, Stability, SubRegion
 
-__all__ = ["Document", "document"]
+__all__ = ["record_of"]
 
 
 def _reasons(reasons: tuple[Reason, ...]) -> list[ReasonPart]:
@@ -136,6 +137,16 @@ def _diagnosis(findings: Findings) -> DiagnosisPart:
     )
 
 
+def _answer(findings: Findings) -> AnswerPart:
+    diagnosis = findings.diagnosis
+    return AnswerPart(
+        line=summary_line(diagnosis),
+        short=in_short(diagnosis),
+        premises=premises(diagnosis.prevalence, (model.trained_on for model in findings.models)),
+        because=[why_line(one) for one in diagnosis.contributions],
+    )
+
+
 def _quality(findings: Findings) -> QualityPart:
     checks = [
         CheckPart(
@@ -152,12 +163,12 @@ def _quality(findings: Findings) -> QualityPart:
     return QualityPart(grade=findings.quality.grade, checks=checks)
 
 
-def document(
+def record_of(
     result: Result | None, reasons: tuple[Reason, ...], outputs: list[OutputPart]
-) -> Document:
-    """Gather a result into its document; without a result, the reasons alone."""
+) -> Record:
+    """Gather a result into its record; without a result, the reasons alone."""
     if result is None or result.findings is None:
-        return Document(
+        return Record(
             status="refused",
             reasons=_reasons(reasons),
             exam=None if result is None else _exam(result.exam, None),
@@ -166,7 +177,7 @@ def document(
             timing_s={} if result is None else dict(result.timing_s),
         )
     findings = result.findings
-    return Document(
+    return Record(
         status="analysed",
         reasons=[],
         exam=_exam(result.exam, findings),
@@ -176,6 +187,7 @@ def document(
         regions=_regions(findings),
         bolus=_bolus(findings.bolus),
         stability=_stability(findings.stability),
+        answer=_answer(findings),
         diagnosis=_diagnosis(findings),
         quality=_quality(findings),
         warnings=list(findings.warnings),

@@ -1,20 +1,21 @@
-"""The schema of ``result.json``.
+"""The schema of a result's record, which is also ``result.json``.
 
-Numbers that could not be obtained are ``null``; nothing is invented. The document carries UIDs and
+Numbers that could not be obtained are ``null``; nothing is invented. The record carries UIDs and
 measurements, no patient data.
 """
 
 import math
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict
 
 __all__ = [
+    "RECORD_SCHEMA",
+    "AnswerPart",
     "BolusPart",
     "CheckPart",
     "ContributionPart",
     "DiagnosisPart",
-    "Document",
     "ExamPart",
     "LesionPart",
     "ModelPart",
@@ -24,12 +25,17 @@ __all__ = [
     "Parameters",
     "QualityPart",
     "ReasonPart",
+    "Record",
     "Reference",
     "RegionPart",
     "StabilityPart",
     "SubRegionPart",
     "TissuePart",
 ]
+
+
+RECORD_SCHEMA: Final = 1
+"""Raised when a key of the record changes its meaning or goes; new keys leave it as it is."""
 
 
 def _finite(value: object) -> object:
@@ -179,6 +185,19 @@ class DiagnosisPart(_Part):
     reasons: list[ReasonPart]
 
 
+class AnswerPart(_Part):
+    """The answer in the words that every reader is given."""
+
+    line: str
+    """The whole answer on one line, without what it assumes."""
+    short: str
+    """The same in a few words, for lists."""
+    premises: str
+    """What a probability assumes; empty where nothing needs to be said."""
+    because: list[str]
+    """What moved the probability, the strongest first."""
+
+
 class CheckPart(_Part):
     """One quality check; failing one that ``refuses`` refuses the exam, another is a warning."""
 
@@ -209,7 +228,7 @@ class ModelPart(_Part):
 
 
 class OutputPart(_Part):
-    """A file written beside this document."""
+    """A file written beside this record."""
 
     kind: str
     path: str
@@ -217,9 +236,10 @@ class OutputPart(_Part):
     sop_instance_uid: str
 
 
-class Document(_Part):
-    """The whole of ``result.json``."""
+class Record(_Part):
+    """The whole record of one injection's result."""
 
+    record_schema: Literal[1] = RECORD_SCHEMA
     status: Literal["analysed", "refused"]
     reasons: list[ReasonPart]
     exam: ExamPart | None
@@ -230,6 +250,7 @@ class Document(_Part):
     bolus: BolusPart | None = None
     stability: StabilityPart | None = None
     """None where the lesion was not divided."""
+    answer: AnswerPart | None = None
     diagnosis: DiagnosisPart | None = None
     quality: QualityPart | None = None
     warnings: list[str] = []

@@ -6,20 +6,20 @@ import pytest
 from pydantic import ValidationError
 
 from dicomnode.errors import Reason
-from dicomnode.outputs.document import document
-from dicomnode.outputs.schema import Document, OutputPart
+from dicomnode.outputs.record import record_of
 from dicomnode.pipeline import Result
+from dicomnode.record.schema import OutputPart, Record
 
 OUTPUT = OutputPart(kind="seg", path="seg.dcm", sop_class_uid="1.2", sop_instance_uid="1.3")
 
 
 @pytest.fixture
-def analysed(example: ModuleType) -> Document:
+def analysed(example: ModuleType) -> Record:
     result = Result(exam=example.exam(), findings=example.findings(), timing_s={"decode": 0.5})
-    return document(result, (), [OUTPUT])
+    return record_of(result, (), [OUTPUT])
 
 
-def test_it_holds_every_key_that_the_plan_of_the_house_fixes(analysed: Document) -> None:
+def test_it_holds_every_key_that_the_plan_of_the_house_fixes(analysed: Record) -> None:
     written = json.loads(analysed.model_dump_json())
     fixed = {"status", "reasons", "exam", "lesion", "subregions", "diagnosis", "quality"}
     assert fixed | {"models", "outputs", "timing_s"} <= set(written)
@@ -40,7 +40,7 @@ def test_it_holds_every_key_that_the_plan_of_the_house_fixes(analysed: Document)
 
 
 def test_it_is_relative_to_tissue_as_well_as_absolute(
-    example: ModuleType, analysed: Document
+    example: ModuleType, analysed: Record
 ) -> None:
     found = example.findings()
     written = json.loads(analysed.model_dump_json())
@@ -62,9 +62,7 @@ def test_it_is_relative_to_tissue_as_well_as_absolute(
     assert (unreliable["parameters"], unreliable["relative"]) == ({}, {})
 
 
-def test_every_region_has_an_arrival_and_a_baseline(
-    example: ModuleType, analysed: Document
-) -> None:
+def test_every_region_has_an_arrival_and_a_baseline(example: ModuleType, analysed: Record) -> None:
     regions = json.loads(analysed.model_dump_json())["regions"]
     assert regions == [
         {
@@ -77,12 +75,12 @@ def test_every_region_has_an_arrival_and_a_baseline(
     ]
     assert {"lesion", "reference tissue"} <= {one["name"] for one in regions}
     bare = Result(exam=example.exam(), findings=example.bare_findings())
-    for one in json.loads(document(bare, (), []).model_dump_json())["regions"]:
+    for one in json.loads(record_of(bare, (), []).model_dump_json())["regions"]:
         assert (one["arrival_s"], one["baseline"]) == (None, None)
 
 
 def test_it_says_what_was_fitted_and_how_far_the_result_repeats(
-    example: ModuleType, analysed: Document
+    example: ModuleType, analysed: Record
 ) -> None:
     written = json.loads(analysed.model_dump_json())
     assert written["stability"] == {"ari": 0.86, "replicates": 10}
@@ -93,13 +91,13 @@ def test_it_says_what_was_fitted_and_how_far_the_result_repeats(
     check = next(one for one in written["quality"]["checks"] if not one["passed"])
     assert not check["refuses"]
     assert check["words"] == "share of frames in plane is below its limit"
-    bare = document(Result(exam=example.exam(), findings=example.bare_findings()), (), [])
+    bare = record_of(Result(exam=example.exam(), findings=example.bare_findings()), (), [])
     assert bare.stability is None
     assert bare.warnings == []
 
 
-def test_it_is_read_back_equal(analysed: Document) -> None:
-    assert Document.model_validate_json(analysed.model_dump_json()) == analysed
+def test_it_is_read_back_equal(analysed: Record) -> None:
+    assert Record.model_validate_json(analysed.model_dump_json()) == analysed
 
 
 def test_what_could_not_be_measured_is_null_and_never_nan(example: ModuleType) -> None:
@@ -108,7 +106,7 @@ def test_what_could_not_be_measured_is_null_and_never_nan(example: ModuleType) -
     result = Result(exam=example.exam(), findings=replace(found, lesion=odd))
     stability = replace(found.stability, ari=float("nan"))
     result = replace(result, findings=replace(result.findings, stability=stability))
-    text = document(result, (), []).model_dump_json()
+    text = record_of(result, (), []).model_dump_json()
     assert json.loads(text)["stability"] == {"ari": None, "replicates": 10}
     lesion = json.loads(text, parse_constant=pytest.fail)["lesion"]
     assert lesion["area_mm2"] is None
@@ -117,7 +115,7 @@ def test_what_could_not_be_measured_is_null_and_never_nan(example: ModuleType) -
 
 def test_a_refusal_says_why_and_claims_nothing(example: ModuleType) -> None:
     reasons = (Reason("no-bolus", "expected a bolus, found none"),)
-    refused = document(Result(exam=example.exam(), findings=None, reasons=reasons), reasons, [])
+    refused = record_of(Result(exam=example.exam(), findings=None, reasons=reasons), reasons, [])
     assert refused.status == "refused"
     assert refused.reasons[0].code == "no-bolus"
     assert refused.diagnosis is None
@@ -127,7 +125,7 @@ def test_a_refusal_says_why_and_claims_nothing(example: ModuleType) -> None:
     assert (refused.regions, refused.warnings) == ([], [])
 
 
-def test_it_carries_no_patient_data(example: ModuleType, analysed: Document) -> None:
+def test_it_carries_no_patient_data(example: ModuleType, analysed: Record) -> None:
     text = analysed.model_dump_json()
     header = example.header()
     for keyword in ("PatientName", "PatientID", "PatientBirthDate"):
@@ -136,4 +134,4 @@ def test_it_carries_no_patient_data(example: ModuleType, analysed: Document) -> 
 
 def test_an_unknown_key_is_refused() -> None:
     with pytest.raises(ValidationError, match="surprise"):
-        Document.model_validate({"status": "refused", "reasons": [], "exam": None, "surprise": 1})
+        Record.model_validate({"status": "refused", "reasons": [], "exam": None, "surprise": 1})
