@@ -125,7 +125,14 @@ class Outbox(Database):
 
     def deliveries(self, exam_id: int) -> tuple[DeliveryRow, ...]:
         """List the deliveries of an exam."""
-        return self._deliveries(deliveries.c.exam_id == exam_id)
+        return self.deliveries_of([exam_id])[exam_id]
+
+    def deliveries_of(self, exam_ids: Sequence[int]) -> dict[int, tuple[DeliveryRow, ...]]:
+        """List the deliveries of many exams, by exam, with one query for all."""
+        found: dict[int, list[DeliveryRow]] = {exam_id: [] for exam_id in exam_ids}
+        for row in self._deliveries(deliveries.c.exam_id.in_(exam_ids)):
+            found[row.exam_id].append(row)
+        return {exam_id: tuple(rows) for exam_id, rows in found.items()}
 
     def delivery_counts(self) -> dict[DeliveryState, int]:
         """Count the deliveries in each state."""

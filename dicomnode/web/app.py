@@ -22,7 +22,7 @@ from dicomnode.store.spool import Spool
 from dicomnode.web.headers import SafeHeaders
 from dicomnode.web.metrics import LedgerCollector
 from dicomnode.web.picture import PICTURES, png
-from dicomnode.web.views import exam_page, exam_plain, exam_rows
+from dicomnode.web.views import exam_page, exam_rows, exams_plain
 
 __all__ = ["Check", "make_app"]
 
@@ -127,13 +127,13 @@ class _Pages:
         if not text.isdecimal() or not 1 <= int(text) <= _MOST:
             raise HTTPException(400, f"limit: expected a number from 1 to {_MOST}")
         found = self.ledger.exams(limit=int(text))
-        return JSONResponse({"exams": [exam_plain(self.ledger, exam) for exam in found]})
+        return JSONResponse({"exams": exams_plain(self.ledger, found)})
 
     def api_exam(self, request: Request) -> Response:
         """Give one exam."""
         with _NotFoundAs404():
             exam = self.ledger.exam(request.path_params["id"])
-        return JSONResponse(exam_plain(self.ledger, exam))
+        return JSONResponse(exams_plain(self.ledger, [exam])[0])
 
     def metrics(self, request: Request) -> Response:
         """Give the counts in Prometheus' text format."""

@@ -12,12 +12,14 @@ from dicomnode.store.rows import DeliveryRow, ExamRow
 from dicomnode.web.labels import short_uid, study_label
 from dicomnode.web.picture import PICTURES
 
-__all__ = ["exam_page", "exam_plain", "exam_rows"]
+__all__ = ["exam_page", "exam_rows", "exams_plain"]
 
 
 def exam_rows(ledger: Ledger, key: bytes, *, limit: int) -> list[dict[str, Any]]:
     """Make the rows of the exam table."""
-    return [_row(exam, ledger.deliveries(exam.id), key) for exam in ledger.exams(limit=limit)]
+    exams = ledger.exams(limit=limit)
+    deliveries = ledger.deliveries_of([exam.id for exam in exams])
+    return [_row(exam, deliveries[exam.id], key) for exam in exams]
 
 
 def exam_page(ledger: Ledger, exam_id: int, key: bytes) -> dict[str, Any]:
@@ -55,8 +57,13 @@ def exam_page(ledger: Ledger, exam_id: int, key: bytes) -> dict[str, Any]:
     }
 
 
-def exam_plain(ledger: Ledger, exam: ExamRow) -> dict[str, Any]:
-    """Give an exam as the API shows it, with its UIDs whole."""
+def exams_plain(ledger: Ledger, exams: Sequence[ExamRow]) -> list[dict[str, Any]]:
+    """Give exams as the API shows them, with their UIDs whole."""
+    deliveries = ledger.deliveries_of([exam.id for exam in exams])
+    return [_plain(exam, deliveries[exam.id]) for exam in exams]
+
+
+def _plain(exam: ExamRow, deliveries: Sequence[DeliveryRow]) -> dict[str, Any]:
     return {
         "id": exam.id,
         "study_uid": exam.study_uid,
@@ -77,7 +84,7 @@ def exam_plain(ledger: Ledger, exam: ExamRow) -> dict[str, Any]:
                 "attempts": one.attempts,
                 "error": one.error,
             }
-            for one in ledger.deliveries(exam.id)
+            for one in deliveries
         ],
     }
 

@@ -80,7 +80,6 @@ def test_two_processes_claim_each_delivery_once(url, ledger, instance, output):
 VISIT = """
 import sys
 from dicomnode.store.ledger import Ledger
-from parts.records import ANALYSED
 
 ledger = Ledger(sys.argv[1])
 print(len(ledger.exams()))

@@ -2,7 +2,9 @@
 
 import errno
 import os
+import re
 import sqlite3
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing
 from html.parser import HTMLParser
@@ -12,6 +14,7 @@ from typing import Any
 import httpx
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
+from sqlalchemy import event
 from starlette.applications import Starlette
 
 from dicomnode.errors import Reason, SettingsError, StoreError
@@ -22,6 +25,7 @@ from dicomnode.web.app import make_app
 from dicomnode.web.labels import secret_key, short_uid, study_label
 from dicomnode.web.options import WebOptions
 from dicomnode.web.server import Server
+from dicomnode.web.views import exam_rows, exams_plain
 from parts.hostile import WORDS
 from parts.hostile import fill as fill_with
 from parts.records import answered, refused
@@ -123,6 +127,31 @@ def test_nothing_that_a_sender_wrote_is_markup(tmp_path: Path) -> None:
         assert "{{ 7 * 7 }}" in marks(client.get("/").text).text
 
 
+def asked(ledger: Ledger, question: Callable[[], Any]) -> Counter[str]:
+    """How often each table is read while a question is answered."""
+    statements: list[str] = []
+
+    def note(_connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
+        statements.append(statement)
+
+    event.listen(ledger._engine, "before_cursor_execute", note)
+    question()
+    event.remove(ledger._engine, "before_cursor_execute", note)
+    return Counter(re.findall(r"FROM (\w+)", " ".join(statements)))
+
+
+def test_a_list_of_exams_reads_each_table_once_however_many_there_are(tmp_path: Path) -> None:
+    with closing(Ledger(f"sqlite:///{tmp_path}/ledger.sqlite")) as ledger:
+        fill(ledger)
+        for word in WORDS.values():
+            fill_with(ledger, word)
+        for rows in (
+            lambda: exam_rows(ledger, b"k" * 32, limit=200),
+            lambda: exams_plain(ledger, ledger.exams()),
+        ):
+            assert set(asked(ledger, rows).values()) == {1}
+
+
 @pytest.fixture
 def open_page(tmp_path: Path) -> Iterator[Callable[..., httpx.Client]]:
     ledger = Ledger(f"sqlite:///{tmp_path}/ledger.sqlite")
@@ -178,7 +207,7 @@ def test_an_answer_stands_with_what_it_assumes_and_without_colour(
 
 def test_the_table_shows_state_quality_answer_and_deliveries(open_page: Any) -> None:
     text = open_page().get("/").text
-    for shown in ("91 %", "good", "2 pending", "refused", "expected a bolus"):
+    for shown in ("91 %", "<td>B</td>", "2 pending", "refused", "expected a bolus"):
         assert shown in text
     assert study_label(STUDY, b"k" * 32) in text
 
