@@ -104,10 +104,16 @@ class Workers:
         self._context.set_forkserver_preload(["dicomnode.jobs.nursery"])
         ensure_running()
 
-    def run(self, function: Callable[..., Any], *args: Any, key: str = "") -> Any:
+    def run(
+        self,
+        function: Callable[..., Any],
+        *args: Any,
+        key: str = "",
+        timeout_s: float | None = None,
+    ) -> Any:
         """Call ``function`` in a new process and give what it returns.
 
-        ``key`` names the work for :meth:`cancel`.
+        ``key`` names the work for :meth:`cancel`; ``timeout_s`` is for work that is no analysis.
 
         Raises
         ------
@@ -130,7 +136,7 @@ class Workers:
             self._begin(process, key)
             sender.close()
             try:
-                answer = self._answer(receiver, process)
+                answer = self._answer(receiver, process, timeout_s or self._timeout_s)
             finally:
                 self._end(process)
         if isinstance(answer, _Raised):
@@ -168,8 +174,8 @@ class Workers:
             self._running.pop(process, None)
         process.close()
 
-    def _answer(self, receiver: Connection, process: ForkServerProcess) -> Any:
-        ready = self._wait(receiver, process)
+    def _answer(self, receiver: Connection, process: ForkServerProcess, timeout_s: float) -> Any:
+        ready = self._wait(receiver, process, timeout_s)
         if receiver in ready:
             with suppress(EOFError):  # the pipe's end closes with a process that dies
                 return receiver.recv()
@@ -177,16 +183,18 @@ class Workers:
             raise Interrupted
         if not ready:
             raise WorkError(
-                "analysis-timeout", f"expected an answer within {self._timeout_s:.0f} s, got none"
+                "analysis-timeout", f"expected an answer within {timeout_s:.0f} s, got none"
             )
         if process not in self._running:
             raise WorkError("abandoned", "expected somebody to want the result, nobody does")
         process.join()
         raise WorkerDiedError("worker-died", _how_it_ended(process.exitcode))
 
-    def _wait(self, receiver: Connection, process: ForkServerProcess) -> list[Any]:
+    def _wait(
+        self, receiver: Connection, process: ForkServerProcess, timeout_s: float
+    ) -> list[Any]:
         """Give what is ready in time, or nothing; meanwhile look at the memory."""
-        give_up_at = time.monotonic() + self._timeout_s
+        give_up_at = time.monotonic() + timeout_s
         while (left_s := give_up_at - time.monotonic()) > 0:
             if ready := wait([receiver, process.sentinel], timeout=min(left_s, _LOOK_S)):
                 return ready

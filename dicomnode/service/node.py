@@ -51,6 +51,7 @@ MODEL_NAMES = Named("dicomnode.service.bundles:model_names")
 STOP_GRACE_S = 10.0
 """What a stop may take beyond ``drain_s``."""
 
+_MODELS_S = 300.0  # loading is quick, importing what loads it is not on a busy machine
 _LOCK_EVERY_S = 5.0
 _SCRUB_EVERY_S = 60.0  # asked whether it is due, and whether nothing else goes on
 
@@ -216,7 +217,8 @@ class Node:
 
     def _check_models(self, workers: Workers) -> list[str]:
         try:
-            return list(workers.run(self._models, self.settings.models.directory))
+            directory = self.settings.models.directory
+            return list(workers.run(self._models, directory, timeout_s=_MODELS_S))
         except WorkError as error:
             raise BundleError(str(error), hint="") from error
 
