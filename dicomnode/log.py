@@ -14,7 +14,6 @@ from typing import Any, Literal, TextIO
 
 import structlog
 from pydantic import BaseModel
-from pydicom.dataset import Dataset
 from structlog.typing import EventDict, Processor, WrappedLogger
 
 from dicomnode.errors import DicomnodeError, printable
@@ -176,7 +175,12 @@ def _shown(value: Any) -> Any:
 def _is_patient_data(key: str, value: object) -> bool:
     if isinstance(value, Mapping):
         return any(_is_patient_data(str(name), inner) for name, inner in value.items())
-    return key.replace("_", "").lower() in _PATIENT_DATA or isinstance(value, Dataset)
+    return key.replace("_", "").lower() in _PATIENT_DATA or _is_of_pydicom(value)
+
+
+def _is_of_pydicom(value: object) -> bool:
+    """Say whether it is a data set, an element or a name; UIDs are text there, and logged."""
+    return type(value).__module__.startswith("pydicom.") and not isinstance(value, str)
 
 
 def _place_of_exception(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:

@@ -18,7 +18,7 @@ from dicomnode.cli.present import console, counted, plain
 from dicomnode.config import Settings, load_settings
 from dicomnode.errors import DamagedError, SettingsError, StoreError
 from dicomnode.log import configure
-from dicomnode.service.take_up import take_up_all
+from dicomnode.named import Named
 from dicomnode.store.ledger import Ledger
 from dicomnode.store.lock import database_lock, directory_lock
 from dicomnode.store.rows import (
@@ -43,6 +43,7 @@ from dicomnode.web.labels import short_uid
 __all__ = ["exams"]
 
 number_argument = click.argument("number", type=int)
+TAKE_UP_ALL = Named("dicomnode.service.take_up:take_up_all")
 STATE_STYLE = {
     ExamState.ANALYSED: "green",
     ExamState.REFUSED: "yellow",
@@ -321,7 +322,7 @@ def take_up(config: Path) -> None:
     with directory_lock(directory), database_lock(settings.ledger_url, directory):
         ledger = Ledger(settings.ledger_url)
         try:
-            taken, left = take_up_all(ledger, Spool(directory / "spool"), now=time.time())
+            taken, left = TAKE_UP_ALL(ledger, Spool(directory / "spool"), now=time.time())
         finally:
             ledger.close()
     console().print(f"received files that are taken up: {taken}")
