@@ -8,9 +8,10 @@ import pytest
 from pydicom import Dataset
 from pydicom.sr.coding import Code
 
+from conformance.__main__ import RESULT_SCHEMA
 from conformance.coded import declared_codes
 from conformance.exam import cases
-from conformance.generate import documents
+from conformance.generate import documents, result_schema
 from conformance.validators import VERSION_OPTION, judgements, versions
 from dicomnode.config import OutputKind
 from dicomnode.dicom.codes import PRIVATE_SCHEME
@@ -43,6 +44,10 @@ def statement() -> str:
 def test_the_committed_file_is_what_the_code_says(name: str) -> None:
     text = documents()[name]
     assert text == committed(name), difference(name, text) + HINT
+
+
+def test_the_schema_in_docs_is_that_of_the_record() -> None:
+    assert RESULT_SCHEMA.read_text(encoding="utf-8") == result_schema(), HINT
 
 
 def test_the_validators_still_say_what_is_committed() -> None:
