@@ -91,9 +91,11 @@ def test_a_missing_file_is_named(tmp_path: Path) -> None:
         "sqlite:///file:x?mode=memory&uri=true",
         "sqlite:///file:x?vfs=memdb&uri=true",
         "sqlite:////var/lib/ledger.sqlite?uri=true",
+        "sqlite:///ledger.sqlite",
+        "sqlite:///~/ledger.sqlite",
     ],
 )
-def test_a_ledger_that_no_disk_holds_is_refused(tmp_path: Path, url: str) -> None:
+def test_a_ledger_in_no_file_of_a_whole_path_is_refused(tmp_path: Path, url: str) -> None:
     with pytest.raises(SettingsError, match=r"database\.url: expected a file"):
         settings(tmp_path, LEAST + f'[database]\nurl = "{url}"')
 

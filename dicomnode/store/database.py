@@ -1,11 +1,13 @@
 """One way into SQLite or PostgreSQL, with the durability an acknowledgement needs."""
 
 import os
+import sqlite3
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
+import structlog
 from sqlalchemy import Connection, Engine, Table, create_engine, event, insert, make_url, select
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import DBAPIError, IntegrityError
@@ -29,6 +31,8 @@ __all__ = [
     "named_errors",
     "sqlite_of_writers",
 ]
+
+log = structlog.get_logger(__name__)
 
 _CONNECTIONS = 10
 """Never one more for a moment: SQLite keeps the file of a closed one open as long as another is."""
@@ -194,6 +198,8 @@ def _open_pool(engine: Engine) -> None:
 def sqlite_of_writers(url: str, connections: int) -> Engine:
     """Open an SQLite file whose every transaction takes the write lock first, for others' tables.
 
+    They hold no truth of their own: a damaged file is set aside, and a new one begun.
+
     Raises
     ------
     StoreError
@@ -207,8 +213,31 @@ def sqlite_of_writers(url: str, connections: int) -> Engine:
         connection.cursor().execute("PRAGMA foreign_keys = ON")
 
     with named_errors("the engine's tables"):
+        if _is_damaged(engine):
+            engine.dispose()
+            _set_aside(Path(str(engine.url.database)))
         _open_pool(engine)
     return engine
+
+
+def _is_damaged(engine: Engine) -> bool:
+    """Whether a file is no database, or one that contradicts itself (not one that is locked)."""
+    try:
+        with engine.connect() as connection:
+            return bool(connection.exec_driver_sql("PRAGMA quick_check(1)").scalar() != "ok")
+    except DBAPIError as error:
+        if type(error.orig) is sqlite3.DatabaseError:  # its kinds have other causes
+            return True
+        raise
+
+
+def _set_aside(file: Path) -> None:
+    """Give a damaged file another name, and what SQLite would mend it by: no other is mended so."""
+    for end in ("", "-journal", "-wal", "-shm"):
+        part = file.with_name(file.name + end)
+        if part.exists():
+            part.replace(file.with_name(f"{file.name}.damaged{end}"))
+    log.error("database.set_aside", file=str(file), kept_as=f"{file.name}.damaged")
 
 
 def _open_engine(url: str) -> Engine:

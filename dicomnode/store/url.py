@@ -15,9 +15,10 @@ def sqlite_url(file: Path) -> str:
 
 
 def expect_kept(url: str) -> None:
-    """Expect a URL of what survives a power cut, where SQLite takes the name of a file only.
+    """Expect a URL of what survives a power cut, where SQLite takes the path of a file only.
 
-    With arguments it opens what is in memory, without locks or elsewhere than its name says.
+    With arguments it opens what is in memory, without locks or elsewhere than its name says. A
+    path that begins in the working directory is another ledger for whoever calls from elsewhere.
 
     Raises
     ------
@@ -33,8 +34,8 @@ def expect_kept(url: str) -> None:
     if parsed.get_backend_name() != "sqlite":
         return
     file = parsed.database or ""
-    if parsed.query or not file or file.startswith((":memory:", "file:")):
+    if parsed.query or not Path(file).is_absolute():
         raise ValueError(
-            "expected a file by its name alone, found none or arguments: a database in memory "
-            "would keep nothing"
+            "expected a file by its whole path alone, such as sqlite:////var/lib/ledger.sqlite: "
+            "a database in memory would keep nothing"
         )

@@ -138,6 +138,18 @@ def _executing() -> int:
     return sum(one.name.startswith("dbos-executor") for one in threading.enumerate())
 
 
+@pytest.mark.parametrize("left", [b"no database " * 1000, b"SQLite format 3\0" + b"\xff" * 5000])
+def test_a_damaged_file_is_set_aside(engine: Engine, tmp_path: Path, left: bytes) -> None:
+    """It holds nothing that the ledger does not, and must not keep a node from its start."""
+    (tmp_path / "jobs.sqlite").write_bytes(left)
+    ran = threading.Event()
+    engine.start({"job": lambda step, name: ran.set()})
+    engine.submit("job", "one")
+    assert ran.wait(PATIENCE_S)
+    assert engine.drain(patience_s=PATIENCE_S)
+    assert (tmp_path / "jobs.sqlite.damaged").read_bytes() == left
+
+
 def test_tables_that_take_no_step_are_an_error_that_passes(
     engine: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
