@@ -185,6 +185,34 @@ def test_clips_that_cannot_be_placed_cost_no_other_injection_its_result(
     assert codes(study) == dict.fromkeys(lost.split(), "no-clock")
 
 
+def test_clips_that_overlap_cost_no_injection_minutes_later_its_result(clip: Any) -> None:
+    stamps = {"a.dcm": "120000", "b.dcm": "120010", "c.dcm": "120500"}
+    parts = {"a.dcm": slice(None), "b.dcm": slice(0, 30), "c.dcm": slice(0, 35)}
+    at = {name: {"AcquisitionDateTime": f"20200101{stamps[name]}"} for name in stamps}
+    study = read_study([clip(n, parts[n], ContentTime=None, **at[n]) for n in stamps], SETTINGS)
+    assert [exam.clips[0].path.name for exam in study.exams] == ["a.dcm", "c.dcm"]
+    assert codes(study) == {"b.dcm": "no-clock"}
+
+
+def test_a_clip_that_goes_on_where_others_overlap_is_not_placed(clip: Any) -> None:
+    at = {"a.dcm": "120000", "b.dcm": "120005", "c.dcm": "120020"}
+    parts = {"a.dcm": slice(0, 25), "b.dcm": slice(0, 20), "c.dcm": slice(25, None)}
+    paths = [
+        clip(n, parts[n], ContentTime=None, AcquisitionDateTime=f"20200101{at[n]}") for n in at
+    ]
+    study = read_study(paths, SETTINGS)
+    assert [[c.path.name for c in exam.clips] for exam in study.exams] == [["a.dcm"]]
+    assert codes(study) == {"b.dcm": "no-clock", "c.dcm": "no-clock"}
+
+
+def test_a_longer_clip_without_a_clock_costs_two_injections_nothing(clip: Any) -> None:
+    at = {"b.dcm": "120000", "c.dcm": "130000"}
+    told = [clip(n, slice(0, 30), AcquisitionDateTime=f"20200101{t}") for n, t in at.items()]
+    study = read_study([clip("a.dcm", **NO_CLOCK), *told], SETTINGS)
+    assert [exam.clips[0].path.name for exam in study.exams] == ["b.dcm", "c.dcm"]
+    assert codes(study) == {"a.dcm": "no-clock"}
+
+
 def test_the_longest_clip_is_kept_even_if_only_others_tell_their_time(clip: Any) -> None:
     long, short = clip("a.dcm", **NO_CLOCK), clip("b.dcm", slice(0, 30))
     study = read_study([long, short], SETTINGS)

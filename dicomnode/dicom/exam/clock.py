@@ -11,7 +11,7 @@ from dicomnode.dicom.copied import time_zone
 from dicomnode.dicom.elements import Elements, tag_text
 from dicomnode.errors import InputError
 
-__all__ = ["START_SOURCES", "Placed", "apart", "overlap", "place", "tells_start"]
+__all__ = ["OVERLAP_S", "START_SOURCES", "Placed", "apart", "overlap", "place", "tells_start"]
 
 OVERLAP_S = 1.0
 """Clip starts are often cut to whole seconds: this much overlap is rounding."""

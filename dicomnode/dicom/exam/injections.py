@@ -7,7 +7,7 @@ import numpy as np
 
 from dicomnode.dicom.elements import Elements
 from dicomnode.dicom.exam.clip import Look, continues
-from dicomnode.dicom.exam.clock import Placed, apart, overlap, place, tells_start
+from dicomnode.dicom.exam.clock import OVERLAP_S, Placed, apart, overlap, place, tells_start
 from dicomnode.dicom.exam.panes import Panes, washes_in
 from dicomnode.errors import Reason
 
@@ -18,6 +18,8 @@ NO_CLOCK = "no-clock"
 
 Run = list[tuple[Look, float]]
 """Clips and when each starts."""
+Part = tuple[list[Look], Placed]
+"""Clips on one clock."""
 BASELINE_SHARE = 0.35
 """A clip starts without contrast if it is this near, of the earlier rise, to the earlier start."""
 
@@ -43,7 +45,7 @@ def sort_into_injections(
         panes = _common_panes(group)
         group += [look for look in unsure if continues(look, group, panes.contrast)]
         unsure = [look for look in unsure if all(look is not other for other in group)]
-        parts, reasons = _placed_parts(group, gap_s)
+        parts, reasons = _placed_parts(group, panes, gap_s)
         left_out += reasons
         for part, placed in parts:
             runs = _cut(part, placed, panes, gap_s)
@@ -78,8 +80,8 @@ def _clips(group: Sequence[Look]) -> tuple[list[Elements], list[float]]:
 
 
 def _placed_parts(
-    group: list[Look], gap_s: float
-) -> tuple[list[tuple[list[Look], Placed]], list[tuple[Look, Reason]]]:
+    group: list[Look], panes: Panes, gap_s: float
+) -> tuple[list[Part], list[tuple[Look, Reason]]]:
     """Put a group on one clock, or else parts of it that lie far apart, each on its own.
 
     Where clips of a part contradict one another the others keep their injections.
@@ -87,37 +89,61 @@ def _placed_parts(
     placed = place(*_clips(group))
     if placed is not None:
         return [(group, placed)], []
-    group, left_out = _with_a_clock(group)
+    group, left_out = _with_a_clock(group, gap_s)
     parts = [tuple(range(len(group)))] if left_out else apart(*_clips(group), gap_s)
     if len(parts) == 1 and not left_out:
-        return _only_the_longest(group)
-    found = [_placed_parts([group[index] for index in part], gap_s) for part in parts]
+        return _longest_of_each(group, panes, gap_s)
+    found = [_placed_parts([group[index] for index in part], panes, gap_s) for part in parts]
     return (
         [pair for pairs, _ in found for pair in pairs],
         [*left_out, *(reason for _, reasons in found for reason in reasons)],
     )
 
 
-def _with_a_clock(group: list[Look]) -> tuple[list[Look], list[tuple[Look, Reason]]]:
-    """Clips that tell when they were taken, unless the longest is none of them."""
+def _with_a_clock(group: list[Look], gap_s: float) -> tuple[list[Look], list[tuple[Look, Reason]]]:
+    """Clips that tell when they were taken, unless the longest of one injection is none of them."""
     told = [look for look in group if tells_start(look.header.elements)]
     longest_s = max(look.duration_s for look in group)
-    if all(look.duration_s < longest_s for look in told):
+    is_longer = all(look.duration_s < longest_s for look in told)
+    if is_longer and (not told or len(apart(*_clips(told), gap_s)) == 1):
         return group, []
     without = [look for look in group if all(look is not other for other in told)]
     return told, [(look, _no_clock(look, "missing", "it is left out")) for look in without]
 
 
-def _only_the_longest(
-    group: list[Look],
-) -> tuple[list[tuple[list[Look], Placed]], list[tuple[Look, Reason]]]:
+def _longest_of_each(
+    group: list[Look], panes: Panes, gap_s: float
+) -> tuple[list[Part], list[tuple[Look, Reason]]]:
+    """The longest clip of each injection: by itself it needs no clock, which here is wrong."""
     clash = overlap(*_clips(group)) or "missing, equal or overlapping"
-    longest = max(group, key=lambda look: look.duration_s)
-    placed = place(*_clips([longest]))
+    kept = [_longest(looks) for looks in _injections_of(group, panes, gap_s)]
+    others = [look for look in group if all(look is not other for other in kept)]
+    then = "only the longest of these clips is analysed"
+    return (
+        [([look], _placed([look])) for look in kept],
+        [(look, _no_clock(look, clash, then)) for look in others],
+    )
+
+
+def _injections_of(group: list[Look], panes: Panes, gap_s: float) -> list[list[Look]]:
+    """Sort the longest of the clips that overlap, and those that overlap none, into injections."""
+    parts = apart(*_clips(group), -OVERLAP_S)
+    apart_looks = [_longest([group[index] for index in part]) for part in parts]
+    placed = place(*_clips(apart_looks))
+    if placed is None:
+        return [group]
+    runs = _cut(apart_looks, placed, panes, gap_s)
+    return [[look for look, _ in run] for run in runs]
+
+
+def _longest(group: list[Look]) -> Look:
+    return max(group, key=lambda look: look.duration_s)
+
+
+def _placed(group: list[Look]) -> Placed:
+    placed = place(*_clips(group))
     assert placed is not None, "a clip by itself is placed"
-    others = [look for look in group if look is not longest]
-    kept = "only the longest of these clips is analysed"
-    return [([longest], placed)], [(look, _no_clock(look, clash, kept)) for look in others]
+    return placed
 
 
 def _no_clock(look: Look, clash: str, then: str) -> Reason:
