@@ -1,6 +1,6 @@
 """Outputs and their deliveries: what must reach which destination, and what came of it."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import PurePosixPath
 from typing import Any
 
@@ -25,10 +25,15 @@ _DUE = (DeliveryState.PENDING, DeliveryState.RETRY)
 class Outbox(Database):
     """The part of the ledger that the sender writes."""
 
-    def due_deliveries(self, *, now: float, limit: int = 100) -> tuple[DeliveryRow, ...]:
-        """List deliveries that may be tried now, oldest first."""
+    def due_deliveries(
+        self, *, now: float, but_to: Collection[str] = (), limit: int = 100
+    ) -> tuple[DeliveryRow, ...]:
+        """List deliveries that may be tried now, oldest first, ``but_to`` these destinations."""
         return self._deliveries(
-            deliveries.c.state.in_(_DUE), deliveries.c.next_attempt_at <= now, limit=limit
+            deliveries.c.state.in_(_DUE),
+            deliveries.c.next_attempt_at <= now,
+            deliveries.c.destination.not_in(but_to),
+            limit=limit,
         )
 
     def claim(self, delivery_ids: Sequence[int], *, now: float) -> tuple[DeliveryRow, ...]:
