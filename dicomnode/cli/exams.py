@@ -38,6 +38,7 @@ from dicomnode.store.states import (
     ExamState,
     before_delivery,
 )
+from dicomnode.store.url import sqlite_file
 from dicomnode.web.labels import short_uid
 
 __all__ = ["exams"]
@@ -68,6 +69,9 @@ def _ledger(config: Path) -> Iterator[tuple[Settings, Ledger]]:
             f"node.data_dir: expected the folder of a node that has run, found none at "
             f"{settings.node.data_dir}"
         )
+    file = sqlite_file(settings.ledger_url)
+    if file is not None and not file.is_file():
+        raise SettingsError(f"expected the ledger of a node that has run, found none at {file}")
     ledger = Ledger(settings.ledger_url)
     try:
         yield settings, ledger
@@ -231,7 +235,7 @@ def show(number: int | None, config: Path) -> None:
             highlight=False,
             soft_wrap=True,
         )
-        for reason in exam.reasons:
+        for reason in (*exam.reasons, *ledger.waits(exam)):
             out.print(
                 f"  [yellow]{plain(reason.code)}[/]: {plain(reason.text)}",
                 highlight=False,

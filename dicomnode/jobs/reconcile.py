@@ -246,10 +246,8 @@ class Reconciler:
     def _deliver(self) -> None:
         """Have at most one association to each destination, so that a slow one waits alone."""
         self._give_back()
-        active = self._engine.active
-        busy = {args[0] for name, args in active.items() if name.startswith(DELIVER)}
-        due = self._ledger.due_deliveries(now=self._now(), but_to=busy, limit=_MANY)
-        for (destination, _exam_id), rows in groupby(sorted(due, key=_parcel), key=_parcel):
+        due = sorted(self._ledger.due_deliveries(now=self._now()), key=_parcel)
+        for (destination, _exam_id), rows in groupby(due, key=_parcel):
             job = deliver.job_name(destination)
             if job not in self._engine.active:
                 self._submit_delivery(job, destination, list(rows))

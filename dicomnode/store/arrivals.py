@@ -46,6 +46,26 @@ class Arrivals(Database):
                 .values(closed_at=now)
             )
 
+    def waits(self, exam: ExamRow) -> tuple[Reason, ...]:
+        """Say what an exam that is still received waits for: every open association, or quiet."""
+        if exam.state is not ExamState.RECEIVING:
+            return ()
+        query = (
+            select(associations.c.calling_ae, associations.c.host)
+            .join(association_studies, association_studies.c.association_id == associations.c.id)
+            .where(association_studies.c.study_uid == exam.study_uid)
+            .where(associations.c.closed_at.is_(None))
+            .order_by(associations.c.opened_at)
+        )
+        with self._reading() as connection:
+            senders = connection.execute(query).all()
+        if not senders:
+            return (Reason("quiet", "complete when nothing more has come for a while"),)
+        return tuple(
+            Reason("association-open", f"waits for {ae} at {host} to end its association")
+            for ae, host in senders
+        )
+
     def association_rejected(
         self, *, calling_ae: str, called_ae: str, host: str, reason: str, now: float
     ) -> None:

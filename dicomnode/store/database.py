@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import structlog
-from sqlalchemy import Connection, Engine, Table, create_engine, event, insert, make_url, select
+from sqlalchemy import Connection, Engine, Table, create_engine, event, insert, select
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
@@ -21,6 +21,7 @@ from dicomnode.store.schema import (
     open_associations,
     schema_version,
 )
+from dicomnode.store.url import sqlite_file
 
 __all__ = [
     "POSTGRESQL_PATIENCE",
@@ -81,7 +82,7 @@ class Database:
     def __init__(self, url: str) -> None:
         self._engine = _open_engine(url)
         self._writer = self._engine.execution_options(writes=True)
-        self._file = _sqlite_file(url)
+        self._file = sqlite_file(url)
         self._identity: tuple[int, int] | None = None
         try:
             with self._writing() as connection:
@@ -126,14 +127,6 @@ class Database:
                 "since it was opened",
                 hint="stop the node, put the ledger back, and start it again",
             )
-
-
-def _sqlite_file(url: str) -> Path | None:
-    """Say which file a ledger is, or None where it is not one."""
-    parsed = make_url(url)
-    if parsed.get_backend_name() != "sqlite" or parsed.database in (None, "", ":memory:"):
-        return None
-    return Path(str(parsed.database))
 
 
 def _identity(file: Path) -> tuple[int, int] | None:

@@ -1,6 +1,6 @@
 """Outputs and their deliveries: what must reach which destination, and what came of it."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import PurePosixPath
 from typing import Any
 
@@ -25,16 +25,20 @@ _DUE = (DeliveryState.PENDING, DeliveryState.RETRY)
 class Outbox(Database):
     """The part of the ledger that the sender writes."""
 
-    def due_deliveries(
-        self, *, now: float, but_to: Collection[str] = (), limit: int = 100
-    ) -> tuple[DeliveryRow, ...]:
-        """List deliveries that may be tried now, oldest first, ``but_to`` these destinations."""
-        return self._deliveries(
-            deliveries.c.state.in_(_DUE),
-            deliveries.c.next_attempt_at <= now,
-            deliveries.c.destination.not_in(but_to),
-            limit=limit,
+    def due_deliveries(self, *, now: float, of_each: int = 100) -> tuple[DeliveryRow, ...]:
+        """List deliveries that may be tried now: so many of each destination, oldest first.
+
+        However many wait for one that is away, those of the others are listed.
+        """
+        turn = func.row_number().over(
+            partition_by=deliveries.c.destination, order_by=deliveries.c.id
         )
+        due = (
+            select(deliveries.c.id, turn.label("turn"))
+            .where(deliveries.c.state.in_(_DUE), deliveries.c.next_attempt_at <= now)
+            .subquery()
+        )
+        return self._deliveries(deliveries.c.id.in_(select(due.c.id).where(due.c.turn <= of_each)))
 
     def claim(self, delivery_ids: Sequence[int], *, now: float) -> tuple[DeliveryRow, ...]:
         """Take deliveries for sending; those another process took first are left out."""
@@ -160,11 +164,9 @@ class Outbox(Database):
                 _change(connection, row.id, event, now, values)
             return len(rows)
 
-    def _deliveries(
-        self, *where: ColumnElement[bool], limit: int | None = None
-    ) -> tuple[DeliveryRow, ...]:
+    def _deliveries(self, *where: ColumnElement[bool]) -> tuple[DeliveryRow, ...]:
         with self._reading() as connection:
-            return _select(connection, *where, limit=limit)
+            return _select(connection, *where)
 
     def _change(
         self, delivery_id: int, event: DeliveryEvent, now: float, values: Mapping[str, Any]
@@ -240,16 +242,11 @@ def _one(connection: Connection, delivery_id: int) -> DeliveryRow:
     return found[0]
 
 
-def _select(
-    connection: Connection, *where: ColumnElement[bool], limit: int | None = None
-) -> tuple[DeliveryRow, ...]:
-    chosen = (
-        connection.execute(select(deliveries).where(*where).order_by(deliveries.c.id).limit(limit))
-        .mappings()
-        .all()
-    )
-    query = select(outputs).where(outputs.c.id.in_({row["output_id"] for row in chosen}))
-    by_id = {row["id"]: _output_row(row) for row in connection.execute(query).mappings()}
+def _select(connection: Connection, *where: ColumnElement[bool]) -> tuple[DeliveryRow, ...]:
+    query = select(deliveries).where(*where).order_by(deliveries.c.id)
+    chosen = connection.execute(query).mappings().all()
+    made = select(outputs).where(outputs.c.id.in_({row["output_id"] for row in chosen}))
+    by_id = {row["id"]: _output_row(row) for row in connection.execute(made).mappings()}
     return tuple(_delivery_row(row, by_id[row["output_id"]]) for row in chosen)
 
 

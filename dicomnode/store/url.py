@@ -6,7 +6,7 @@ from sqlalchemy import make_url
 from sqlalchemy.engine import URL
 from sqlalchemy.exc import ArgumentError
 
-__all__ = ["expect_kept", "sqlite_url"]
+__all__ = ["expect_kept", "sqlite_file", "sqlite_url"]
 
 
 def sqlite_url(file: Path) -> str:
@@ -39,3 +39,11 @@ def expect_kept(url: str) -> None:
             "expected a file by its whole path alone, such as sqlite:////var/lib/ledger.sqlite: "
             "a database in memory would keep nothing"
         )
+
+
+def sqlite_file(url: str) -> Path | None:
+    """Say which file a ledger is, or None where it is not one."""
+    parsed = make_url(url)
+    if parsed.get_backend_name() != "sqlite" or parsed.database in (None, "", ":memory:"):
+        return None
+    return Path(str(parsed.database))

@@ -29,7 +29,7 @@ def exam_page(ledger: Ledger, exam_id: int, key: bytes) -> dict[str, Any]:
     outputs = ledger.outputs(exam_id)
     return {
         "exam": _row(exam, deliveries, key) | {"attempt": exam.attempt, "replaces": exam.replaces},
-        "reasons": exam.reasons,
+        "reasons": (*exam.reasons, *ledger.waits(exam)),
         "summary": _facts(exam.summary),
         "instances": [
             {

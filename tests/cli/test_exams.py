@@ -7,7 +7,7 @@ import pytest
 from click.testing import CliRunner
 
 from dicomnode.cli import cli
-from dicomnode.errors import printable
+from dicomnode.errors import SettingsError, printable
 from dicomnode.store.database import NotFoundError
 from dicomnode.store.ledger import Ledger
 from parts.hostile import WORDS, fill
@@ -43,8 +43,16 @@ def test_a_senders_words_are_neither_markup_nor_commands(settings: Path, word: s
 @pytest.mark.parametrize("command", ["show", "retry", "resend", "give-up", "reanalyse"])
 @pytest.mark.parametrize("number", ["7", str(2**31), str(2**63), str(10**30)])
 def test_an_exam_that_is_not_there_is_said_so(settings: Path, command: str, number: str) -> None:
+    Ledger(f"sqlite:///{settings.parent}/data/ledger.sqlite").close()
     done = CliRunner().invoke(cli, ["exams", command, number, "-c", str(settings)])
     assert isinstance(done.exception, NotFoundError)
+
+
+def test_looking_makes_no_ledger_that_the_nodes_user_could_not_write(settings: Path) -> None:
+    done = CliRunner().invoke(cli, ["exams", "list", "-c", str(settings)])
+    assert isinstance(done.exception, SettingsError)
+    assert "expected the ledger of a node that has run" in str(done.exception)
+    assert not list((settings.parent / "data").iterdir())
 
 
 def test_when_the_next_attempt_is_due_is_told(settings: Path) -> None:

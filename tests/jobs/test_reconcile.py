@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 
 from dicomnode.errors import Reason
-from dicomnode.jobs import reconcile
 from dicomnode.jobs.reconcile import ANALYSE, DELIVER, Reconciler, Running
 from dicomnode.store.ledger import Ledger
 from dicomnode.store.rows import ExamRow, Output
@@ -330,18 +329,6 @@ def test_each_destination_has_one_delivery_at_a_time(
         (DELIVER, "pacs"),
         (DELIVER, "research"),
     ]
-
-
-def test_what_piles_up_for_one_destination_keeps_no_other_waiting(
-    reconciler: Reconciler, notebook: Notebook, ledger: Ledger, queued: Callable[..., ExamRow],
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:  # fmt: skip
-    monkeypatch.setattr(reconcile, "_MANY", 2)
-    for number, destination in enumerate(("slow", "slow", "slow", "other")):
-        finish(ledger, queued(f"1.2.{number}"), destination)
-    reconciler.tick()
-    reconciler.tick()
-    assert [args[0] for _, _, args in notebook.submitted] == ["slow", "other"]
 
 
 def test_a_delivery_that_is_asked_for_again_is_sent_again(

@@ -82,6 +82,16 @@ def test_a_study_is_due_when_it_is_quiet_and_its_association_has_ended(ledger, i
     assert ledger.due_studies(now=1030.0, quiet_s=QUIET_S)
 
 
+def test_an_exam_that_is_received_says_what_it_waits_for(ledger, instance):
+    ledger.association_opened("A", calling_ae="SCANNER1", host="10.0.0.5", now=0.0)
+    exam = ledger.exam(ledger.record_instance(instance(association="A"), now=1.0).exam_id)
+    (told,) = ledger.waits(exam)
+    assert told.text == "waits for SCANNER1 at 10.0.0.5 to end its association"
+    ledger.association_closed("A", now=2.0)
+    assert [one.code for one in ledger.waits(exam)] == ["quiet"]
+    assert ledger.waits(ledger.queue(exam, now=99.0)) == ()
+
+
 def test_an_association_that_sent_elsewhere_does_not_hold_a_study_open(ledger, instance):
     ledger.association_opened("B", calling_ae="S", host="h", now=0.0)
     ledger.record_instance(instance(study="1.1", association="A"), now=1.0)

@@ -32,6 +32,22 @@ def test_a_delivery_is_claimed_by_one(ledger, delivery):
     assert not ledger.due_deliveries(now=999.0)
 
 
+def test_what_waits_for_one_destination_hides_nothing_of_another(ledger, instance, output):
+    recorded = ledger.record_instance(instance(), now=0.0)
+    ledger.queue(ledger.exam(recorded.exam_id), now=100.0)
+    ledger.begin(recorded.exam_id, job="j", now=100.0)
+    ledger.finish(
+        recorded.exam_id,
+        job="j",
+        outputs=[*(output("seg", number) for number in range(5)), output("sr", 9)],
+        destinations={"away": ["seg"], "pacs": ["sr"]},
+        record=ANALYSED,
+        now=100.0,
+    )
+    due = ledger.due_deliveries(now=100.0, of_each=2)
+    assert [row.destination for row in due] == ["away", "away", "pacs"]
+
+
 def test_a_failed_attempt_comes_back_when_its_time_has_come(ledger, delivery):
     ledger.claim([delivery.id], now=101.0)
     ledger.retry_later(delivery.id, at=200.0, status=0xA700, error="out of resources", now=102.0)
