@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Mapping
 
 from threadpoolctl import threadpool_limits
 
+from tests.benchmarks.doors import doors
 from tests.benchmarks.motion import residual_motion
 from tests.benchmarks.outputs import all_outputs
 from tests.benchmarks.recovery import recovery
@@ -24,6 +25,7 @@ TABLES: Mapping[str, tuple[str, Callable[[], Iterable[Row]]]] = {
     "subregions": ("Sub-regions of phantom patients, true outline", sub_regions),
     "whole": ("From file to results", whole_exam),
     "outputs": ("Building the outputs", all_outputs),
+    "doors": ("Commands that only look, and a node with nothing to do", doors),
 }
 
 
