@@ -8,19 +8,14 @@ from pathlib import Path
 from typing import Any
 
 import structlog
-from sqlalchemy import Connection, Engine, Table, create_engine, event, insert, select
+from sqlalchemy import Connection, Engine, Table, create_engine, event, insert
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.pool import ConnectionPoolEntry, QueuePool
 
 from dicomnode.errors import StoreError
-from dicomnode.store.schema import (
-    SCHEMA_VERSION,
-    metadata,
-    open_associations,
-    schema_version,
-)
+from dicomnode.store.prepare import copy_before_upgrade, prepare, standing
 from dicomnode.store.url import sqlite_file
 
 __all__ = [
@@ -85,15 +80,22 @@ class Database:
         self._file = sqlite_file(url)
         self._identity: tuple[int, int] | None = None
         try:
-            with self._writing() as connection:
-                metadata.create_all(connection)
-                open_associations.create(connection, checkfirst=True)
-                _check_version(connection)
+            self._prepare()
             if self._file is not None:
                 self._identity, self._seen = _identity(self._file), _kept_open(self._file)
         except StoreError:
             self.close()
             raise
+
+    def _prepare(self) -> None:
+        with self._reading() as connection:
+            found = standing(connection)
+        if found == "ready":
+            return
+        if found == "earlier" and self._file is not None:
+            copy_before_upgrade(self._file)
+        with self._writing() as connection:
+            prepare(connection)
 
     def open_all(self) -> None:
         """Open every connection there may be: what a service holds does not grow with its work."""
@@ -275,14 +277,3 @@ def _expect_synchronous(connection: DBAPIConnection, _record: ConnectionPoolEntr
         cursor.execute("SET synchronous_commit TO on")
     cursor.close()
     connection.commit()
-
-
-def _check_version(connection: Connection) -> None:
-    found = connection.scalar(select(schema_version.c.version))
-    if found is None:
-        connection.execute(insert(schema_version).values(version=SCHEMA_VERSION))
-    elif found != SCHEMA_VERSION:
-        raise StoreError(
-            f"the ledger has schema version {found}, this program writes {SCHEMA_VERSION}",
-            hint="use the program that wrote it, or move the data directory away",
-        )

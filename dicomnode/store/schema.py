@@ -16,7 +16,8 @@ from sqlalchemy import (
 )
 
 __all__ = [
-    "SCHEMA_VERSION",
+    "LEDGER_SCHEMA",
+    "alembic_version",
     "association_studies",
     "associations",
     "deliveries",
@@ -30,8 +31,8 @@ __all__ = [
     "schema_version",
 ]
 
-SCHEMA_VERSION = 1
-"""Raised with every change of a table; an older or newer ledger is refused by name."""
+LEDGER_SCHEMA = "0004"
+"""The newest revision below migrations/versions: every change of a table is one."""
 
 metadata = MetaData()
 
@@ -40,6 +41,11 @@ _AE = String(16)  # PS3.5 6.2: AE, at most 16 bytes
 
 schema_version = Table(
     "schema_version", metadata, Column("version", Integer, primary_key=True, autoincrement=False)
+)
+"""Read by versions from before alembic, which a change that they cannot bear must raise."""
+
+alembic_version = Table(
+    "alembic_version", metadata, Column("version_num", String(32), primary_key=True)
 )
 
 associations = Table(
@@ -56,7 +62,7 @@ _still_open = associations.c.closed_at.is_(None)
 open_associations = Index(
     "open_associations", associations.c.id, sqlite_where=_still_open, postgresql_where=_still_open
 )
-"""Asked for every second, of a table that only grows; ledgers made before it get it when opened."""
+"""Asked for every second, of a table that only grows."""
 
 association_studies = Table(
     "association_studies",

@@ -1,9 +1,7 @@
 import pytest
-from sqlalchemy import inspect
 
 from dicomnode.errors import Reason, RefusedError, StoreError, TransitionError
 from dicomnode.store.ledger import Ledger
-from dicomnode.store.schema import open_associations
 from dicomnode.store.states import UNFINISHED, DeliveryState, ExamState
 from parts.records import ANALYSED, answered, refused
 
@@ -299,23 +297,6 @@ def test_a_server_that_answers_before_a_commit_is_durable_is_told_not_to(postgre
     with ledger._reading() as connection:
         assert connection.exec_driver_sql("SHOW synchronous_commit").scalar() == "on"
     ledger.close()
-
-
-def test_a_ledger_of_before_gets_the_index_that_the_loop_needs(ledger, url):
-    with ledger._writing() as connection:
-        open_associations.drop(connection)
-    opened = Ledger(url)
-    with opened._reading() as connection:
-        names = {index["name"] for index in inspect(connection).get_indexes("associations")}
-    opened.close()
-    assert "open_associations" in names
-
-
-def test_a_ledger_of_another_version_is_refused(ledger, url):
-    with ledger._writing() as connection:
-        connection.exec_driver_sql("UPDATE schema_version SET version = 99")
-    with pytest.raises(StoreError, match="schema version 99"):
-        Ledger(url)
 
 
 def test_counts_name_every_state(ledger, instance):

@@ -1,0 +1,1 @@
+"""The revisions, named ``NNNN_what_changes.py``; alembic loads them by their files."""

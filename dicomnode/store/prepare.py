@@ -1,0 +1,96 @@
+"""A ledger as this program needs it: made new, upgraded, or refused where it is of a later one."""
+
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Literal
+
+from sqlalchemy import Connection, insert, inspect, select, text
+
+from dicomnode.errors import StoreError
+from dicomnode.named import Named
+from dicomnode.store.schema import LEDGER_SCHEMA, alembic_version, exams, metadata, schema_version
+
+__all__ = ["LaterLedgerError", "copy_before_upgrade", "prepare", "standing"]
+
+Standing = Literal["new", "earlier", "ready"]
+
+_REVISIONS = Named("dicomnode.store.migrations:revisions")
+_UPGRADE = Named("dicomnode.store.migrations:upgrade")
+_BEFORE_ALEMBIC = "0001"
+_LOCK = 0x64696E  # any number that every version of this program takes
+
+
+class LaterLedgerError(StoreError):
+    """A later version of the program has changed the ledger."""
+
+    retryable = False
+
+
+def standing(connection: Connection) -> Standing:
+    """Say whether there is a ledger, and whether it is as this program needs it.
+
+    Raises
+    ------
+    LaterLedgerError
+        A later version has changed it.
+    """
+    found = _revision(connection)
+    if found == LEDGER_SCHEMA:
+        return "ready"
+    if found is None:
+        return "earlier" if inspect(connection).has_table(exams.name) else "new"
+    if found in (known := _REVISIONS()):
+        return "earlier"
+    raise LaterLedgerError(
+        f"expected a ledger of revision {known[0]} to {known[-1]}, found revision {found}",
+        hint="a later version of the program has upgraded it: run that one, or put back the copy "
+        "that was made before the upgrade",
+    )
+
+
+def prepare(connection: Connection) -> None:
+    """Make or upgrade the tables, in the caller's writing transaction: all of it or nothing."""
+    if connection.dialect.name == "postgresql":  # SQLite's writers take turns anyway
+        connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _LOCK})
+    found = standing(connection)  # another process may have done it meanwhile
+    if found == "new":
+        metadata.create_all(connection)
+        connection.execute(insert(schema_version).values(version=1))
+        connection.execute(insert(alembic_version).values(version_num=LEDGER_SCHEMA))
+    elif found == "earlier":
+        _UPGRADE(connection, is_of=None if _revision(connection) else _BEFORE_ALEMBIC)
+
+
+def copy_before_upgrade(file: Path) -> None:
+    """Copy an SQLite ledger beside itself, whole, while others may go on writing.
+
+    Raises
+    ------
+    StoreError
+        There is no room for it.
+    """
+    copy = file.with_name(f"{file.name}.before-{LEDGER_SCHEMA}")
+    try:
+        with TemporaryDirectory(dir=file.parent, prefix=f"{copy.name}-") as private:
+            unfinished = Path(private) / copy.name
+            with (
+                closing(sqlite3.connect(file)) as source,
+                closing(sqlite3.connect(unfinished)) as target,
+            ):
+                source.backup(target)
+            unfinished.chmod(0o600)
+            unfinished.rename(copy)
+    except (OSError, sqlite3.Error) as error:
+        raise StoreError(
+            f"could not copy the ledger to {copy} before its upgrade: {error}",
+            hint="there must be room for it on the disk",
+        ) from error
+
+
+def _revision(connection: Connection) -> str | None:
+    """Read which revision a ledger is of; None of a new one, and of one from before alembic."""
+    if not inspect(connection).has_table(alembic_version.name):
+        return None
+    return connection.scalar(select(alembic_version.c.version_num))
