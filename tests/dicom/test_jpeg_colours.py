@@ -23,11 +23,14 @@ PICTURE = np.clip([170, 120, 60] + 500 * SMOOTH, 0, 255).astype(np.uint8)
 NUMBERED, LETTERS, FROM_ZERO = b"\x01\x02\x03", b"RGB", b"\x00\x01\x02"
 
 YCC, RGB = "YBR_FULL_422", "RGB"
+PROFILE = b"\xff\xe2\x00\x10ICC_PROFILE\0\x07\x00"
+"""The seventh part of none."""
 
 # What is stored, markers, identifiers, sampling, label; who reads it right beside us.
 CASES: dict[str, tuple[str, tuple[bytes, ...], bytes, str, str, tuple[str, ...]]] = {
     "JFIF": (YCC, (JFIF,), NUMBERED, "422", YCC, ("pydicom", "dcmtk", "guess")),
     "JFIF labelled RGB": (YCC, (JFIF,), NUMBERED, "422", RGB, ("pydicom", "guess")),
+    "JFIF and a broken profile": (YCC, (JFIF, PROFILE), NUMBERED, "422", YCC, ("pydicom", "dcmtk")),
     "JFIF from zero": (YCC, (JFIF,), FROM_ZERO, "444", RGB, ("pydicom", "guess")),
     "no marker": (YCC, (), NUMBERED, "422", YCC, ("pydicom", "dcmtk", "guess")),
     "no marker labelled RGB, 4:2:2": (YCC, (), NUMBERED, "422", RGB, ("guess",)),
@@ -104,6 +107,13 @@ def test_a_scan_is_found_whatever_the_segments_before_it_hold() -> None:
     parts, found = segments(jpeg[:scan] + interval + jpeg[scan:])
     assert parts[-1] == (0xDD, b"\0\x04")
     assert found == scan + len(interval)
+
+
+def test_a_marker_of_four_colours_beside_three_is_refused(tmp_path: Path, wrap: ModuleType) -> None:
+    jpeg = stream(YCC, (adobe(2),), NUMBERED, "422", late=False)
+    path = wrap.encapsulated(tmp_path / "a.dcm", [jpeg], PICTURE[None], YCC, JPEGBaseline8Bit)
+    with pytest.raises(InputError, match=r"\(7FE0,0010\).* Adobe's transform 2"):
+        list(frames(path))
 
 
 @pytest.mark.parametrize(("markers", "ids"), [((adobe(0),), NUMBERED), ((), LETTERS)])

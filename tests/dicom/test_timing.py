@@ -161,6 +161,11 @@ WARNED = {
         "CineRate",
         "2 frames a second",
     ),
+    "a display no monitor is asked for": (
+        {"FrameTime": 66.7, "RecommendedDisplayFrameRate": 2},
+        "RecommendedDisplayFrameRate",
+        "2 frames a second",
+    ),
     "the interval of the display": (
         {"FrameTime": 20.0, "RecommendedDisplayFrameRate": 50, "CineRate": 12},
         "CineRate",

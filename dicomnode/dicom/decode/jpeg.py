@@ -13,7 +13,8 @@ NUMBERED_IDS = b"\x01\x02\x03"
 START_OF_IMAGE = b"\xff\xd8"
 JFIF = b"\xff\xe0\x00\x10JFIF\x00\x01\x01\x00\x00\x01\x00\x01\x00\x00"
 ADOBE_RGB = b"\xff\xee\x00\x0eAdobe\x00\x64\x00\x00\x00\x00\x00"
-APP0, APP14 = 0xE0, 0xEE
+ABOUT = frozenset({*range(0xE0, 0xF0), 0xFE})
+"""Markers of applications and comments: profiles, thumbnails and text, wrong ones too."""
 
 
 def decode_jpeg(data: bytes, stream: Codestream, shape: FrameShape, colour: Colour) -> Decoded:
@@ -27,11 +28,10 @@ def decode_jpeg(data: bytes, stream: Codestream, shape: FrameShape, colour: Colo
     """
     data = ended(data)
     check_scan(data)
+    rgb = shape.samples == 3 and holds_rgb(stream, shape.photometric)
+    data = _marked(data, rgb)
     if shape.samples == 1:
         return Decoded(simplejpeg.decode_jpeg(data, "GRAY")[..., 0], shape.photometric)
-    rgb = holds_rgb(stream, shape.photometric)
-    if rgb is not _taken_for_rgb(stream):
-        data = _marked(data, rgb)
     if colour == "luma" and not rgb:
         return Decoded(simplejpeg.decode_jpeg(data, "GRAY")[..., 0], "MONOCHROME2")
     return Decoded(simplejpeg.decode_jpeg(data, "RGB"), "RGB")
@@ -43,6 +43,8 @@ def holds_rgb(stream: Codestream, photometric: str) -> bool:
     Many files state RGB and hold YCbCr. Adobe's marker says it outright; letters as component
     identifiers do; JFIF and Exif are always YCbCr; subsampled chroma cannot be RGB.
     """
+    if stream.adobe_transform not in (None, 0, 1):
+        raise ValueError(f"a JPEG of Adobe's transform {stream.adobe_transform}, of 4 colours")
     is_rgb = stream.adobe_transform == 0 or (
         stream.adobe_transform is None and stream.component_ids in RGB_IDS
     )
@@ -55,21 +57,12 @@ def holds_rgb(stream: Codestream, photometric: str) -> bool:
     return photometric == "RGB"
 
 
-def _taken_for_rgb(stream: Codestream) -> bool:
-    """What libjpeg takes it for."""
-    if stream.is_jfif:
-        return False
-    if stream.adobe_transform is not None:
-        return stream.adobe_transform == 0
-    return stream.component_ids == b"RGB"
-
-
 def _marked(data: bytes, rgb: bool) -> bytes:
-    """Mark the colours in libjpeg's own terms, in place of the markers that it would go by."""
+    """Mark the colours in libjpeg's own terms, in place of all that does not tell of samples."""
     parts, scan = segments(data)
     kept = [
         bytes((0xFF, marker)) + (len(body) + 2).to_bytes(2, "big") + body
         for marker, body in parts
-        if marker not in (APP0, APP14)
+        if marker not in ABOUT
     ]
     return b"".join([START_OF_IMAGE, ADOBE_RGB if rgb else JFIF, *kept, data[scan:]])

@@ -124,5 +124,6 @@ def _samples(header: Header, photometric: str) -> int:
         raise elements.wrong("SamplesPerPixel", "1 or 3", samples)
     if samples != SAMPLES_OF.get(photometric, samples):
         expected = f"{SAMPLES_OF[photometric]}, as {tag_text('PhotometricInterpretation')}"
-        raise elements.wrong("SamplesPerPixel", f"{expected} {photometric} has", samples)
+        found = samples if stated else "none"
+        raise elements.wrong("SamplesPerPixel", f"{expected} {photometric} has", found)
     return samples

@@ -115,15 +115,12 @@ def _step(read: Read, said: Said, _heard: Heard) -> Verdict:
 
 @dataclass(frozen=True, kw_only=True)
 class Witness:
-    """An element that tells of a clip's times: what it holds, at most how much, what follows.
-
-    ``judge`` is None where it is no witness against times of acquisition by itself.
-    """
+    """An element that tells of a clip's times: what it holds, at most how much, what follows."""
 
     keyword: str
     holds: Literal["duration", "interval", "rate"]
     high: float
-    judge: Callable[[Read, Said, Heard], Verdict] | None = None
+    judge: Callable[[Read, Said, Heard], Verdict]
 
     @property
     def unit(self) -> str:
@@ -143,7 +140,7 @@ WITNESSES = (
     Witness(keyword="FrameTime", holds="interval", high=1e6, judge=_step),
     Witness(keyword="FrameTimeVector", holds="interval", high=1e6, judge=_step),
     Witness(keyword="CineRate", holds="rate", high=1e5, judge=_rate),
-    Witness(keyword="RecommendedDisplayFrameRate", holds="rate", high=1e5),
+    Witness(keyword="RecommendedDisplayFrameRate", holds="rate", high=1e5, judge=_rate),
 )
 """Elements that tell of time: of the Cine and Multi-frame modules (PS3.3 C.7.6.5), but for one."""
 
@@ -161,7 +158,7 @@ def hear(elements: Elements, read: Read) -> tuple[str, ...]:
         warnings.append(f"{elements.file}: {tag_text(read.keyword)} {read.warning}")
     for witness in WITNESSES:
         said = heard.get(witness.keyword)
-        if said is None or witness.judge is None:
+        if said is None:
             continue
         verdict = witness.judge(read, said, heard)
         if verdict is None:
