@@ -15,7 +15,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.pool import ConnectionPoolEntry, QueuePool
 
 from dicomnode.errors import StoreError
-from dicomnode.store.prepare import copy_before_upgrade, prepare, standing
+from dicomnode.store.prepare import prepare, standing, tables_may_be_replaced
 from dicomnode.store.url import sqlite_file
 
 __all__ = [
@@ -46,11 +46,14 @@ _STATEMENT_MS = 20_000
 _KEPT_OPEN: dict[tuple[int, int], int] = {}
 _MAGIC = b"SQLite format 3\0"  # https://www.sqlite.org/fileformat.html, 1.3
 
+_SMALL_CACHE = "PRAGMA cache_size = -256"  # KiB each; the system keeps the file for all of them
+
 _PRAGMAS = (
     "PRAGMA journal_mode = WAL",  # readers never wait for the writer
     "PRAGMA synchronous = FULL",  # a commit survives a power cut, not only a crash
     "PRAGMA foreign_keys = ON",
     f"PRAGMA busy_timeout = {_BUSY_TIMEOUT_MS}",
+    _SMALL_CACHE,
 )
 
 
@@ -79,23 +82,24 @@ class Database:
         self._writer = self._engine.execution_options(writes=True)
         self._file = sqlite_file(url)
         self._identity: tuple[int, int] | None = None
-        try:
+        with ExitStack() as undo:
+            undo.callback(self.close)
             self._prepare()
             if self._file is not None:
                 self._identity, self._seen = _identity(self._file), _kept_open(self._file)
-        except StoreError:
-            self.close()
-            raise
+            undo.pop_all()
 
     def _prepare(self) -> None:
         with self._reading() as connection:
-            found = standing(connection)
-        if found == "ready":
-            return
-        if found == "earlier" and self._file is not None:
-            copy_before_upgrade(self._file)
-        with self._writing() as connection:
-            prepare(connection)
+            if standing(connection) == "ready":
+                return
+        with (
+            named_errors(),
+            self._writer.connect() as connection,
+            tables_may_be_replaced(connection),
+            connection.begin(),
+        ):
+            prepare(connection, self._file)
 
     def open_all(self) -> None:
         """Open every connection there may be: what a service holds does not grow with its work."""
@@ -205,7 +209,10 @@ def sqlite_of_writers(url: str, connections: int) -> Engine:
 
     @event.listens_for(engine, "connect")
     def set_pragmas(connection: DBAPIConnection, _record: ConnectionPoolEntry) -> None:
-        connection.cursor().execute("PRAGMA foreign_keys = ON")
+        cursor = connection.cursor()
+        cursor.execute("PRAGMA foreign_keys = ON")
+        cursor.execute(_SMALL_CACHE)
+        cursor.close()
 
     with named_errors("the engine's tables"):
         if _is_damaged(engine):

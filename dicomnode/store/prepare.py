@@ -1,7 +1,8 @@
 """A ledger as this program needs it: made new, upgraded, or refused where it is of a later one."""
 
 import sqlite3
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Literal
@@ -12,7 +13,7 @@ from dicomnode.errors import StoreError
 from dicomnode.named import Named
 from dicomnode.store.schema import LEDGER_SCHEMA, alembic_version, exams, metadata, schema_version
 
-__all__ = ["LaterLedgerError", "copy_before_upgrade", "prepare", "standing"]
+__all__ = ["LaterLedgerError", "prepare", "standing", "tables_may_be_replaced"]
 
 Standing = Literal["new", "earlier", "ready"]
 
@@ -50,8 +51,11 @@ def standing(connection: Connection) -> Standing:
     )
 
 
-def prepare(connection: Connection) -> None:
-    """Make or upgrade the tables, in the caller's writing transaction: all of it or nothing."""
+def prepare(connection: Connection, file: Path | None) -> None:
+    """Make or upgrade the tables, in the caller's writing transaction: all of it or nothing.
+
+    What was in the ``file`` is copied in it too: nobody writes, or upgrades, between the two.
+    """
     if connection.dialect.name == "postgresql":  # SQLite's writers take turns anyway
         connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _LOCK})
     found = standing(connection)  # another process may have done it meanwhile
@@ -60,11 +64,44 @@ def prepare(connection: Connection) -> None:
         connection.execute(insert(schema_version).values(version=1))
         connection.execute(insert(alembic_version).values(version_num=LEDGER_SCHEMA))
     elif found == "earlier":
+        if file is not None:
+            _copy_before_upgrade(file)
+        dangling = _dangling(connection)
         _UPGRADE(connection, is_of=None if _revision(connection) else _BEFORE_ALEMBIC)
+        if _dangling(connection) > dangling:
+            raise StoreError(
+                f"expected the upgrade to {LEDGER_SCHEMA} to leave every row that another one "
+                "names; the ledger is as it was"
+            )
 
 
-def copy_before_upgrade(file: Path) -> None:
-    """Copy an SQLite ledger beside itself, whole, while others may go on writing.
+@contextmanager
+def tables_may_be_replaced(connection: Connection) -> Iterator[None]:
+    """Let a table go that others refer to: SQLite alters most things by making a table anew.
+
+    It hears of that outside of transactions only (https://www.sqlite.org/lang_altertable.html, 7).
+    """
+    if connection.dialect.name != "sqlite":
+        yield
+        return
+    driver = connection.connection.driver_connection
+    assert isinstance(driver, sqlite3.Connection), "the only driver for it"
+    driver.execute("PRAGMA foreign_keys = OFF")
+    try:
+        yield
+    finally:
+        driver.execute("PRAGMA foreign_keys = ON")
+
+
+def _dangling(connection: Connection) -> int:
+    """Count the rows that refer to none, as SQLite refuses none meanwhile."""
+    if connection.dialect.name != "sqlite":
+        return 0
+    return len(connection.exec_driver_sql("PRAGMA foreign_key_check").all())
+
+
+def _copy_before_upgrade(file: Path) -> None:
+    """Copy an SQLite ledger beside itself, whole, while nobody writes to it.
 
     Raises
     ------

@@ -1,10 +1,11 @@
 """A ledger that an earlier version made: upgraded whole or not at all, its exams finished."""
 
+import shutil
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import closing
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, closing, contextmanager
 from pathlib import Path
 
 import alembic.op
@@ -13,6 +14,8 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from sqlalchemy import Engine, create_engine, inspect, text
 
+from dicomnode.errors import StoreError
+from dicomnode.store import migrations, prepare
 from dicomnode.store.ledger import Ledger
 from dicomnode.store.migrations import revisions
 from dicomnode.store.prepare import LaterLedgerError
@@ -178,3 +181,80 @@ def test_processes_that_find_an_earlier_ledger_together_upgrade_it_once(
     ]
     told = [process.communicate(timeout=PATIENCE_S)[1] for process in started]
     assert [process.returncode for process in started] == [0] * 4, told
+
+
+NextVersion = Callable[[str], AbstractContextManager[None]]
+REBUILDS = """
+with op.batch_alter_table("exams") as exams:
+    exams.alter_column("summary", existing_type=sa.JSON(), nullable=True)
+"""
+LOSES = 'op.execute("DELETE FROM exams WHERE id = 4")'
+
+
+@pytest.fixture
+def next_version(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> NextVersion:
+    """Make this a program with one more revision, which does so much."""
+
+    @contextmanager
+    def program(does: str) -> Iterator[None]:
+        folder = tmp_path / "migrations"
+        shutil.copytree(Path(migrations.__file__).parent, folder)
+        body = "".join(f"    {line}\n" for line in does.strip().splitlines())
+        (folder / "versions" / "9000_next.py").write_text(
+            "import sqlalchemy as sa\nfrom alembic import op\n"
+            f"revision, down_revision = '9000', '{LEDGER_SCHEMA}'\ndef upgrade():\n{body}"
+        )
+        with monkeypatch.context() as patched:
+            patched.setattr(migrations, "__file__", str(folder / "__init__.py"))
+            patched.setattr(prepare, "LEDGER_SCHEMA", "9000")
+            yield
+
+    return program
+
+
+def test_a_table_that_others_refer_to_is_altered_with_all_rows(
+    earlier: None, engine: Engine, url: str, next_version: NextVersion
+) -> None:
+    with next_version(REBUILDS), closing(Ledger(url)) as ledger:
+        assert len(ledger.exams()) == 4
+        assert len(ledger.deliveries(4)) == 3
+        if url.startswith("sqlite"):
+            with ledger._reading() as connection:
+                assert connection.exec_driver_sql("PRAGMA foreign_keys").scalar() == 1
+    found = inspect(engine)
+    nullable = {one["name"]: one["nullable"] for one in found.get_columns("exams")}
+    assert (nullable["summary"], nullable["reasons"]) == (True, False)
+    assert [one["referred_table"] for one in found.get_foreign_keys("outputs")] == ["exams"]
+
+
+def test_an_upgrade_that_would_lose_what_rows_name_is_undone(
+    earlier: None, engine: Engine, url: str, next_version: NextVersion
+) -> None:
+    before = tables(engine)
+    with next_version(LOSES), pytest.raises(StoreError):
+        Ledger(url)
+    assert tables(engine) == before
+    with engine.connect() as connection:
+        assert connection.scalar(text("SELECT count(*) FROM exams")) == 4
+
+
+def test_the_copy_is_made_while_nobody_else_can_write(
+    earlier: None, url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else it lacks what came after it, or is of what another process upgraded meanwhile."""
+    if not url.startswith("sqlite"):
+        return
+    real = prepare._copy_before_upgrade
+    refused: list[str] = []
+
+    def copy(file: Path) -> None:
+        with closing(sqlite3.connect(file, timeout=0)) as other:
+            with pytest.raises(sqlite3.OperationalError, match="locked") as error:
+                other.execute("BEGIN IMMEDIATE")
+            refused.append(str(error.value))
+        real(file)
+
+    monkeypatch.setattr(prepare, "_copy_before_upgrade", copy)
+    Ledger(url).close()
+    assert len(refused) == 1
+    assert (tmp_path / f"ledger.sqlite.before-{LEDGER_SCHEMA}").is_file()
