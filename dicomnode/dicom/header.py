@@ -29,6 +29,7 @@ from dicomnode.errors import InputError
 
 __all__ = ["Header", "read_header"]
 
+UNDEFINED_LENGTH = 0xFFFFFFFF
 PIXELS = (0x7FE00008, 0x7FE00009, 0x7FE00010)
 """PixelData, as floats and doubles too."""
 REPLACING = "using replacement characters"
@@ -84,7 +85,7 @@ def read_header(path: Path) -> Header:
         try:
             with path.open("rb") as file:
                 check_encoding(file, path.name)
-                dataset, start, inflated = _read(file, progress)
+                dataset, start, inflated = _read(file, path.name, progress)
             misread = list(_convert(progress, dataset, dataset, caught))
             kept = list(declare_text(dataset, misread, path.name))
         except InvalidDicomError:
@@ -133,9 +134,10 @@ class _Progress:
         return f"{tag_text(keyword) if keyword else self.tag}: "
 
 
-def _read(file: BinaryIO, progress: _Progress) -> tuple[Dataset, int, bytes | None]:
+def _read(file: BinaryIO, name: str, progress: _Progress) -> tuple[Dataset, int, bytes | None]:
     file.seek(0)
     dataset = read_partial(file, progress)
+    _check_whole(dataset, name, progress)
     syntax = dataset.file_meta.get("TransferSyntaxUID")
     if syntax != pydicom.uid.DeflatedExplicitVRLittleEndian:
         return dataset, file.tell(), None
@@ -145,6 +147,23 @@ def _read(file: BinaryIO, progress: _Progress) -> tuple[Dataset, int, bytes | No
     if pixels is not None:
         del dataset.PixelData
     return dataset, -1, pixels
+
+
+def _check_whole(dataset: Dataset, name: str, progress: _Progress) -> None:
+    """See that the last element has all bytes of its value: its reader takes what there is."""
+    if progress.tag is None or progress.tag not in dataset:
+        return
+    last: object = dataset.get_item(progress.tag)
+    if not isinstance(last, RawDataElement):
+        return
+    found = len(last.value or b"")
+    if found < last.length < UNDEFINED_LENGTH:
+        raise InputError(
+            "truncated",
+            f"{name}: {progress}expected {last.length} bytes, found {found} until the end of the "
+            "file",
+            hint="send the object again",
+        )
 
 
 def _cause(error: Exception) -> str:

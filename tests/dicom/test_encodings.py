@@ -180,6 +180,18 @@ def test_what_is_no_video_opens_nothing(
         read(path)
 
 
+@pytest.mark.parametrize(
+    ("syntax", "codec", "container"),
+    [(MPEG4HP41, "mpeg2video", "mpeg2video"), (MPEG2MPML, "h264", "h264")],
+)
+def test_a_video_of_another_transfer_syntax_is_named_as_that(
+    tmp_path: Path, wrap: ModuleType, syntax: UID, codec: str, container: str
+) -> None:
+    path = video(tmp_path, wrap, syntax, video_of(MOVING, codec, container))
+    with pytest.raises(InputError, match=r"a\.dcm: .*against TransferSyntaxUID \(0002,0010\)"):
+        list(frames(path))
+
+
 def test_a_video_of_another_size_is_refused(tmp_path: Path, wrap: ModuleType) -> None:
     larger = np.pad(MOVING, ((0, 0), (0, 64), (0, 0)))
     path = video(tmp_path, wrap, MPEG4HP41, video_of(larger, "h264", "h264"))

@@ -9,6 +9,7 @@ import numpy as np
 import pydicom
 import pytest
 from pydicom.pixels import convert_color_space
+from scipy.ndimage import gaussian_filter
 
 from dicomnode.dicom.exam import ReadSettings, Study, load_loop, read_study
 from dicomnode.dicom.header import read_header
@@ -289,6 +290,22 @@ def test_samples_that_are_not_what_they_are_labelled_are_no_doppler(
     study = read_study([path], SETTINGS)
     assert codes(study) == {"a.dcm": "contradicting-photometric"}
     assert f"(0028,0004): expected {label} samples" in study.left_out[0].reason.text
+
+
+@pytest.mark.parametrize("smooth_px", [0, 2], ids=["speckle", "smooth"])
+def test_planes_that_are_said_to_alternate_are_no_picture(
+    wrap: ModuleType, panes: tuple[np.ndarray, np.ndarray], tmp_path: Path, smooth_px: float
+) -> None:
+    rgb = np.concatenate([wrap.grey_rgb(panes[0]), wrap.amber(panes[1])], axis=2)
+    rgb = gaussian_filter(rgb, (0, smooth_px, smooth_px, 0))
+    planes = np.ascontiguousarray(np.moveaxis(rgb, -1, 1)).reshape(rgb.shape)
+    found = {}
+    for stated in (0, 1):
+        told = {"PlanarConfiguration": stated, "SequenceOfUltrasoundRegions": region_pair(wrap)}
+        study = read_study([wrap.native(tmp_path / f"{stated}.dcm", planes, **told)], SETTINGS)
+        found[stated] = [left.reason.text for left in study.left_out]
+    assert found[1] == []
+    assert "0.dcm: PlanarConfiguration (0028,0006): expected 1" in found[0][0]
 
 
 def test_the_same_instance_twice_is_one_clip(clip: Any, tmp_path: Path) -> None:

@@ -154,6 +154,10 @@ WHOLE_FILES = {
     "meta alone": lambda source: source.meta,
     "no pixels": lambda source: source.meta + data_set(source.header, {}),
     "half the pixels": lambda source: source.changed({})[: -len(source.pixels) // 2],
+    "half the header": lambda source: source.meta + data_set(source.header, {})[:-200],
+    "no count and no pixels": lambda source: (
+        source.meta + data_set(source.header, {(Tag("NumberOfFrames"),): lambda vr, _: (vr, b"")})
+    ),
     "sequences 1,000 deep": lambda source: source.changed(
         {(Tag("SequenceOfUltrasoundRegions"),): lambda vr, _: (vr, NESTED)}
     ),

@@ -29,6 +29,9 @@ VIDEO = {
 }
 """Transfer syntaxes with one stream for all frames, and what reads it where nothing wraps it."""
 
+START_CODE = b"\x00\x00\x01"
+SEQUENCE_HEADER = b"\xb3"
+"""What follows the first start code of MPEG-2 video and is no unit of H.264 or HEVC."""
 TRANSPORT_PACKETS = ((0, 188), (4, 192))
 """Where a transport stream's first sync byte is, and how far the next one is from it."""
 EDGE_PX = 128
@@ -98,7 +101,11 @@ def _container(stream: bytes, elementary: str) -> str:
     for at, step in TRANSPORT_PACKETS:
         if stream[at : at + 1] == stream[at + step : at + step + 1] == b"\x47":
             return "mpegts"
-    if stream.startswith((b"\x00\x00\x01", b"\x00\x00\x00\x01")):
+    if stream.startswith((START_CODE, b"\0" + START_CODE)):
+        is_mpeg_2 = stream.startswith(SEQUENCE_HEADER, stream.index(START_CODE) + len(START_CODE))
+        if is_mpeg_2 != (elementary == "mpegvideo"):
+            found = "begins as MPEG-2 does" if is_mpeg_2 else "does not begin as MPEG-2 does"
+            raise ValueError(f"a stream that {found}, against TransferSyntaxUID (0002,0010)")
         return elementary
     raise ValueError("no video stream: it begins as none of MP4, MPEG-TS, MPEG-PS or a start code")
 

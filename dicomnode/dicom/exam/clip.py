@@ -19,8 +19,8 @@ from dicomnode.dicom.decode import (
     number_of_frames,
     stored_frames,
 )
-from dicomnode.dicom.elements import Elements, tag_text
-from dicomnode.dicom.exam.layout import BRIGHT, COLOURED
+from dicomnode.dicom.elements import tag_text
+from dicomnode.dicom.exam.misread import in_all_colours, planes_apart
 from dicomnode.dicom.exam.panes import Panes, find_panes, level_curve
 from dicomnode.dicom.exam.regions import Region, has_colour_flow, image_regions
 from dicomnode.dicom.exam.timing import frame_times
@@ -50,8 +50,6 @@ SHRINK = 4
 THUMBNAIL_PX = 10
 MOST_DAMAGED = 0.5
 """Share of the frames looked at that may be damaged; how many there are is counted on loading."""
-MOST_COLOURED = 0.6
-"""Share of an image that colour Doppler or elastography fills at most."""
 ALIKE = 0.5
 """Correlation from which a clip goes on where another ended."""
 
@@ -183,12 +181,12 @@ def _refused_count(header: Header, minimum_frames: int) -> Reason | None:
 
 
 def _uncounted(header: Header) -> Reason | None:
-    """A clip whose frames nobody counted; what is one frame, or cannot be told, is a still."""
+    """A clip whose frames nobody counted, or that has none; what is one frame is a still."""
     elements = header.elements
     try:
         stored = stored_frames(header)
-    except InputError:
-        return None
+    except InputError as error:
+        return None if elements.states("NumberOfFrames") else error.reason
     if stored <= 1:
         return None
     stated = 1 if elements.states("NumberOfFrames") else "none"
@@ -214,6 +212,9 @@ def _look(header: Header, sample_frames: int) -> Look | Reason:
         elements.uid(keyword)
     count = number_of_frames(header)
     wanted, sample = _sample(header, count, sample_frames)
+    misread = planes_apart(header, sample)
+    if misread is not None:
+        return misread
     regions, region_error = _or_error(lambda: image_regions(elements))
     times, time_error = _or_error(lambda: frame_times(elements, count))
     panes = find_panes(
@@ -224,7 +225,7 @@ def _look(header: Header, sample_frames: int) -> Look | Reason:
     )
     error = time_error or region_error
     if isinstance(panes, Reason) and panes.code == "not-ceus":
-        return _misread(elements, sample) or panes
+        return in_all_colours(elements, sample) or panes
     if isinstance(panes, Reason) and (error is not None or panes.code != "no-wash-in"):
         return panes
     if times is None or regions is None:
@@ -239,21 +240,6 @@ def _look(header: Header, sample_frames: int) -> Look | Reason:
         panes=panes,
         warnings=(*header.warnings, *times.warnings),
     )
-
-
-def _misread(elements: Elements, sample: U8) -> Reason | None:
-    """Of samples that are not what they are labelled even what is black has a colour."""
-    value = sample.max(axis=-1).astype(np.int16)
-    chroma = value - sample.min(axis=-1)
-    share = float(np.mean((value > BRIGHT) & (chroma > COLOURED * value)))
-    if share <= MOST_COLOURED:
-        return None
-    label = elements.text("PhotometricInterpretation")
-    expected = f"{label} samples in the order that {tag_text('PlanarConfiguration')} states"
-    found = f"{share:.0%} of all pixels in several hues, as of samples of another kind or order"
-    return elements.wrong(
-        "PhotometricInterpretation", expected, found, "contradicting-photometric"
-    ).reason
 
 
 def _sample(header: Header, count: int, sample_frames: int) -> tuple[list[int], U8]:
