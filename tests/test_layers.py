@@ -51,6 +51,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "service": {
         "errors",
         "named",
+        "record",
         "recipe",
         "store",
         "network",

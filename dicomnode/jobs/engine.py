@@ -84,9 +84,8 @@ class Engine:
             self._config["sys_db_pool_size"] = _CONNECTIONS
         self._version = version
         self._on_finished = on_finished
-        self._threads = min(
-            2 * at_once, _MOST_THREADS
-        )  # a run is still written when another begins
+        # While a run is still being written, the next one begins.
+        self._threads = min(2 * at_once, _MOST_THREADS)
         self._runs: dict[str, _Run] = {}
         self._left: dict[str, str] = {}
         self._lock = threading.Lock()

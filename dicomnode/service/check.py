@@ -9,15 +9,13 @@ from typing import Literal
 
 from dicomnode.config import Settings
 from dicomnode.errors import DicomnodeError, NetworkError
-from dicomnode.named import Named
 from dicomnode.network.send import echo
-from dicomnode.service.parts import peer_of, receive_settings
+from dicomnode.service.parts import MODEL_NAMES, peer_of, receive_settings
 from dicomnode.store.lock import database_lock, directory_lock
 from dicomnode.store.spool import Spool
 
 __all__ = ["Finding", "check"]
 
-MODEL_NAMES = Named("dicomnode.service.bundles:model_names")
 _GIB = 2**30
 
 

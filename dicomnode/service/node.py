@@ -25,6 +25,7 @@ from dicomnode.named import Named
 from dicomnode.network.receive import Receiver
 from dicomnode.outputs.request import Request
 from dicomnode.recipe import METHOD_VERSION
+from dicomnode.record.schema import RECORD_SCHEMA
 from dicomnode.service import parts
 from dicomnode.service.health import Check, health_checks, signs_of_life
 from dicomnode.service.housekeeping import Housekeeping
@@ -47,7 +48,6 @@ __all__ = ["STOP_GRACE_S", "Node"]
 log = structlog.get_logger(__name__)
 
 ANALYSE_FILES = Named("dicomnode.outputs.job:process")
-MODEL_NAMES = Named("dicomnode.service.bundles:model_names")
 STOP_GRACE_S = 10.0
 """What a stop may take beyond ``drain_s``."""
 
@@ -75,7 +75,7 @@ class Node:
         settings: Settings,
         *,
         process: Process = ANALYSE_FILES,
-        models: Callable[[Path], Sequence[str]] = MODEL_NAMES,
+        models: Callable[[Path], Sequence[str]] = parts.MODEL_NAMES,
     ) -> None:
         self.settings = settings
         self._process = process
@@ -256,7 +256,7 @@ class Node:
         settings = self.settings
         engine = Engine(
             url=parts.jobs_url(settings),
-            version=METHOD_VERSION,
+            version=f"{METHOD_VERSION}.{RECORD_SCHEMA}",  # a step's outcome holds a record
             on_finished=lambda: reconciler.wake(),
             at_once=settings.node.workers + len(settings.destination),
         )

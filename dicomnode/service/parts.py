@@ -6,6 +6,7 @@ from pathlib import Path
 from dicomnode.config import DestinationOptions, NodeOptions, Settings, TlsOptions
 from dicomnode.jobs.deliver import Destination
 from dicomnode.jobs.memory import GIB, share_bytes
+from dicomnode.named import Named
 from dicomnode.network.peers import Accepted, Peer
 from dicomnode.network.receive import ReceiveSettings
 from dicomnode.network.tls import client_context, server_context
@@ -13,6 +14,7 @@ from dicomnode.outputs.form import EXTRAS, Form
 from dicomnode.store.url import sqlite_url
 
 __all__ = [
+    "MODEL_NAMES",
     "destinations",
     "form",
     "jobs_url",
@@ -21,6 +23,10 @@ __all__ = [
     "wants",
     "worker_memory_bytes",
 ]
+
+
+MODEL_NAMES = Named("dicomnode.service.bundles:model_names")
+"""What checks and names the bundles; in a process of its own, so that this one stays light."""
 
 
 def peer_of(destination: DestinationOptions, tls: TlsOptions) -> Peer:

@@ -40,8 +40,11 @@ def standing(connection: Connection) -> Standing:
     found = _revision(connection)
     if found == LEDGER_SCHEMA:
         return "ready"
+    if found is None and not inspect(connection).has_table(exams.name):
+        return "new"
     if found is None:
-        return "earlier" if inspect(connection).has_table(exams.name) else "new"
+        _expect_before_alembic(connection)
+        return "earlier"
     if found in (known := _REVISIONS()):
         return "earlier"
     raise LaterLedgerError(
@@ -124,6 +127,15 @@ def _copy_before_upgrade(file: Path) -> None:
             f"could not copy the ledger to {copy} before its upgrade: {error}",
             hint="there must be room for it on the disk",
         ) from error
+
+
+def _expect_before_alembic(connection: Connection) -> None:
+    version = connection.scalar(select(schema_version.c.version))
+    if version not in (None, 1):
+        raise LaterLedgerError(
+            f"expected a ledger of schema version 1, found {version}",
+            hint="use the program that wrote it, or move the data directory away",
+        )
 
 
 def _revision(connection: Connection) -> str | None:

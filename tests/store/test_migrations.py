@@ -154,6 +154,16 @@ def test_a_ledger_of_a_later_version_is_refused_and_left_as_it_is(
     assert not list(tmp_path.glob("*.before-*"))
 
 
+def test_an_unknown_ledger_from_before_revisions_is_refused(
+    earlier: None, engine: Engine, url: str
+) -> None:
+    with engine.begin() as connection:
+        connection.execute(text("UPDATE schema_version SET version = 99"))
+    with pytest.raises(LaterLedgerError, match="schema version 1, found 99"):
+        Ledger(url)
+    assert "alembic_version" not in tables(engine)
+
+
 def test_an_upgrade_that_fails_leaves_all_as_it_was(
     earlier: None, engine: Engine, url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
