@@ -164,7 +164,8 @@ class Reconciler:
             return
         if leap_s > 0:
             self._ledger.start_quiet_times(now=now)
-        changed = self._ledger.clock_was_set(now=now, longest_wait_s=self._longest_retry_s)
+        longest_wait_s = 0.0 if leap_s < 0 else self._longest_retry_s
+        changed = self._ledger.clock_was_set(now=now, longest_wait_s=longest_wait_s)
         if changed or leap_s:
             log.warning("clock.was_set", leap_s=round(leap_s, 1), rows=changed)
         self._offset_s = offset_s

@@ -3,7 +3,7 @@
 from dataclasses import asdict
 from datetime import UTC, datetime
 
-from sqlalchemy import Connection, Table, select, update
+from sqlalchemy import Connection, Table, case, select, update
 
 from dicomnode.errors import Reason
 from dicomnode.store.database import Database
@@ -48,8 +48,9 @@ class Recovery(Database):
         """Let nothing wait for a moment that a wrong clock wrote; returns how many rows did.
 
         What was heard in the future was heard now, so that quiet times begin anew; a delivery
-        that would wait longer than ``longest_wait_s`` is due.
+        that would wait longer than ``longest_wait_s`` is due, and so is one that never failed.
         """
+        waits_s = case((deliveries.c.state == DeliveryState.RETRY, longest_wait_s), else_=0.0)
         with self._writing() as connection:
             changed = [
                 _not_after(connection, exams, "last_instance_at", now, ExamState.RECEIVING),
@@ -58,7 +59,7 @@ class Recovery(Database):
                     update(deliveries)
                     .where(
                         deliveries.c.state.in_(UNDELIVERED),
-                        deliveries.c.next_attempt_at > now + longest_wait_s,
+                        deliveries.c.next_attempt_at > now + waits_s,
                     )
                     .values(next_attempt_at=now)
                 ).rowcount,

@@ -290,6 +290,33 @@ def test_a_retry_that_a_wrong_clock_put_off_is_due(
     assert [kind for kind, _, _ in notebook.submitted] == [DELIVER]
 
 
+@pytest.mark.parametrize("failed_before", [False, True])
+def test_a_clock_that_is_set_back_by_minutes_puts_no_delivery_off(
+    reconciler: Reconciler, ledger: Ledger, clocks: Clocks,
+    notebook: Notebook, queued: Callable[..., ExamRow], failed_before: bool,
+) -> None:  # fmt: skip
+    reconciler.tick()
+    finish(ledger, queued(), "pacs")
+    if failed_before:
+        ledger.claim([1], now=NOW)
+        ledger.retry_later(1, at=NOW + 10, status=None, error="away", now=NOW)
+    else:
+        ledger.resend(1, now=NOW)
+    clocks.wall_s -= 600
+    clocks.go_on(10)
+    reconciler.tick()
+    assert [kind for kind, _, _ in notebook.submitted] == [DELIVER]
+
+
+def test_what_never_failed_is_due_at_a_start_with_an_earlier_clock(
+    reconciler: Reconciler, ledger: Ledger, notebook: Notebook, queued: Callable[..., ExamRow]
+) -> None:
+    finish(ledger, queued(), "pacs")
+    ledger.resend(1, now=NOW + 600)
+    reconciler.tick()
+    assert [kind for kind, _, _ in notebook.submitted] == [DELIVER]
+
+
 def test_deliveries_whose_job_is_gone_are_sent_again(
     reconciler: Reconciler, ledger: Ledger, notebook: Notebook, queued: Callable[..., ExamRow]
 ) -> None:
