@@ -153,10 +153,12 @@ class Node:
     def _start(self, stack: ExitStack) -> None:
         """Start what receives last, and what the rest stands on first."""
         settings = self.settings
-        stack.enter_context(directory_lock(settings.node.data_dir))
-        lock = stack.enter_context(database_lock(settings.ledger_url, settings.node.data_dir))
+        locks = (
+            stack.enter_context(directory_lock(settings.node.data_dir)),
+            stack.enter_context(database_lock(settings.ledger_url, settings.node.data_dir)),
+        )
         stack.enter_context(
-            Rounds("lock", functools.partial(self._keep, lock), every_s=_LOCK_EVERY_S)
+            Rounds("lock", functools.partial(self._keep, locks), every_s=_LOCK_EVERY_S)
         )
         spool = Spool(settings.node.data_dir / "spool")
         swept = spool.sweep()
@@ -191,16 +193,20 @@ class Node:
         )
         notify("READY=1")
 
-    def _keep(self, lock: Lock) -> None:
-        """End this node when another one has its database, as after a lost connection."""
-        try:
-            lock.keep()
-        except StoreError as error:
-            log.warning("lock.unknown", reason=str(error))
-        except DicomnodeError as error:
-            log.critical("lock.lost", reason=str(error))
-            self.failure = error
-            self.ending.set()
+    def _keep(self, locks: Sequence[Lock]) -> None:
+        """End this node when another one has its directory or its database.
+
+        As after a lost connection, or when the file of a lock was removed.
+        """
+        for lock in locks:
+            try:
+                lock.keep()
+            except StoreError as error:
+                log.warning("lock.unknown", reason=str(error))
+            except DicomnodeError as error:
+                log.critical("lock.lost", reason=str(error))
+                self.failure = error
+                self.ending.set()
 
     def _left_s(self) -> float:
         """How much of the patience at a stop is left, for associations and jobs together."""

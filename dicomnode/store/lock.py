@@ -75,7 +75,11 @@ def database_lock(url: str, data_dir: Path) -> Lock:
 
 
 class _FileLock:
-    """An advisory lock that the kernel drops with its process, however that ends."""
+    """An advisory lock that the kernel drops with its process, however that ends.
+
+    A file that somebody removed lets another node in by a new one. So that one is taken too, and
+    where the other node was faster, this one learns it and has to end.
+    """
 
     def __init__(self, path: Path, data_dir: Path, what: str) -> None:
         self._path = path
@@ -85,16 +89,13 @@ class _FileLock:
 
     def __enter__(self) -> Self:
         """Take the lock, or say who has it."""
-        descriptor = self._open()
         try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            owner = os.pread(descriptor, 4096, 0).decode(errors="replace").strip()
-            os.close(descriptor)
-            raise _taken(self._what, owner) from None
-        os.ftruncate(descriptor, 0)
-        os.pwrite(descriptor, _words(self._data_dir).encode(), 0)
-        self._descriptor = descriptor
+            self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self._descriptor = self._take()
+        except OSError as error:
+            raise SettingsError(
+                f"expected a directory to write in at {self._path.parent}: {error.strerror}"
+            ) from error
         return self
 
     def __exit__(
@@ -109,16 +110,32 @@ class _FileLock:
             self._descriptor = None
 
     def keep(self) -> None:
-        """Do nothing: what the kernel gave it takes from no process that lives."""
-
-    def _open(self) -> int:
+        """Look whether the file is still there; where it is not, take the lock by another."""
+        assert self._descriptor is not None, "it was taken"
         try:
-            self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            return os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            if self._is_in_place(self._descriptor):
+                return
+            removed, self._descriptor = self._descriptor, self._take()
         except OSError as error:
-            raise SettingsError(
-                f"expected a directory to write in at {self._path.parent}: {error.strerror}"
+            raise StoreError(
+                f"expected the lock of {self._what} at {self._path}: {error.strerror}"
             ) from error
+        os.close(removed)
+
+    def _is_in_place(self, descriptor: int) -> bool:
+        return self._path.exists() and os.path.samestat(os.fstat(descriptor), self._path.stat())
+
+    def _take(self) -> int:
+        descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            owner = os.pread(descriptor, 4096, 0).decode(errors="replace").strip()
+            os.close(descriptor)
+            raise _taken(self._what, owner) from None
+        os.ftruncate(descriptor, 0)
+        os.pwrite(descriptor, _words(self._data_dir).encode(), 0)
+        return descriptor
 
 
 class _AdvisoryLock:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from dicomnode.errors import SettingsError
+from dicomnode.errors import SettingsError, StoreError
 from dicomnode.store.lock import database_lock, directory_lock
 from parts.waiting import PATIENCE_S
 
@@ -40,3 +40,30 @@ def test_two_data_directories_do_not_share_an_sqlite_ledger(tmp_path: Path) -> N
                 database_lock(f"sqlite:///{tmp_path}/{name}", second).__enter__()
     with database_lock(f"sqlite:///{tmp_path}/ledger.sqlite", second):
         pass
+
+
+def test_a_lock_whose_file_was_removed_is_taken_anew_and_keeps_others_out(tmp_path: Path) -> None:
+    with directory_lock(tmp_path) as lock:
+        (tmp_path / "lock").unlink()
+        lock.keep()
+        with pytest.raises(SettingsError, match=owner(tmp_path)):
+            directory_lock(tmp_path).__enter__()
+
+
+def test_a_node_whose_lock_file_was_removed_learns_who_was_faster(tmp_path: Path) -> None:
+    with directory_lock(tmp_path) as first:
+        (tmp_path / "lock").unlink()
+        with directory_lock(tmp_path), pytest.raises(SettingsError, match=owner(tmp_path)):
+            first.keep()
+        first.keep()
+
+
+def test_a_directory_that_is_away_is_no_other_node(tmp_path: Path) -> None:
+    data_dir = tmp_path / "data"
+    with directory_lock(data_dir) as lock:
+        data_dir.rename(tmp_path / "away")
+        with pytest.raises(StoreError, match="expected the lock of data_dir"):
+            lock.keep()
+        assert not data_dir.exists()
+        (tmp_path / "away").rename(data_dir)
+        lock.keep()
