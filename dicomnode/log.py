@@ -7,6 +7,7 @@ every line passes: elements by name, datasets, the texts of foreign exceptions a
 
 import logging
 import sys
+import threading
 import traceback
 import warnings
 from collections.abc import Mapping
@@ -109,6 +110,7 @@ def configure(options: LogOptions, stream: TextIO | None = None) -> None:
     root.handlers[:] = [handler]
     root.setLevel(options.level.upper())
     _route_libraries()
+    threading.excepthook = _log_end_of_thread
 
 
 def _processors() -> list[Processor]:
@@ -150,6 +152,13 @@ def _log_warning(
     structlog.get_logger("warnings").debug(
         "warning.raised", category=category.__name__, place=f"{filename}:{lineno}"
     )
+
+
+def _log_end_of_thread(ended: threading.ExceptHookArgs) -> None:
+    """Log what ended a thread, of a library perhaps: Python would write it whole to stderr."""
+    if ended.exc_type is not SystemExit:
+        name = "" if ended.thread is None else ended.thread.name
+        structlog.get_logger(__name__).error("thread.ended", thread=name, exc_info=ended.exc_value)
 
 
 def _withhold_patient_data(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
@@ -194,6 +203,8 @@ def _place_of_exception(_logger: WrappedLogger, _method: str, event: EventDict) 
         event["at"] = _places(error)
         if isinstance(error, DicomnodeError):
             event["reason"] = str(error)
+        elif isinstance(error, OSError) and error.strerror:
+            event["reason"] = error.strerror  # the system's words, without the name of a file
     return event
 
 

@@ -3,6 +3,7 @@
 import io
 import json
 import logging
+import threading
 import warnings
 from collections.abc import Iterator
 from typing import Any
@@ -20,10 +21,11 @@ from parts.hostile import WORDS
 def stream() -> Iterator[io.StringIO]:
     root = logging.getLogger()
     before, level, show = root.handlers[:], root.level, warnings.showwarning
+    hook = threading.excepthook
     stream = io.StringIO()
     configure(LogOptions(level="debug"), stream)
     yield stream
-    root.handlers[:], warnings.showwarning = before, show
+    root.handlers[:], warnings.showwarning, threading.excepthook = before, show, hook
     root.setLevel(level)
     structlog.reset_defaults()
 
@@ -74,6 +76,28 @@ def test_own_exceptions_give_their_text(stream: io.StringIO) -> None:
     error = InputError("no-timing", "expected FrameTime (0018,1063), found none")
     structlog.get_logger().error("refused", exc_info=error)
     assert lines(stream)[0]["reason"] == "expected FrameTime (0018,1063), found none"
+
+
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [(KeyError("DOE^JANE"), None), (OSError(28, "No room", "DOE^JANE"), "No room")],
+)
+def test_what_ends_a_thread_is_one_line_too(
+    stream: io.StringIO, capfd: Any, error: Exception, reason: str | None
+) -> None:
+    def end() -> None:
+        raise error
+
+    thread = threading.Thread(target=end, name="reactor")
+    thread.start()
+    thread.join()
+    (line,) = lines(stream)
+    assert line["event"] == "thread.ended"
+    assert line["thread"] == "reactor"
+    assert line["error"] == type(error).__name__
+    assert line.get("reason") == reason
+    assert "DOE" not in stream.getvalue()
+    assert capfd.readouterr().err == ""
 
 
 def test_warnings_give_kind_and_place_but_not_their_text(stream: io.StringIO) -> None:

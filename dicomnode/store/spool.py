@@ -171,8 +171,9 @@ class Spool:
         return True
 
     def free_bytes(self) -> int:
-        """Measure the room left on the spool's file system."""
-        return shutil.disk_usage(self.root).free
+        """Measure the room left where files are received."""
+        with _disk_errors(self.incoming):
+            return shutil.disk_usage(self.incoming).free
 
     def _make_directory(self, directory: Path) -> None:
         """Make a directory below the root whose name survives a power cut.

@@ -162,3 +162,9 @@ def test_directories_are_private_whatever_the_umask(tmp_path, dicom_file):
 def test_a_workspace_starts_empty(spool):
     (spool.workspace("1-1") / "left").write_text("by a killed process")
     assert not list(spool.workspace("1-1").iterdir())
+
+
+def test_a_folder_for_receiving_that_is_away_is_named(spool: Spool) -> None:
+    spool.incoming.rmdir()
+    with pytest.raises(StoreError, match="incoming in the spool: No such file"):
+        spool.free_bytes()
