@@ -43,15 +43,16 @@ from dicomnode.web.app import make_app
 from dicomnode.web.labels import secret_key
 from dicomnode.web.server import Server
 
-__all__ = ["STOP_GRACE_S", "Node"]
+__all__ = ["MODELS_S", "STOP_GRACE_S", "Node"]
 
 log = structlog.get_logger(__name__)
 
 ANALYSE_FILES = Named("dicomnode.outputs.job:process")
 STOP_GRACE_S = 10.0
 """What a stop may take beyond ``drain_s``."""
+MODELS_S = 300.0
+"""What a start may take for its models: importing what loads them is slow on a busy machine."""
 
-_MODELS_S = 300.0  # loading is quick, importing what loads it is not on a busy machine
 _LOCK_EVERY_S = 5.0
 _SCRUB_EVERY_S = 60.0  # asked whether it is due, and whether nothing else goes on
 
@@ -224,7 +225,7 @@ class Node:
     def _check_models(self, workers: Workers) -> list[str]:
         try:
             directory = self.settings.models.directory
-            return list(workers.run(self._models, directory, timeout_s=_MODELS_S))
+            return list(workers.run(self._models, directory, timeout_s=MODELS_S))
         except WorkError as error:
             raise BundleError(str(error), hint="") from error
 

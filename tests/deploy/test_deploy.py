@@ -19,7 +19,7 @@ from pathlib import Path
 import pytest
 
 from dicomnode.config import NodeOptions, default_models_dir
-from dicomnode.service.node import STOP_GRACE_S
+from dicomnode.service.node import MODELS_S, STOP_GRACE_S
 from parts.waiting import PATIENCE_S, free_port
 
 DEPLOY = Path(__file__).resolve().parents[2] / "deploy"
@@ -123,6 +123,7 @@ def test_the_unit_confines_the_node_and_lets_it_end_its_own_workers() -> None:
     assert service["StateDirectory"] == "dicomnode"
     assert "Environment=ORT_DISABLE_TELEMETRY=1" in UNIT.read_text().splitlines()
     assert int(service["TimeoutStopSec"]) > NodeOptions(data_dir=Path("/")).drain_s + STOP_GRACE_S
+    assert int(service["TimeoutStartSec"]) > MODELS_S, "else a slow start is ended, for ever"
     assert service["Restart"] == "always"
     assert service["ExecReload"] == "/bin/kill -HUP $MAINPID"
     assert int(service["WatchdogSec"]) > 60
