@@ -15,8 +15,8 @@ PLAIN_WIDTH = 120
 
 def console() -> Console:
     """Console of the current standard output; tables keep their width when nobody is looking."""
-    found = Console()
-    return found if found.is_terminal else Console(width=PLAIN_WIDTH, soft_wrap=True)
+    found = Console(emoji=False)  # it would draw ":x:", which a sender may call itself
+    return found if found.is_terminal else Console(width=PLAIN_WIDTH, soft_wrap=True, emoji=False)
 
 
 def plain(text: object) -> str:

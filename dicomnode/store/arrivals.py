@@ -4,7 +4,7 @@ from dataclasses import fields
 from pathlib import PurePosixPath
 from typing import Any, Literal
 
-from sqlalchemy import Connection, RowMapping, insert, select, update
+from sqlalchemy import Connection, RowMapping, delete, insert, select, update
 
 from dicomnode.errors import Reason, RefusedError
 from dicomnode.store.database import CollisionError, Database, insert_row
@@ -20,6 +20,7 @@ from dicomnode.store.states import ExamState
 
 __all__ = ["Arrivals"]
 
+_REJECTIONS_KEPT = 1000  # kinds of them: a stranger may make up as many as it likes
 _RACES = 5  # how often writers may collide on PostgreSQL before it is an error
 
 
@@ -69,7 +70,7 @@ class Arrivals(Database):
     def association_rejected(
         self, *, calling_ae: str, called_ae: str, host: str, reason: str, now: float
     ) -> None:
-        """Note that an association was turned away; alike ones are counted."""
+        """Note that an association was turned away; alike ones are counted, the latest kept."""
         who = {"calling_ae": calling_ae, "called_ae": called_ae, "host": host, "reason": reason}
         with self._writing() as connection:
             counted = connection.execute(
@@ -79,6 +80,9 @@ class Arrivals(Database):
             )
             if not counted.rowcount:
                 connection.execute(insert(rejections).values(**who, times=1, last_at=now))
+                by_age = select(rejections.c.id).order_by(rejections.c.last_at.desc())
+                older = by_age.offset(_REJECTIONS_KEPT)
+                connection.execute(delete(rejections).where(rejections.c.id.in_(older)))
 
     def rejections(self, *, limit: int = 20) -> tuple[RejectionRow, ...]:
         """List who was turned away, the latest first."""

@@ -1,6 +1,7 @@
 import pytest
 
 from dicomnode.errors import Reason, RefusedError, StoreError, TransitionError
+from dicomnode.store import arrivals
 from dicomnode.store.ledger import Ledger
 from dicomnode.store.states import UNFINISHED, DeliveryState, ExamState
 from parts.records import ANALYSED, answered, refused
@@ -312,3 +313,19 @@ def test_who_was_turned_away_is_counted_latest_first(ledger: Ledger) -> None:
     ledger.association_rejected(**stranger | {"calling_ae": "OTHER"}, reason="host", now=2.0)
     found = [(row.calling_ae, row.reason, row.times, row.last_at) for row in ledger.rejections()]
     assert found == [("STRANGER", "calling AE title", 2, 3.0), ("OTHER", "host", 1, 2.0)]
+
+
+def test_a_stranger_who_makes_up_titles_does_not_fill_the_ledger(
+    ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(arrivals, "_REJECTIONS_KEPT", 3)
+    for number in range(5):
+        ledger.association_rejected(
+            calling_ae=f"MADE UP {number}",
+            called_ae="CEUSNODE",
+            host="192.0.2.7",
+            reason="calling AE title",
+            now=float(number),
+        )
+    kept = [row.calling_ae for row in ledger.rejections()]
+    assert kept == ["MADE UP 4", "MADE UP 3", "MADE UP 2"]

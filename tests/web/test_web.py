@@ -232,11 +232,15 @@ def test_every_link_of_every_page_leads_to_something_here(open_page: Any) -> Non
             assert client.get(link).status_code == 200, link
 
 
+_OF_MANY_DIGITS = tuple(f"{page}/{'9' * 5000}" for page in ("/exams", "/api/exams"))
+
+
 def test_an_exam_that_is_not_there_is_a_404(open_page: Any) -> None:
     client = open_page()
-    for address in ("/exams/99", "/api/exams/99", "/exams/1/report.png", "/exams/1/..%2Fx.png"):
+    for address in ("/exams/99", "/api/exams/99", "/exams/1/report.png", "/exams/1/..%2Fx.png", *_OF_MANY_DIGITS):
         assert client.get(address).status_code == 404, address
-    assert client.get("/api/exams?limit=lots").status_code == 400
+    for limit in ("lots", "9" * 5000, "-1", "10001"):
+        assert client.get(f"/api/exams?limit={limit}").status_code == 400
 
 
 def test_the_api_gives_newest_first_with_reasons_and_deliveries(open_page: Any) -> None:
