@@ -80,7 +80,10 @@ class Engine:
         }
         self._url = url
         if not url.startswith("sqlite"):
-            self._config["db_engine_kwargs"] = {"connect_args": dict(POSTGRESQL_PATIENCE)}
+            self._config["db_engine_kwargs"] = {
+                "connect_args": dict(POSTGRESQL_PATIENCE),
+                "hide_parameters": True,  # the library logs what fails, results and all
+            }
             self._config["sys_db_pool_size"] = _CONNECTIONS
         self._version = version
         self._on_finished = on_finished
@@ -144,14 +147,20 @@ class Engine:
             self._runs[name] = _Run(args, time.monotonic() + _TO_BEGIN_S)
             left = self._left.pop(name, None)
         try:
-            if left is not None:
-                DBOS.resume_workflow(left)
-                return
-            with SetWorkflowID(f"{self._version}/{name}/{uuid.uuid4().hex}"):
-                DBOS.start_workflow(self._workflows[kind], name, *args)
+            with named_errors("the engine's tables"):
+                self._begin(self._workflows[kind], left, name, args)
         except Exception:
             self._forget(name)
             raise
+
+    def _begin(
+        self, workflow: Callable[..., None], left: str | None, name: str, args: tuple[Any, ...]
+    ) -> None:
+        if left is not None:
+            DBOS.resume_workflow(left)
+            return
+        with SetWorkflowID(f"{self._version}/{name}/{uuid.uuid4().hex}"):
+            DBOS.start_workflow(workflow, name, *args)
 
     def purge(self, *, before: float) -> int:
         """Forget runs that were over, or left and never asked for again; returns how many.

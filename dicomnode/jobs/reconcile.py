@@ -105,7 +105,10 @@ class Reconciler:
         self.beat = time.monotonic()
         """When the last round ended (``time.monotonic``), whether or not the ledger answered."""
         self.trouble = ""
-        """What kept the last round from its end, in words; empty where nothing did."""
+        """What kept the last round from its end, or work from its beginning; else empty."""
+        self._refused_since: float | None = None
+        self._refusal = ""
+        self._wanted = False
 
     def start(self) -> None:
         """Begin to ask, once a second and whenever woken."""
@@ -127,17 +130,26 @@ class Reconciler:
         """Whether the loop runs."""
         return self._thread.is_alive()
 
+    @property
+    def refused_s(self) -> float:
+        """For how long the engine has begun nothing of what was wanted; 0 where it does."""
+        since = self._refused_since
+        return 0.0 if since is None else self._monotonic() - since
+
     def tick(self) -> None:
         """Do one round. What fails is done in the next; a ledger that fails ends the round."""
-        self.trouble = ""
+        trouble, self._wanted = "", False
         for part in (self._clock, self._associations, self._settle, self._analyse, self._deliver):
             try:
                 part()
             except StoreError as error:
-                self._note(error)
+                trouble = _told(error)
                 break
             except Exception as error:
-                self._note(error)
+                trouble = _told(error)
+        if not trouble and not self._wanted:
+            self._begins()
+        self.trouble = trouble or self._refusal
         self._pace.forget_done()
         self.beat = time.monotonic()
 
@@ -146,14 +158,6 @@ class Reconciler:
             self._wake.clear()
             self.tick()
             self._wake.wait(_TICK_S)
-
-    def _note(self, error: Exception) -> None:
-        if isinstance(error, StoreError):
-            self.trouble = str(error)
-            log.error("reconciler.ledger_failed", reason=self.trouble)
-        else:
-            self.trouble = f"{type(error).__name__}; see the log"
-            log.error("reconciler.failed", exc_info=error)
 
     def _clock(self) -> None:
         """Notice that the clock was set, and let nothing wait for what it said before."""
@@ -278,8 +282,34 @@ class Reconciler:
 
     def _submit(self, kind: str, job: str, *args: object, work: str = "") -> None:
         """Have a job done; the same work again only after a pause, longer each time."""
-        if self._pace.may_begin(work or job):
+        self._wanted = True
+        if not self._pace.may_begin(work or job):
+            return
+        try:
             self._engine.submit(kind, job, *args)
+        except Exception as error:
+            self._refusal = _words(error)
+            if self._refused_since is None:
+                self._refused_since = self._monotonic()
+            raise
+        self._begins()
+
+    def _begins(self) -> None:
+        """Note that work begins, or that there is none."""
+        self._refused_since, self._refusal = None, ""
+
+
+def _told(error: Exception) -> str:
+    """Log what went wrong in a round, and give it in words."""
+    if isinstance(error, StoreError):
+        log.error("reconciler.ledger_failed", reason=str(error))
+    else:
+        log.error("reconciler.failed", exc_info=error)
+    return _words(error)
+
+
+def _words(error: Exception) -> str:
+    return str(error) if isinstance(error, StoreError) else f"{type(error).__name__}; see the log"
 
 
 def _interruptions(exam: ExamRow) -> int:

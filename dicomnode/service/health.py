@@ -18,6 +18,7 @@ Check: TypeAlias = Callable[[], tuple[bool, str]]
 _GIB = 2**30
 _TIMEOUT_S = 10.0
 _LATEST_ROUND_S = 60.0
+_LATEST_BEGIN_S = 600.0  # a table that is locked for so long may be free a moment later
 _ANY_ADDRESS = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}  # noqa: S104 - compared only
 
 
@@ -46,6 +47,7 @@ def signs_of_life(settings: Settings, reconciler: Reconciler) -> Mapping[str, Ch
     return {
         "dicom": lambda: _receives(node.host, node.port),
         "loop": lambda: _goes_round(reconciler),
+        "engine": lambda: _begins(reconciler),
     }
 
 
@@ -69,6 +71,12 @@ def _goes_round(reconciler: Reconciler) -> tuple[bool, str]:
     silent_s = time.monotonic() - reconciler.beat
     works = reconciler.alive and silent_s < _LATEST_ROUND_S
     return works, f"last round {silent_s:.0f} s ago"
+
+
+def _begins(reconciler: Reconciler) -> tuple[bool, str]:
+    """Whether the engine begins what is due; one whose file was removed or ruined never will."""
+    refused_s = reconciler.refused_s
+    return refused_s < _LATEST_BEGIN_S, f"refused work for {refused_s:.0f} s"
 
 
 def _receives(host: str, port: int) -> tuple[bool, str]:

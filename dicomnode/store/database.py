@@ -205,7 +205,13 @@ def sqlite_of_writers(url: str, connections: int) -> Engine:
         It cannot be opened.
     """
     waiting = {"timeout": _WRITERS_WAIT_S, "isolation_level": "IMMEDIATE"}
-    engine = create_engine(url, connect_args=waiting, pool_size=connections, max_overflow=0)
+    engine = create_engine(
+        url,
+        connect_args=waiting,
+        pool_size=connections,
+        max_overflow=0,
+        hide_parameters=True,  # others log what fails as it is, results and all
+    )
 
     @event.listens_for(engine, "connect")
     def set_pragmas(connection: DBAPIConnection, _record: ConnectionPoolEntry) -> None:

@@ -231,6 +231,18 @@ def test_a_submission_that_fails_leaves_nothing_running(
     assert engine.active == {}
 
 
+def test_a_file_that_was_ruined_is_named_and_what_was_written_is_not_logged(
+    engine: Engine, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    engine.start({"job": lambda step, name, words: None})
+    for file in tmp_path.glob("jobs.sqlite*"):
+        file.write_bytes(b"no database " * 1000)
+    with pytest.raises(StoreError, match="the engine's tables did not take a transaction"):
+        engine.submit("job", "one", "DOE^JANE")
+    assert engine.active == {}
+    assert "DOE" not in caplog.text
+
+
 def test_what_runs_is_named_with_what_it_was_given(engine: Engine) -> None:
     may_end = threading.Event()
     engine.start({"job": lambda step, name, number: may_end.wait(PATIENCE_S)})

@@ -338,11 +338,29 @@ def test_a_job_that_cannot_be_started_is_asked_for_again(
     queued()
     reconciler.tick()
     assert reconciler.trouble == "OSError; see the log"
+    for _ in range(100):
+        clocks.go_on(1)
+        reconciler.tick()
+        assert reconciler.trouble, "also in a round that only waits"
+    assert reconciler.refused_s == 100
     notebook.broken = False
-    clocks.go_on(2)
+    clocks.go_on(31)
     reconciler.tick()
     assert len(notebook.submitted) == 1
     assert reconciler.trouble == ""
+    assert reconciler.refused_s == 0
+
+
+def test_a_job_that_nobody_wants_any_more_is_no_trouble(
+    reconciler: Reconciler, ledger: Ledger, notebook: Notebook, queued: Callable[..., ExamRow]
+) -> None:
+    notebook.broken = True
+    exam = queued()
+    reconciler.tick()
+    ledger.give_up(exam.id, now=NOW)
+    reconciler.tick()
+    assert reconciler.trouble == ""
+    assert reconciler.refused_s == 0
 
 
 def test_each_destination_has_one_delivery_at_a_time(

@@ -80,6 +80,7 @@ class Loop:
 
     alive = True
     beat = 0.0
+    refused_s = 0.0
 
 
 def signs(port: int, loop: Any) -> dict[str, Any]:
@@ -95,6 +96,13 @@ def test_a_loop_that_hangs_is_not_alive() -> None:
     loop.beat = time.monotonic()
     loop.alive = False
     assert not signs(1, loop)["loop"]()[0]
+
+
+def test_an_engine_that_begins_nothing_for_minutes_is_not_alive() -> None:
+    loop = Loop()
+    assert signs(1, loop)["engine"]()[0]
+    loop.refused_s = 3600.0
+    assert signs(1, loop)["engine"]() == (False, "refused work for 3600 s")
 
 
 def test_a_port_that_the_kernel_alone_answers_does_not_receive(

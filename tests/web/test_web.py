@@ -237,7 +237,13 @@ _OF_MANY_DIGITS = tuple(f"{page}/{'9' * 5000}" for page in ("/exams", "/api/exam
 
 def test_an_exam_that_is_not_there_is_a_404(open_page: Any) -> None:
     client = open_page()
-    for address in ("/exams/99", "/api/exams/99", "/exams/1/report.png", "/exams/1/..%2Fx.png", *_OF_MANY_DIGITS):
+    for address in (
+        "/exams/99",
+        "/api/exams/99",
+        "/exams/1/report.png",
+        "/exams/1/..%2Fx.png",
+        *_OF_MANY_DIGITS,
+    ):
         assert client.get(address).status_code == 404, address
     for limit in ("lots", "9" * 5000, "-1", "10001"):
         assert client.get(f"/api/exams?limit={limit}").status_code == 400
