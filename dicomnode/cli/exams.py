@@ -33,10 +33,8 @@ from dicomnode.store.rows import (
 from dicomnode.store.spool import Spool
 from dicomnode.store.states import (
     UNFINISHED,
-    DeliveryEvent,
     DeliveryState,
     ExamState,
-    before_delivery,
 )
 from dicomnode.store.url import sqlite_file
 from dicomnode.web.labels import short_uid
@@ -125,10 +123,23 @@ def list_exams(config: Path, states: tuple[str, ...], limit: int) -> None:
                 plain(short_uid(exam.study_uid)),
             )
         turned_away = sum(one.times for one in ledger.rejections())
+        deliveries = ledger.deliveries_of([exam.id for exam in found])
     out = console()
     out.print(table)
     for assumed in sorted(set(filter(None, map(_assumed, found)))):
         out.print(f"a probability {plain(assumed)}", highlight=False, soft_wrap=True)
+    parked = [
+        str(number)
+        for number, rows in deliveries.items()
+        if any(one.state is DeliveryState.PARKED for one in rows)
+    ]
+    if parked:
+        out.print(
+            f"results that a destination did not take, of exam {', '.join(parked)}: "
+            "`dicomnode exams show NUMBER` says why",
+            highlight=False,
+            soft_wrap=True,
+        )
     if turned_away:
         out.print(
             f"{counted(turned_away, 'association')} turned away: `dicomnode exams show` says whose",
@@ -262,15 +273,9 @@ def retry(number: int, config: Path) -> None:
     """
     with _ledger(config) as (_, ledger):
         now = time.time()
-        waiting = [
-            one
-            for one in ledger.deliveries(number)
-            if one.state in before_delivery(DeliveryEvent.RELEASE)
-        ]
-        for one in waiting:
-            ledger.release(one.id, now=now)
+        waiting = ledger.release(number, now=now)
         if waiting:
-            console().print(f"deliveries of exam {number} that will be tried again: {len(waiting)}")
+            console().print(f"deliveries of exam {number} that will be tried again: {waiting}")
         if not waiting or ledger.exam(number).state is not ExamState.ANALYSED:
             console().print(f"exam {ledger.retry(number, now=now).id} is queued again")
 

@@ -102,10 +102,10 @@ class Outbox(Database):
                     _change(connection, row.id, DeliveryEvent.LOST, now, {"error": failed[uid]})
             return _select(connection, deliveries.c.id.in_([row.id for row in asked]))
 
-    def release(self, delivery_id: int, *, now: float) -> DeliveryRow:
-        """Try a parked or waiting delivery again, because a person asked for it."""
-        values = {"next_attempt_at": now, "attempts": 0}
-        return self._change(delivery_id, DeliveryEvent.RELEASE, now, values)
+    def release(self, exam_id: int, *, now: float) -> int:
+        """Try again whatever of an exam's outputs is not sent yet; returns how many."""
+        again = {"attempts": 0, "next_attempt_at": now}
+        return self._change_all(exam_id, DeliveryEvent.RELEASE, now, again)
 
     def resend(self, exam_id: int, *, now: float) -> int:
         """Send all of an exam's outputs again, the same bytes; returns how many."""

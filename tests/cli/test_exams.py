@@ -59,8 +59,16 @@ def test_when_the_next_attempt_is_due_is_told(settings: Path) -> None:
     with closing(Ledger(f"sqlite:///{settings.parent}/data/ledger.sqlite")) as ledger:
         number = fill(ledger, "US1")
         first = ledger.deliveries(number)[0]
-        ledger.release(first.id, now=0.0)
+        ledger.release(number, now=0.0)
         ledger.claim([first.id], now=0.0)
         ledger.retry_later(first.id, at=86_400.0 * 365, status=None, error="busy", now=0.0)
     shown = " ".join(said(settings, "show", str(number)).split())
     assert "busy (next attempt 1971-01-01" in shown
+
+
+def test_the_list_names_exams_whose_results_wait_for_a_person(settings: Path) -> None:
+    with closing(Ledger(f"sqlite:///{settings.parent}/data/ledger.sqlite")) as ledger:
+        number = fill(ledger, "US1")
+    assert f"results that a destination did not take, of exam {number}:" in said(settings, "list")
+    assert "that will be tried again: 1" in said(settings, "retry", str(number))
+    assert "did not take" not in said(settings, "list")
