@@ -262,6 +262,15 @@ def test_b_mode_on_another_scale_is_not_used(clip: Any, wrap: ModuleType) -> Non
     assert "B-mode pane is not used" in exam.warnings[-1]
 
 
+def test_a_pixel_that_is_many_times_wider_than_high_is_refused(clip: Any, wrap: ModuleType) -> None:
+    one = wrap.region(0, 0, ROWS, 2 * COLUMNS, 0.05)
+    one.PhysicalDeltaY = one.PhysicalDeltaX / 10
+    study = read_study([clip("a.dcm", SequenceOfUltrasoundRegions=[one])], SETTINGS)
+    assert codes(study) == {"a.dcm": "bad-regions"}
+    found = r"\(0018,602C\): expected that and .*\(0018,602E\) .*found 0\.05 and 0\.005 cm"
+    assert re.search(found, study.left_out[0].reason.text)
+
+
 def test_a_pane_in_two_regions_of_other_scales_is_refused(clip: Any, wrap: ModuleType) -> None:
     regions = [*region_pair(wrap), wrap.region(0, 0, ROWS, 2 * COLUMNS, 0.05)]
     study = read_study([clip("a.dcm", SequenceOfUltrasoundRegions=regions)], SETTINGS)

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, replace
 
 from dicomnode.dicom.box import Box
-from dicomnode.dicom.elements import Elements
+from dicomnode.dicom.elements import Elements, tag_text
 
 __all__ = ["Region", "has_colour_flow", "image_regions"]
 
@@ -15,6 +15,8 @@ COLOUR_FLOW = 2
 SLACK_PX = 2
 """By how much a region may overhang the image; vendors count the last pixel differently."""
 SPACING_MM = (0.005, 2.0)
+MOST_UNEQUAL = 4.0
+"""Between the sides of a pixel; a scan converter makes them equal or nearly so."""
 SEQUENCE = "SequenceOfUltrasoundRegions"
 CORNERS = (
     "RegionLocationMinY0",
@@ -83,9 +85,13 @@ def _region(region: Elements, rows: int, columns: int) -> Region:
         rows=min(bottom, rows - 1) - top + 1,
         columns=min(right, columns - 1) - left + 1,
     )
-    return Region(
-        box=box, spacing_mm=(_mm(region, "PhysicalDeltaY"), _mm(region, "PhysicalDeltaX"))
-    )
+    height_mm, width_mm = (_mm(region, keyword) for keyword in ("PhysicalDeltaY", "PhysicalDeltaX"))
+    if max(height_mm, width_mm) > MOST_UNEQUAL * min(height_mm, width_mm):
+        other = tag_text("PhysicalDeltaY")
+        expected = f"that and {other} within a factor of {MOST_UNEQUAL:g}"
+        found = f"{width_mm / 10:.3g} and {height_mm / 10:.3g} cm"
+        raise region.wrong("PhysicalDeltaX", expected, found)
+    return Region(box=box, spacing_mm=(height_mm, width_mm))
 
 
 def _mm(region: Elements, keyword: str) -> float:
