@@ -19,8 +19,8 @@ __all__ = ["Spool", "StoredFile"]
 
 _UID = re.compile(r"[0-9]+(\.[0-9]+)*")  # PS3.5 9.1, and nothing that means anything in a path
 _UID_LENGTH = 64
-_REMEMBERED = 10_000
-"""Files kept last, far more than may wait for their rows."""
+_REMEMBERED = 1_000
+"""Files and directories kept last, far more than may wait for their rows or be written to."""
 _PRIVATE = 0o700  # patient data lies below, whatever the umask says
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
 
@@ -51,8 +51,8 @@ class Spool:
         self.objects = self.root / "objects"
         self.results = self.root / "outputs"
         self.work = self.root / "work"
-        self._durable: set[Path] = set()
-        self._placed: deque[Path] = deque(maxlen=_REMEMBERED)
+        self._durable: deque[str] = deque(maxlen=_REMEMBERED)
+        self._placed: deque[str] = deque(maxlen=_REMEMBERED)
         self._placing = threading.Lock()
         with _disk_errors(self.root):
             self.root.mkdir(mode=_PRIVATE, parents=True, exist_ok=True)
@@ -165,7 +165,7 @@ class Spool:
         """
         target = self.absolute(path)
         with self._placing:
-            if target in self._placed:
+            if str(target) in self._placed:
                 return False
             target.unlink(missing_ok=True)
         return True
@@ -179,21 +179,21 @@ class Spool:
         """Make a directory below the root whose name survives a power cut.
 
         A directory that exists may have been made by a thread, or a killed process, that has
-        not synced its name: each is synced once by this process.
+        not synced its name: each is synced by this process, those used of late once.
         """
         below_root = [one for one in directory.parents if one.is_relative_to(self.root)]
         for one in [*reversed(below_root), directory]:
-            if one == self.root or (one in self._durable and one.is_dir()):
+            if one == self.root or (str(one) in self._durable and one.is_dir()):
                 continue
             one.mkdir(mode=_PRIVATE, exist_ok=True)
             _sync(one.parent)
-            self._durable.add(one)
+            self._durable.append(str(one))
 
     def _place(self, source: Path, target: Path) -> None:
         """Move ``source`` to ``target`` and return when both bytes and name are on the disk."""
         _sync(source)
         with self._placing:
-            self._placed.append(target)
+            self._placed.append(str(target))
         source.replace(target)
         _sync(target.parent)
 
