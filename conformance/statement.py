@@ -23,7 +23,8 @@ from conformance.settings import settings_table
 from dicomnode import __version__
 from dicomnode.dicom import modules
 from dicomnode.dicom.codes import PRIVATE_SCHEME, PRIVATE_SCHEME_UID
-from dicomnode.dicom.context import SERIES, Equipment, stamp, study_context
+from dicomnode.dicom.context import Equipment, stamp, study_context
+from dicomnode.kinds import KINDS
 from dicomnode.network import receive, tls
 from tests.parts import example
 
@@ -341,16 +342,16 @@ version, the same on every node."""
 
 def _series_table() -> str:
     rows = []
-    for kind, series in SERIES.items():
+    for kind in sorted(KINDS.values(), key=lambda kind: kind.number):
         numbers = []
         for injection in (1, 2):
             dataset = Dataset()
             context = study_context(
                 [example.header()], recipe="", when=example.context().when, injection=injection
             )
-            stamp(dataset, context, kind, example.header().SOPClassUID)
+            stamp(dataset, context, kind.name, example.header().SOPClassUID)
             numbers.append(dataset.SeriesNumber)
-        rows.append((kind, series.modality, *numbers, series.description))
+        rows.append((kind.name, kind.modality, *numbers, kind.description))
     head = ("Output", "Modality", "Series Number, injection 1", "injection 2", "Series Description")
     return table(head, rows)
 

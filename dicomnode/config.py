@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import (
+    AfterValidator,
     BaseModel,
     BeforeValidator,
     Field,
@@ -30,10 +31,11 @@ from pydantic_settings import (
     SettingsError as SourceError,
 )
 
+from dicomnode.dicom.results.geometry import Geometry
 from dicomnode.errors import SettingsError
 from dicomnode.jobs.options import DeliveryOptions, SettleOptions
+from dicomnode.kinds import BY_DEFAULT, SETTABLE
 from dicomnode.log import LogOptions
-from dicomnode.outputs.form import Extra, Geometry
 from dicomnode.recipe import Recipe
 from dicomnode.store.url import expect_kept, sqlite_url
 from dicomnode.web.options import WebOptions
@@ -44,7 +46,6 @@ __all__ = [
     "DestinationOptions",
     "ModelOptions",
     "NodeOptions",
-    "OutputKind",
     "OutputOptions",
     "RetentionOptions",
     "Settings",
@@ -55,7 +56,14 @@ __all__ = [
 
 _ENV_PREFIX = "DICOMNODE__"
 
-OutputKind = Literal["seg", "sr", "overlay", "keyframe", "report", Extra]
+
+def _known_kind(name: str) -> str:
+    if name not in SETTABLE:
+        raise ValueError(f"expected one of {', '.join(SETTABLE)}, got {name!r}")
+    return name
+
+
+KindName = Annotated[str, AfterValidator(_known_kind)]
 
 AeTitle = Annotated[str, Field(pattern=r"^[!-\[\]-~]([ -\[\]-~]{0,14}[!-\[\]-~])?$")]
 """PS3.5 6.2: 1 to 16 printable ASCII characters, no backslash, no outer spaces."""
@@ -95,7 +103,7 @@ class DestinationOptions(BaseModel, frozen=True, extra="forbid"):
     ae_title: AeTitle
     host: Host
     port: Port
-    outputs: tuple[OutputKind, ...] = ("seg", "sr", "overlay", "keyframe", "report")
+    outputs: tuple[KindName, ...] = BY_DEFAULT
     refusals: bool = False
     """Whether the report that says why an exam was refused is sent as well."""
     storage_commitment: bool = False

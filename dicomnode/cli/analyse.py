@@ -11,7 +11,8 @@ from dicomnode.cli.present import busy, console, counted, plain
 from dicomnode.config import default_models_dir, load_settings
 from dicomnode.dicom.header import read_header
 from dicomnode.errors import InputError, SettingsError
-from dicomnode.outputs.form import EXTRAS, Extra, Form
+from dicomnode.kinds import KINDS, ON_REQUEST
+from dicomnode.outputs.form import Form
 from dicomnode.outputs.job import process
 from dicomnode.outputs.request import Outcome, Request
 
@@ -29,7 +30,7 @@ def files_below(paths: tuple[Path, ...]) -> list[Path]:
 
 
 def _request(
-    settings_file: Path | None, models: Path | None, extras: frozenset[Extra], *, maps: bool
+    settings_file: Path | None, models: Path | None, extras: frozenset[str], *, maps: bool
 ) -> Request:
     if settings_file is None:
         form = Form(extras=extras)
@@ -84,17 +85,18 @@ def _show(outcome: Outcome) -> None:
 @click.option("--maps", is_flag=True, help="Also write the parameter maps as maps.npz.")
 @click.option(
     "--also",
-    type=click.Choice(EXTRAS),
+    type=click.Choice(ON_REQUEST),
     multiple=True,
-    help="Also write the report page as PDF, the maps as Parametric Map, or the outlines as "
-    "presentation state of the clip, in DICOM; may be given several times.",
+    help="Also write in DICOM: "
+    + ", ".join(f"{name} ({KINDS[name].title})" for name in ON_REQUEST)
+    + "; may be given several times.",
 )
 def analyse(
     paths: tuple[Path, ...],
     output: Path,
     config: Path | None,
     models: Path | None,
-    also: tuple[Extra, ...],
+    also: tuple[str, ...],
     *,
     maps: bool,
 ) -> None:

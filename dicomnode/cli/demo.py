@@ -22,6 +22,7 @@ from dicomnode.cli.pacs import Item, StandInPacs
 from dicomnode.cli.present import busy, console, counted, plain
 from dicomnode.cli.simulate import write_exam
 from dicomnode.errors import DicomnodeError
+from dicomnode.kinds import BY_DEFAULT, with_them
 from dicomnode.log import LogOptions, configure
 from dicomnode.network.peers import Peer
 from dicomnode.network.send import send
@@ -38,7 +39,7 @@ __all__ = ["demo"]
 
 SEEDS: Mapping[Kind, int] = {"malignant": 7_000_001, "benign": 7_000_002}
 """Simulated patients of the demo, outside every training and evaluation cohort."""
-EXPECTED = ("seg", "lesion", "sr", "overlay", "keyframe", "report")
+EXPECTED = frozenset(with_them(BY_DEFAULT))
 PATIENCE_S = 240.0
 SETTINGS = """\
 [node]
@@ -157,7 +158,7 @@ def _wait_for_results(site: _Site, study_uid: str) -> ExamRow:
             exam = next(iter(ledger.exams(study_uid=study_uid)), None)
             if exam is not None and exam.state in (ExamState.FAILED, ExamState.REFUSED):
                 return exam
-            if exam is not None and set(EXPECTED) <= set(site.pacs.kinds(study_uid)):
+            if exam is not None and set(site.pacs.kinds(study_uid)) >= EXPECTED:
                 return ledger.exam(exam.id)
             time.sleep(0.3)
     finally:

@@ -35,6 +35,8 @@ from dicomnode.store.states import (
     UNFINISHED,
     DeliveryState,
     ExamState,
+    Phase,
+    Tone,
 )
 from dicomnode.store.url import sqlite_file
 from dicomnode.web.labels import short_uid
@@ -43,15 +45,7 @@ __all__ = ["exams"]
 
 number_argument = click.argument("number", type=int)
 TAKE_UP_ALL = Named("dicomnode.service.take_up:take_up_all")
-STATE_STYLE = {
-    ExamState.ANALYSED: "green",
-    ExamState.REFUSED: "yellow",
-    ExamState.FAILED: "bold red",
-    DeliveryState.SENT: "green",
-    DeliveryState.COMMITTED: "green",
-    DeliveryState.PARKED: "bold red",
-    DeliveryState.RETRY: "yellow",
-}
+STYLES = {Tone.GOOD: "green", Tone.NOTE: "yellow", Tone.BAD: "bold red"}
 
 
 @click.group()
@@ -78,7 +72,7 @@ def _ledger(config: Path) -> Iterator[tuple[Settings, Ledger]]:
 
 
 def _styled(state: ExamState | DeliveryState) -> str:
-    style = STATE_STYLE.get(state)
+    style = STYLES.get(state.tone)
     return f"[{style}]{state}[/]" if style else str(state)
 
 
@@ -131,7 +125,7 @@ def list_exams(config: Path, states: tuple[str, ...], limit: int) -> None:
     parked = [
         str(number)
         for number, rows in deliveries.items()
-        if any(one.state is DeliveryState.PARKED for one in rows)
+        if any(one.state.phase is Phase.WAITS for one in rows)
     ]
     if parked:
         out.print(

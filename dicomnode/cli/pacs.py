@@ -7,20 +7,13 @@ from typing import Self
 
 import pydicom
 
+from dicomnode.kinds import KINDS
 from dicomnode.network.peers import Accepted
 from dicomnode.network.receive import Received, Receiver, ReceiveSettings
 
 __all__ = ["Item", "StandInPacs"]
 
-KINDS = {
-    "sub-regions": "seg",
-    "lesion": "lesion",
-    "measurements": "sr",
-    "overlay": "overlay",
-    "key frame": "keyframe",
-    "report": "report",
-}
-"""Output kind by a word of its Series Description."""
+_BY_DESCRIPTION = {kind.description: kind.name for kind in KINDS.values()}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,7 +83,7 @@ class StandInPacs:
         description = str(header.get("SeriesDescription", ""))
         self._items.append(
             Item(
-                kind=next((kind for word, kind in KINDS.items() if word in description), "?"),
+                kind=_BY_DESCRIPTION.get(description, "?"),
                 study_uid=str(header.StudyInstanceUID),
                 description=description,
                 size_bytes=kept.stat().st_size,

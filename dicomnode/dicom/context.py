@@ -1,7 +1,7 @@
 """What every result object shares: patient and study copied, UIDs derived, equipment, series."""
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from copy import deepcopy
 from dataclasses import dataclass
 from datetime import datetime
@@ -16,13 +16,13 @@ from dicomnode.dicom.copied import copy_element, copy_patient_and_study, time_zo
 from dicomnode.dicom.exam import Exam
 from dicomnode.dicom.modules import ACQUISITION
 from dicomnode.errors import OutputError
+from dicomnode.kinds import KINDS
 from dicomnode.science.findings import ModelUse
 
 __all__ = [
     "RESEARCH_USE",
     "Context",
     "Equipment",
-    "Kind",
     "derived_uid",
     "exam_context",
     "laterality",
@@ -30,34 +30,8 @@ __all__ = [
     "study_context",
 ]
 
-Kind = Literal[
-    "seg", "lesion", "sr", "overlay", "keyframe", "report", "pdf", "parametric", "presentation"
-]
-
 SIDES = ("ImageLaterality", "Laterality", "FrameLaterality")
 RESEARCH_USE = "AI result. Research use only, not a medical device. Not for measurement."
-
-
-@dataclass(frozen=True, kw_only=True)
-class Series:
-    """The series an output kind goes into: one series per kind and injection."""
-
-    offset: int
-    modality: str
-    description: str
-
-
-SERIES: Mapping[Kind, Series] = {
-    "seg": Series(offset=1, modality="SEG", description="AI perfusion sub-regions (research use)"),
-    "sr": Series(offset=2, modality="SR", description="AI measurements (research use)"),
-    "overlay": Series(offset=3, modality="US", description="AI overlay loop (research use)"),
-    "keyframe": Series(offset=4, modality="OT", description="AI key frame (research use)"),
-    "report": Series(offset=5, modality="OT", description="AI report page (research use)"),
-    "pdf": Series(offset=6, modality="DOC", description="AI report as PDF (research use)"),
-    "lesion": Series(offset=7, modality="SEG", description="AI lesion (research use)"),
-    "parametric": Series(offset=8, modality="US", description="AI parameter maps (research use)"),
-    "presentation": Series(offset=9, modality="PR", description="AI outlines (research use)"),
-}
 
 
 def derived_uid(*parts: object) -> UID:
@@ -133,11 +107,11 @@ class Context:
         """Return the UID of a part of this result."""
         return derived_uid(self.identity, *parts)
 
-    def instance_uid(self, kind: Kind) -> UID:
+    def instance_uid(self, kind: str) -> UID:
         """SOP Instance UID of the output of this kind."""
         return self.uid("instance", kind)
 
-    def series_uid(self, kind: Kind) -> UID:
+    def series_uid(self, kind: str) -> UID:
         """Series Instance UID of the output of this kind."""
         return self.uid("series", kind)
 
@@ -206,7 +180,7 @@ def laterality(header: Dataset) -> Literal["L", "R"] | None:
     return "R" if stated == {"R"} else None
 
 
-def stamp(dataset: Dataset, context: Context, kind: Kind, sop_class_uid: str) -> None:
+def stamp(dataset: Dataset, context: Context, kind: str, sop_class_uid: str) -> None:
     """Write patient, study, series, equipment, SOP common and file meta into a result object."""
     copy_patient_and_study(dataset, context.header)
     _describe_series(dataset, context, kind)
@@ -221,15 +195,15 @@ def stamp(dataset: Dataset, context: Context, kind: Kind, sop_class_uid: str) ->
     _describe_file(dataset)
 
 
-def _describe_series(dataset: Dataset, context: Context, kind: Kind) -> None:
-    series, local = SERIES[kind], _local(context)
+def _describe_series(dataset: Dataset, context: Context, kind: str) -> None:
+    series, local = KINDS[kind], _local(context)
     dataset.Modality = series.modality
     dataset.SeriesInstanceUID = context.series_uid(kind)
-    dataset.SeriesNumber = 9000 + 10 * context.injection + series.offset
+    dataset.SeriesNumber = 9000 + 10 * context.injection + series.number
     dataset.SeriesDescription = series.description
     dataset.SeriesDate = local.strftime("%Y%m%d")
     dataset.SeriesTime = local.strftime("%H%M%S")
-    if kind != "sr":
+    if series.modality != "SR":
         copy_element("RequestAttributesSequence", context.header, dataset)
 
 

@@ -1,15 +1,10 @@
 """What is written of a result beside what always is, and how: chosen by site or command."""
 
 from dataclasses import dataclass
-from typing import Literal, get_args
 
 from dicomnode.dicom.results.geometry import Geometry
 
-__all__ = ["EXTRAS", "USUAL", "Extra", "Form", "Geometry"]
-
-Extra = Literal["pdf", "parametric", "presentation"]
-"""Objects that are made only where someone asks for them."""
-EXTRAS: tuple[Extra, ...] = get_args(Extra)
+__all__ = ["USUAL", "Form"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -19,12 +14,12 @@ class Form:
     Attributes
     ----------
     extras : frozenset of str
-        Of :data:`EXTRAS`, those that are made.
+        Of the kinds that are made on request, those that are.
     seg_geometry : str
         How much of a patient geometry the SEGs pretend to: "full" for 3D Slicer.
     """
 
-    extras: frozenset[Extra] = frozenset()
+    extras: frozenset[str] = frozenset()
     seg_geometry: Geometry = "orientation"
 
 

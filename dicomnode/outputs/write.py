@@ -1,38 +1,26 @@
-"""The files of one result, as DESIGN names them."""
+"""The files of one result."""
 
 import json
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 from pydicom import Dataset
 
-from dicomnode import __version__
-from dicomnode.dicom.context import Context, Kind, laterality
+from dicomnode.dicom.context import Context
 from dicomnode.dicom.exam import Exam
-from dicomnode.dicom.results.capture import secondary_capture
-from dicomnode.dicom.results.overlay import write_loop
-from dicomnode.dicom.results.parametric import parametric_map
-from dicomnode.dicom.results.pdf import encapsulated_pdf
-from dicomnode.dicom.results.presentation import presentation_state
-from dicomnode.dicom.results.seg import segmentation
 from dicomnode.dicom.results.segments import full_image
-from dicomnode.dicom.results.sr import refusal, report
+from dicomnode.dicom.results.sr import refusal
 from dicomnode.errors import Reason
+from dicomnode.kinds import KINDS
 from dicomnode.outputs.form import USUAL, Form
+from dicomnode.outputs.making import Making
 from dicomnode.outputs.request import OutputFile
 from dicomnode.record.schema import Record
-from dicomnode.report.keyframe import keyframe
-from dicomnode.report.page import ReportHeader, page, page_as_pdf
-from dicomnode.report.paint import LoopPainter
 from dicomnode.science.findings import Findings
 
 __all__ = ["write_maps", "write_outputs", "write_record", "write_refusal"]
-
-SIDES = {"L": "left breast", "R": "right breast", None: "side not stated"}
 
 
 def write_outputs(
@@ -42,44 +30,32 @@ def write_outputs(
     directory: Path,
     form: Form = USUAL,
 ) -> list[OutputFile]:
-    """Write both SEGs, overlay, key frame, report page, extras, and the SR that refers to all."""
-    geometry, extras = form.seg_geometry, form.extras
-    header = _page_header(exam)
-    picture = page(findings, header)
-    Image.fromarray(picture).save(directory / "report.png")
-    frame = findings.reference_frame
-    made: dict[Kind, Dataset] = {
-        "seg": segmentation(exam, findings, context, geometry=geometry),
-        "lesion": segmentation(exam, findings, context, "lesion", geometry=geometry),
-        "keyframe": secondary_capture(exam, context, keyframe(findings), "keyframe", frame=frame),
-        "report": secondary_capture(exam, context, picture, "report"),
-    }
-    if "pdf" in extras:
-        made["pdf"] = encapsulated_pdf(exam, context, page_as_pdf(findings, header))
-    if "parametric" in extras:
-        made["parametric"] = parametric_map(exam, findings, context)
-    if "presentation" in extras:
-        made["presentation"] = presentation_state(exam, findings, context)
-    files = [_saved(dataset, kind, directory) for kind, dataset in made.items()]
-    bmode = None if exam.bmode is None else exam.bmode.slices
-    painter = LoopPainter(findings, exam.contrast.slices, bmode)
-    loop = write_loop(directory / "overlay.dcm", exam, context, painter)
-    seg, *others = made.values()
-    root = report(exam, findings, context, seg, [*others, loop])
-    return [
-        *files,
-        _listed(loop, "overlay", directory),
-        _saved(root, "sr", directory),
-        OutputFile(kind="page", path=directory / "report.png"),
-    ]
+    """Write what is always made and what the form asks for, in the order of the table of kinds."""
+    made: dict[str, Dataset] = {}
+    for name, kind in KINDS.items():
+        if kind.on_request and name not in form.extras:
+            continue
+        made[name] = kind.build(
+            Making(
+                exam=exam,
+                findings=findings,
+                context=context,
+                path=directory / f"{name}.dcm",
+                seg_geometry=form.seg_geometry,
+                earlier=tuple(made.values()),
+            )
+        )
+    files = [_listed(dataset, name, directory / f"{name}.dcm") for name, dataset in made.items()]
+    return [*files, OutputFile(kind="page", path=directory / "report.png")]
 
 
 def write_refusal(
     context: Context, reasons: tuple[Reason, ...], directory: Path
 ) -> list[OutputFile]:
     """Write the SR that says why an exam was not analysed, for destinations that want refusals."""
-    dataset = refusal(context, reasons)
-    return [replace(_saved(dataset, "sr", directory), kind="refusal")]
+    dataset, path = refusal(context, reasons), directory / "sr.dcm"
+    dataset.save_as(path, enforce_file_format=True)
+    return [_listed(dataset, "refusal", path)]
 
 
 def write_record(record: Record, directory: Path) -> OutputFile:
@@ -115,23 +91,10 @@ def _whole(exam: Exam, pane: NDArray[np.generic]) -> NDArray[np.float32]:
     return full_image(pane.astype(np.float32), exam.contrast, rows, columns, outside)
 
 
-def _page_header(exam: Exam) -> ReportHeader:
-    facts = [SIDES[laterality(exam.header)], f"injection {exam.injection}"]
-    if exam.header.get("StudyDate"):
-        day = str(exam.header.StudyDate)
-        facts.append(f"{day[:4]}-{day[4:6]}-{day[6:8]}")
-    return ReportHeader(facts=" · ".join(facts), software=f"dicomnode {__version__}")
-
-
-def _saved(dataset: Dataset, kind: str, directory: Path) -> OutputFile:
-    dataset.save_as(directory / f"{kind}.dcm", enforce_file_format=True)
-    return _listed(dataset, kind, directory)
-
-
-def _listed(dataset: Dataset, kind: str, directory: Path) -> OutputFile:
+def _listed(dataset: Dataset, kind: str, path: Path) -> OutputFile:
     return OutputFile(
         kind=kind,
-        path=directory / f"{kind}.dcm",
+        path=path,
         sop_class_uid=str(dataset.SOPClassUID),
         sop_instance_uid=str(dataset.SOPInstanceUID),
         transfer_syntax_uid=str(dataset.file_meta.TransferSyntaxUID),

@@ -6,11 +6,12 @@ from pathlib import Path
 from dicomnode.config import DestinationOptions, NodeOptions, Settings, TlsOptions
 from dicomnode.jobs.deliver import Destination
 from dicomnode.jobs.memory import GIB, share_bytes
+from dicomnode.kinds import ON_REQUEST, with_them
 from dicomnode.named import Named
 from dicomnode.network.peers import Accepted, Peer
 from dicomnode.network.receive import ReceiveSettings
 from dicomnode.network.tls import client_context, server_context
-from dicomnode.outputs.form import EXTRAS, Form
+from dicomnode.outputs.form import Form
 from dicomnode.store.url import sqlite_url
 
 __all__ = [
@@ -59,17 +60,14 @@ def form(settings: Settings) -> Form:
     """Say what is to be made: the extras that some destination gets."""
     asked = {kind for one in settings.destination for kind in one.outputs}
     return Form(
-        extras=frozenset(extra for extra in EXTRAS if extra in asked),
+        extras=frozenset(asked.intersection(ON_REQUEST)),
         seg_geometry=settings.outputs.seg_geometry,
     )
 
 
 def wants(destinations: Sequence[DestinationOptions]) -> dict[str, tuple[str, ...]]:
-    """Say which kinds each wants; who wants the SEG wants that of the lesion with it."""
-    return {
-        one.name: (*one.outputs, *(("lesion",) if "seg" in one.outputs else ()))
-        for one in destinations
-    }
+    """Say which kinds each wants, those among them that go with another."""
+    return {one.name: with_them(one.outputs) for one in destinations}
 
 
 def receive_settings(settings: Settings, incoming: Path) -> ReceiveSettings:

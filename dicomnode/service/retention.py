@@ -6,21 +6,18 @@ from pathlib import PurePosixPath
 from dicomnode.store.ledger import Ledger
 from dicomnode.store.rows import ExamRow
 from dicomnode.store.spool import Spool
-from dicomnode.store.states import DeliveryState, ExamState
+from dicomnode.store.states import Phase
 
 __all__ = ["files_of", "is_over", "was_let_go"]
-
-_AT_REST = frozenset({ExamState.ANALYSED, ExamState.REFUSED})
-_OVER = frozenset({DeliveryState.SENT, DeliveryState.COMMITTED, DeliveryState.GIVEN_UP})
 
 
 def is_over(ledger: Ledger, exams: Iterable[ExamRow], *, before: float) -> bool:
     """Whether exams were done, and their results delivered, before a moment."""
     return all(
-        exam.state in _AT_REST
+        exam.state.phase is Phase.OVER
         and exam.changed_at < before
         and all(
-            delivery.state in _OVER and delivery.changed_at < before
+            delivery.state.phase is Phase.OVER and delivery.changed_at < before
             for delivery in ledger.deliveries(exam.id)
         )
         for exam in exams

@@ -19,7 +19,7 @@ from dicomnode.store.states import (
 
 __all__ = ["Outbox", "record_outputs"]
 
-_DUE = (DeliveryState.PENDING, DeliveryState.RETRY)
+_DUE = before_delivery(DeliveryEvent.CLAIM)
 
 
 class Outbox(Database):

@@ -1,10 +1,12 @@
 """The states of an exam and of a delivery, as tables. No database, no clock.
 
-Everything that may happen is a row below; anything else is a :class:`TransitionError`. The
-ledger repeats the old state in its SQL, so that two processes cannot both take one row.
+Every state and everything that may happen is a row below; anything else is a
+:class:`TransitionError`. Lists, colours and counts follow from the rows. The ledger repeats the
+old state in its SQL, so that two processes cannot both take one row.
 """
 
-from enum import StrEnum
+from enum import Enum, StrEnum, auto
+from typing import Self
 
 from dicomnode.errors import TransitionError
 
@@ -17,6 +19,8 @@ __all__ = [
     "DeliveryState",
     "ExamEvent",
     "ExamState",
+    "Phase",
+    "Tone",
     "after_delivery",
     "after_exam",
     "before_delivery",
@@ -25,15 +29,52 @@ __all__ = [
 ]
 
 
-class ExamState(StrEnum):
+class Phase(Enum):
+    """Whether a row in a state must move on, and by whom."""
+
+    GOES_ON = auto()  # by itself: something runs for it, or will soon
+    WAITS = auto()  # until a person decides
+    OVER = auto()  # as it should be; its files may go in time
+
+
+class Tone(StrEnum):
+    """How a state is coloured for people, on the page and in a terminal."""
+
+    GOING = "going"
+    GOOD = "good"
+    NOTE = "note"
+    BAD = "bad"
+    DULL = "dull"
+
+
+class _State(StrEnum):
+    """A state's name with what there is to know of it."""
+
+    phase: Phase
+    tone: Tone
+
+    def __new__(cls, name: str, phase: Phase = Phase.GOES_ON, tone: Tone = Tone.GOING) -> Self:
+        state = str.__new__(cls, name)
+        state._value_ = name
+        state.phase = phase
+        state.tone = tone
+        return state
+
+    @classmethod
+    def in_phase(cls, phase: Phase) -> tuple[Self, ...]:
+        """List the states of a phase."""
+        return tuple(state for state in cls if state.phase is phase)
+
+
+class ExamState(_State):
     """Where one revision of one injection of a study stands."""
 
     RECEIVING = "receiving"
     QUEUED = "queued"
     ANALYSING = "analysing"
-    ANALYSED = "analysed"
-    REFUSED = "refused"
-    FAILED = "failed"
+    ANALYSED = "analysed", Phase.OVER, Tone.GOOD
+    REFUSED = "refused", Phase.OVER, Tone.NOTE
+    FAILED = "failed", Phase.WAITS, Tone.BAD
 
 
 class ExamEvent(StrEnum):
@@ -56,30 +97,28 @@ EXAM_TRANSITIONS: dict[tuple[ExamState, ExamEvent], ExamState] = {
     (ExamState.ANALYSING, ExamEvent.REFUSE): ExamState.REFUSED,
     (ExamState.ANALYSING, ExamEvent.FAIL): ExamState.FAILED,
     (ExamState.ANALYSING, ExamEvent.RETURN): ExamState.QUEUED,
-    (ExamState.RECEIVING, ExamEvent.RETRY): ExamState.QUEUED,
-    (ExamState.QUEUED, ExamEvent.RETRY): ExamState.QUEUED,
-    (ExamState.ANALYSING, ExamEvent.RETRY): ExamState.QUEUED,
-    (ExamState.REFUSED, ExamEvent.RETRY): ExamState.QUEUED,
-    (ExamState.FAILED, ExamEvent.RETRY): ExamState.QUEUED,
-    (ExamState.RECEIVING, ExamEvent.GIVE_UP): ExamState.FAILED,
-    (ExamState.QUEUED, ExamEvent.GIVE_UP): ExamState.FAILED,
-    (ExamState.ANALYSING, ExamEvent.GIVE_UP): ExamState.FAILED,
+    **{
+        (state, ExamEvent.RETRY): ExamState.QUEUED
+        for state in ExamState
+        if state is not ExamState.ANALYSED
+    },
+    **{(state, ExamEvent.GIVE_UP): ExamState.FAILED for state in ExamState.in_phase(Phase.GOES_ON)},
 }
 
-UNFINISHED = (ExamState.RECEIVING, ExamState.QUEUED, ExamState.ANALYSING)
-"""States that an exam must not stay in: something runs for it, or will soon."""
+UNFINISHED = ExamState.in_phase(Phase.GOES_ON)
+"""States that an exam must not stay in."""
 
 
-class DeliveryState(StrEnum):
+class DeliveryState(_State):
     """Where one output stands on its way to one destination."""
 
     PENDING = "pending"
     SENDING = "sending"
-    SENT = "sent"
-    COMMITTED = "committed"
-    RETRY = "retry"
-    PARKED = "parked"
-    GIVEN_UP = "given up"
+    SENT = "sent", Phase.OVER, Tone.GOOD
+    COMMITTED = "committed", Phase.OVER, Tone.GOOD
+    RETRY = "retry", Phase.GOES_ON, Tone.NOTE
+    PARKED = "parked", Phase.WAITS, Tone.BAD
+    GIVEN_UP = "given up", Phase.OVER, Tone.DULL
 
 
 class DeliveryEvent(StrEnum):
@@ -119,7 +158,7 @@ DELIVERY_TRANSITIONS: dict[tuple[DeliveryState, DeliveryEvent], DeliveryState] =
     },
 }
 
-UNDELIVERED = (DeliveryState.PENDING, DeliveryState.SENDING, DeliveryState.RETRY)
+UNDELIVERED = DeliveryState.in_phase(Phase.GOES_ON)
 """States that a delivery must not stay in: it is being sent, or has a moment to be tried at."""
 
 

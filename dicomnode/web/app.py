@@ -1,6 +1,7 @@
 """The operator's page, the JSON API, metrics and health. It reads the ledger and writes nothing."""
 
 import re
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,12 +19,14 @@ from starlette.staticfiles import StaticFiles
 from starlette.templating import Jinja2Templates
 
 from dicomnode.errors import DamagedError, DicomnodeError, StoreError
+from dicomnode.kinds import PICTURES
 from dicomnode.store.database import NotFoundError
 from dicomnode.store.ledger import Ledger
 from dicomnode.store.spool import Spool
+from dicomnode.store.states import Phase
 from dicomnode.web.headers import SafeHeaders
 from dicomnode.web.metrics import LedgerCollector
-from dicomnode.web.picture import PICTURES, png
+from dicomnode.web.picture import png
 from dicomnode.web.views import exam_page, exam_rows, exams_plain
 
 __all__ = ["Check", "make_app"]
@@ -104,10 +107,14 @@ class _Pages:
 
     def exams(self, request: Request) -> Response:
         """Show the newest exams, and what waits for a person."""
+        deliveries: Counter[Phase] = Counter()
+        for state, count in self.ledger.delivery_counts().items():
+            deliveries[state.phase] += count
         context = {
             "exams": exam_rows(self.ledger, self.key, limit=_SHOWN),
             "exam_counts": self.ledger.exam_counts(),
-            "delivery_counts": self.ledger.delivery_counts(),
+            "to_send": deliveries[Phase.GOES_ON],
+            "parked": deliveries[Phase.WAITS],
             "shown": _SHOWN,
         }
         return self.templates.TemplateResponse(request, "exams.html", context)

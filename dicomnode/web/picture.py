@@ -6,10 +6,7 @@ from pathlib import Path
 from PIL import Image
 from pydicom import dcmread
 
-__all__ = ["PICTURES", "png"]
-
-PICTURES = ("report", "keyframe")
-"""Kinds of output that are a single colour picture without the patient's name in its pixels."""
+__all__ = ["png"]
 
 
 def png(path: Path) -> bytes:

@@ -6,11 +6,12 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any
 
+from dicomnode.kinds import PICTURES
 from dicomnode.record.summary import Summary
 from dicomnode.store.ledger import Ledger
 from dicomnode.store.rows import DeliveryRow, ExamRow
+from dicomnode.store.states import UNFINISHED, DeliveryState
 from dicomnode.web.labels import short_uid, study_label
-from dicomnode.web.picture import PICTURES
 
 __all__ = ["exam_page", "exam_rows", "exams_plain"]
 
@@ -30,6 +31,7 @@ def exam_page(ledger: Ledger, exam_id: int, key: bytes) -> dict[str, Any]:
     return {
         "exam": _row(exam, deliveries, key) | {"attempt": exam.attempt, "replaces": exam.replaces},
         "reasons": (*exam.reasons, *ledger.waits(exam)),
+        "unfinished": UNFINISHED,
         "summary": _facts(exam.summary),
         "instances": [
             {
@@ -110,7 +112,7 @@ def _row(exam: ExamRow, deliveries: Sequence[DeliveryRow], key: bytes) -> dict[s
 
 def _delivery_counts(deliveries: Sequence[DeliveryRow]) -> list[dict[str, Any]]:
     """Count each destination's deliveries by state."""
-    counts: dict[str, Counter[str]] = {}
+    counts: dict[str, Counter[DeliveryState]] = {}
     for one in deliveries:
         counts.setdefault(one.destination, Counter())[one.state] += 1
     return [{"destination": name, "states": dict(states)} for name, states in counts.items()]
@@ -125,7 +127,7 @@ def _delivery(one: DeliveryRow) -> dict[str, Any]:
         "status": "" if one.status is None else f"0x{one.status:04X}",
         "error": one.error,
         "changed": _when(one.changed_at),
-        "next": _when(one.next_attempt_at) if one.state == "retry" else "",
+        "next": _when(one.next_attempt_at) if one.state is DeliveryState.RETRY else "",
     }
 
 

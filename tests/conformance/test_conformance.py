@@ -13,9 +13,9 @@ from conformance.coded import declared_codes
 from conformance.exam import cases
 from conformance.generate import documents, result_schema
 from conformance.validators import VERSION_OPTION, judgements, versions
-from dicomnode.config import OutputKind
 from dicomnode.dicom.codes import PRIVATE_SCHEME
 from dicomnode.dicom.results.sr.rows import FEATURE_UNITS
+from dicomnode.kinds import SETTABLE
 from dicomnode.network.statuses import STATUSES
 from dicomnode.network.syntaxes import STORAGE_CLASSES, TRANSFER_SYNTAXES
 from parts.programs import program
@@ -91,7 +91,7 @@ def test_every_private_code_stands_in_its_table(statement: str) -> None:
 
 
 def test_every_output_of_the_settings_is_described(statement: str) -> None:
-    for kind in OutputKind.__args__:
+    for kind in SETTABLE:
         assert f"(`{kind}`: " in statement
 
 

@@ -17,7 +17,7 @@ WORDS = {
     "markup of a page": "<script>alert(1)</script><img src=x onerror=alert(1)>\"'",
     "markup of a terminal": "[red]x[/red] [/] [link=file:///etc/passwd]y [bold",
     "the end of markup": "x\\",
-    "a picture's name": "US1:x::warning:",
+    "a picture's name": "US1:x::warning::red_circle:",
     "a path": "../../../../etc/passwd",
     "nothing": "US1\0\0x",
     "a template": "{{ 7 * 7 }}{% raw %}{0.__class__}%s%n",
