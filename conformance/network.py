@@ -15,13 +15,12 @@ from pynetdicom.sop_class import (  # type: ignore[attr-defined]
 
 from conformance.exam import Case
 from conformance.markdown import code, table
-from dicomnode.dicom.decode.compression import CODECS
-from dicomnode.dicom.decode.video import VIDEO
 from dicomnode.dicom.exam.clip import ULTRASOUND
 from dicomnode.network import admission, answers, association, commitment, receive, send
 from dicomnode.network.entity import application_entity
-from dicomnode.network.statuses import STATUSES, judge
-from dicomnode.network.syntaxes import STORAGE_CLASSES, TRANSFER_SYNTAXES
+from dicomnode.network.statuses import STATUSES, classify
+from dicomnode.network.syntaxes import STORAGE_CLASSES
+from dicomnode.syntaxes import SYNTAXES
 
 __all__ = [
     "STORAGE_CLASSES",
@@ -76,10 +75,10 @@ def storage_table() -> str:
 def syntax_table() -> str:
     """Return the transfer syntaxes of received objects, preferred first."""
     rows = [
-        (number, *_named(syntax), "yes" if _decoded(syntax) else "no: kept, not analysed")
-        for number, syntax in enumerate(TRANSFER_SYNTAXES, start=1)
+        (number, *_named(syntax.uid), syntax.codec)
+        for number, syntax in enumerate(SYNTAXES, start=1)
     ]
-    return table(("Order", "Transfer syntax", "UID", "Frames can be decoded"), rows)
+    return table(("Order", "Transfer syntax", "UID", "Frames are decoded as"), rows)
 
 
 def offered_table(case: Case) -> str:
@@ -148,13 +147,17 @@ def answer_table() -> str:
 
 def status_table() -> str:
     """Return the C-STORE statuses that this node receives and what it does."""
-    words = {"sent": "delivered", "retry": "tried again later", "park": "parked for a person"}
+    words = {
+        "delivered": "delivered",
+        "later": "tried again later",
+        "never": "parked for a person",
+    }
     rows = [
-        (_range(each.first, each.last), each.meaning, words[each.outcome], each.source)
+        (_range(each.first, each.last), each.meaning, words[each.verdict], each.source)
         for each in STATUSES
     ]
-    unknown = judge(0xFFFF)
-    rows.append(("any other", unknown.meaning, words[unknown.outcome], unknown.source))
+    unknown = classify(0xFFFF)
+    rows.append(("any other", unknown.meaning, words[unknown.verdict], unknown.source))
     return table(("Status", "Meaning", "The delivery is", "Source"), rows)
 
 
@@ -180,11 +183,6 @@ def _offered(dataset: Dataset) -> Iterable[PresentationContext]:
 
 def _syntaxes(context: PresentationContext) -> str:
     return ", ".join(f"{syntax.name} ({syntax})" for syntax in context.transfer_syntax or [])
-
-
-def _decoded(syntax: str) -> bool:
-    """Whether frames can be read: one codestream a frame, a video, or not compressed at all."""
-    return syntax in CODECS or syntax in VIDEO or not UID(syntax).is_encapsulated
 
 
 def _named(uid: str) -> tuple[str, str]:

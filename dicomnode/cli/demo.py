@@ -144,7 +144,7 @@ def _simulated(kind: Kind, directory: Path) -> list[Path]:
 
 def _forward(site: _Site, paths: list[Path]) -> None:
     answers = send(paths, site.node, calling_ae="SCANNER1")
-    refused = [answer.reason for answer in answers if answer.outcome != "sent"]
+    refused = [answer.reason for answer in answers if answer.verdict != "delivered"]
     if refused:
         raise DicomnodeError(f"the node refused what the scanner sent: {'; '.join(refused)}")
 

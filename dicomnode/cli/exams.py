@@ -192,7 +192,7 @@ def _show_deliveries(deliveries: tuple[DeliveryRow, ...]) -> None:
             plain(one.output.kind),
             _styled(one.state),
             str(one.attempts),
-            "" if one.status is None else f"0x{one.status:04X}",
+            one.code,
             plain(one.error) + _next_attempt(one),
         )
     console().print(table)

@@ -38,7 +38,7 @@ def send(paths: tuple[Path, ...], address: str, calling_ae: str) -> None:
     files = files_below(paths)
     with busy(f"sending {counted(len(files), 'file')} to {peer.name}"):
         answers = send_files(files, peer, calling_ae=calling_ae)
-    refused = [answer for answer in answers if answer.outcome != "sent"]
+    refused = [answer for answer in answers if answer.verdict != "delivered"]
     for answer in refused:
         name, reason = plain(answer.path.name), plain(answer.reason)
         console().print(f"[red]{name}[/]: {reason}", highlight=False)

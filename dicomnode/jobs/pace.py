@@ -1,8 +1,9 @@
-"""Pauses between beginnings of the same work, so that what fails at once is not tried at once."""
+"""Pauses before the same work is begun again, so that what fails at once is not tried at once."""
 
+import hashlib
 from collections.abc import Callable
 
-__all__ = ["Pace"]
+__all__ = ["Pace", "backoff_s"]
 
 _FIRST_S = 1.0
 _LONGEST_S = 30.0
@@ -40,3 +41,25 @@ class Pace:
             for work, (times, next_at) in self._begun.items()
             if now < next_at + _KEPT_S
         }
+
+
+def backoff_s(attempt: int, *, key: str, first_s: float = 10.0, longest_s: float = 3600.0) -> float:
+    """Say how long to wait after a failed attempt: doubling, capped, spread apart.
+
+    Parameters
+    ----------
+    attempt : int
+        1 after the first failure.
+    key : str
+        Names the delivery. Deliveries that failed together come back at different moments,
+        each always at the same one.
+
+    Returns
+    -------
+    float
+        Seconds, between half of the doubled time and the whole of it.
+    """
+    ceiling_s = min(longest_s, first_s * 2.0 ** min(attempt - 1, 32))
+    digest = hashlib.sha256(f"{key}:{attempt}".encode()).digest()
+    share = int.from_bytes(digest[:8]) / 2**64
+    return ceiling_s * (0.5 + 0.5 * share)

@@ -23,7 +23,7 @@ from dicomnode.errors import DicomnodeError, NetworkError, UnreachableError, pri
 from dicomnode.network.association import associate
 from dicomnode.network.pace import keep_pace
 from dicomnode.network.peers import Peer
-from dicomnode.network.statuses import Outcome, judge
+from dicomnode.network.statuses import Verdict, classify
 
 __all__ = ["Rewrite", "Sent", "echo", "send"]
 
@@ -43,7 +43,7 @@ class Sent:
     path: Path
     sop_instance_uid: str
     status: int | None
-    outcome: Outcome
+    verdict: Verdict
     reason: str
 
     def __post_init__(self) -> None:
@@ -64,12 +64,12 @@ class _Object:
     def is_compressed(self) -> bool:
         return self.transfer_syntax_uid not in _UNCOMPRESSED
 
-    def sent(self, outcome: Outcome, reason: str, status: int | None = None) -> Sent:
+    def sent(self, verdict: Verdict, reason: str, status: int | None = None) -> Sent:
         return Sent(
             path=self.path,
             sop_instance_uid=self.sop_instance_uid,
             status=status,
-            outcome=outcome,
+            verdict=verdict,
             reason=reason,
         )
 
@@ -77,9 +77,9 @@ class _Object:
 def send(
     paths: Sequence[Path], peer: Peer, *, calling_ae: str, rewrite: Rewrite | None = None
 ) -> tuple[Sent, ...]:
-    """Send files by C-STORE, as they are on disk, and judge each answer.
+    """Send files by C-STORE, as they are on disk, and classify each answer.
 
-    Every file has an answer, whatever goes wrong: a peer that cannot be reached gives "retry"
+    Every file has an answer, whatever goes wrong: a peer that cannot be reached gives "later"
     for all. A file is sent in its own transfer syntax; an uncompressed one also as Implicit VR
     Little Endian, which every peer must take (PS3.5 10.1). With ``rewrite`` nothing compressed
     is sent: it is called for each compressed file when its turn has come and the peer takes it.
@@ -118,7 +118,7 @@ def _identify(path: Path, *, compressed: bool = True) -> _Object | Sent:
         )
     except (OSError, InvalidDicomError, AttributeError) as error:
         reason = f"expected a DICOM file with meta information in {path.name}: {error}"
-        return Sent(path=path, sop_instance_uid="", status=None, outcome="park", reason=reason)
+        return Sent(path=path, sop_instance_uid="", status=None, verdict="never", reason=reason)
 
 
 def _batches(objects: Sequence[_Object]) -> Iterable[Sequence[_Object]]:
@@ -137,8 +137,8 @@ def _send_batch(
             for number, item in enumerate(batch, start=1):
                 answers.append(_send_one(assoc, item, peer, number, rewrite))
     except NetworkError as error:
-        outcome: Outcome = "retry" if error.retryable else "park"
-        answers += [item.sent(outcome, str(error)) for item in batch[len(answers) :]]
+        verdict: Verdict = "later" if error.retryable else "never"
+        answers += [item.sent(verdict, str(error)) for item in batch[len(answers) :]]
     return answers
 
 
@@ -166,21 +166,21 @@ def _send_one(
     }
     syntax = next((one for one in item.syntaxes if one in accepted), None)
     if syntax is None:
-        return item.sent("park", _not_accepted(item, peer))
+        return item.sent("never", _not_accepted(item, peer))
     try:
         with _content(item, syntax, rewrite) as content:
             # It took its time, and the peer may have lost patience.
             _expect_established(assoc, peer)
             answer = assoc.send_c_store(content, msg_id=number)
     except DicomnodeError as error:
-        return item.sent("retry" if error.retryable else "park", str(error))
+        return item.sent("later" if error.retryable else "never", str(error))
     except (OSError, RuntimeError) as error:  # the file is gone, or the association this instant
-        return item.sent("retry", f"{type(error).__name__}: {error}")
+        return item.sent("later", f"{type(error).__name__}: {error}")
     if "Status" not in answer:
         # The library may not have noticed yet; it would wait in vain for the next.
         raise UnreachableError(f"{peer} gave no answer to a C-STORE, the association was lost")
     comment = str(answer.get("ErrorComment", ""))[:_COMMENT_LENGTH]
-    return _judged(item, int(answer.Status), comment)
+    return _classified(item, int(answer.Status), comment)
 
 
 def _expect_established(assoc: Association, peer: Peer) -> None:
@@ -208,7 +208,7 @@ def _content(
     return rewrite(item.path, syntax)
 
 
-def _judged(item: _Object, status: int, comment: str) -> Sent:
-    judgement = judge(status)
-    reason = f"0x{status:04X} {judgement.meaning} ({judgement.source})"
-    return item.sent(judgement.outcome, f"{reason}: {comment}" if comment else reason, status)
+def _classified(item: _Object, status: int, comment: str) -> Sent:
+    rule = classify(status)
+    reason = f"0x{status:04X} {rule.meaning} ({rule.source})"
+    return item.sent(rule.verdict, f"{reason}: {comment}" if comment else reason, status)

@@ -1,8 +1,9 @@
-"""What may be received: every storage class and every transfer syntax that files use."""
+"""What may be received: every storage class and every transfer syntax that can be decoded."""
 
-from pydicom import uid
 from pynetdicom import AllStoragePresentationContexts, register_uid
 from pynetdicom.service_class import StorageServiceClass
+
+from dicomnode.syntaxes import SYNTAXES
 
 __all__ = ["STORAGE_CLASSES", "TRANSFER_SYNTAXES"]
 
@@ -20,24 +21,5 @@ STORAGE_CLASSES: tuple[str, ...] = (
     *_RETIRED,
 )
 
-TRANSFER_SYNTAXES: tuple[str, ...] = (
-    uid.ExplicitVRLittleEndian,
-    uid.ImplicitVRLittleEndian,
-    uid.DeflatedExplicitVRLittleEndian,
-    uid.ExplicitVRBigEndian,
-    uid.RLELossless,
-    uid.JPEGLossless,
-    uid.JPEGLosslessSV1,
-    uid.JPEGLSLossless,
-    uid.JPEG2000Lossless,
-    uid.HTJ2KLossless,
-    uid.HTJ2KLosslessRPCL,
-    uid.JPEGBaseline8Bit,
-    uid.JPEGExtended12Bit,
-    uid.JPEGLSNearLossless,
-    uid.JPEG2000,
-    uid.HTJ2K,
-    *uid.MPEGTransferSyntaxes,
-)
-"""Preferred first. When a sender offers several for one context, the one without loss is
-taken, so that nothing is compressed on our account before it is measured."""
+TRANSFER_SYNTAXES: tuple[str, ...] = tuple(syntax.uid for syntax in SYNTAXES)
+"""Preferred first."""

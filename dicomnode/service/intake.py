@@ -65,7 +65,7 @@ class Intake:
 
     def commitment(self, result: CommitmentResult) -> None:
         """Write what a destination took responsibility for."""
-        rows = self._ledger.commitment_answered(
+        rows = self._ledger.receipt_given(
             result.transaction_uid,
             committed=result.committed,
             failed=result.failed,

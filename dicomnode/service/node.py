@@ -251,8 +251,7 @@ class Node:
         delivery = Delivery(
             ledger=ledger,
             spool=spool,
-            destinations=parts.destinations(settings),
-            calling_ae=settings.node.ae_title,
+            destinations=parts.transports(settings, spool.work),
             options=settings.delivery,
         )
         return {ANALYSE: analysis, DELIVER: delivery}

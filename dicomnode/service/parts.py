@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from dicomnode.config import DestinationOptions, NodeOptions, Settings, TlsOptions
-from dicomnode.jobs.deliver import Destination
+from dicomnode.deliver.c_store import CStore
+from dicomnode.deliver.transport import Transport
 from dicomnode.jobs.memory import GIB, share_bytes
 from dicomnode.kinds import ON_REQUEST, with_them
 from dicomnode.named import Named
@@ -16,11 +17,11 @@ from dicomnode.store.url import sqlite_url
 
 __all__ = [
     "MODEL_NAMES",
-    "destinations",
     "form",
     "jobs_url",
     "peer_of",
     "receive_settings",
+    "transports",
     "wants",
     "worker_memory_bytes",
 ]
@@ -44,11 +45,16 @@ def peer_of(destination: DestinationOptions, tls: TlsOptions) -> Peer:
     )
 
 
-def destinations(settings: Settings) -> dict[str, Destination]:
-    """Make what deliveries know of each destination; certificates are loaded here."""
+def transports(settings: Settings, work: Path) -> dict[str, Transport]:
+    """Make the way to each destination; certificates are loaded here.
+
+    ``work`` is a directory on the spool's file system for what is made on the way.
+    """
     return {
-        one.name: Destination(
+        one.name: CStore(
             peer=peer_of(one, settings.tls),
+            calling_ae=settings.node.ae_title,
+            work=work,
             storage_commitment=one.storage_commitment,
             uncompressed=one.transfer_syntax == "uncompressed",
         )

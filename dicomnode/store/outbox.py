@@ -50,39 +50,41 @@ class Outbox(Database):
         self,
         delivery_id: int,
         *,
-        status: int,
+        code: str,
         note: str = "",
-        transaction_uid: str | None = None,
+        receipt: str | None = None,
         now: float,
     ) -> DeliveryRow:
-        """Write that the destination stored it; a warning is noted with it."""
-        values = {"status": status, "error": note, "transaction_uid": transaction_uid}
+        """Write that the destination took it, and with which reservation."""
+        values = {"code": code, "error": note, "receipt": receipt}
         return self._change(delivery_id, DeliveryEvent.SENT, now, values)
 
     def retry_later(
-        self, delivery_id: int, *, at: float, status: int | None, error: str, now: float
+        self, delivery_id: int, *, at: float, code: str = "", error: str, now: float
     ) -> DeliveryRow:
         """Write that the attempt failed in a way that may pass, and when to try again."""
-        values = {"status": status, "error": error, "next_attempt_at": at}
+        values = {"code": code, "error": error, "next_attempt_at": at}
         return self._change(delivery_id, DeliveryEvent.RETRY_LATER, now, values)
 
-    def park(self, delivery_id: int, *, status: int | None, error: str, now: float) -> DeliveryRow:
+    def park(self, delivery_id: int, *, code: str = "", error: str, now: float) -> DeliveryRow:
         """Write that the destination will not take it: stop until a person asks again."""
-        values = {"status": status, "error": error}
+        values = {"code": code, "error": error}
         return self._change(delivery_id, DeliveryEvent.PARK, now, values)
 
-    def commitment_answered(
+    def receipt_given(
         self,
-        transaction_uid: str,
+        receipt: str,
         *,
         committed: Sequence[str],
         failed: Mapping[str, str],
         now: float,
     ) -> tuple[DeliveryRow, ...]:
-        """Write what a destination took responsibility for, and what it lost.
+        """Write what a destination confirmed that it keeps, and what it lost.
 
         Parameters
         ----------
+        receipt : str
+            The name under which it was asked to.
         committed : sequence of str
             SOP Instance UIDs.
         failed : mapping
@@ -91,7 +93,7 @@ class Outbox(Database):
         with self._writing() as connection:
             asked = _select(
                 connection,
-                deliveries.c.transaction_uid == transaction_uid,
+                deliveries.c.receipt == receipt,
                 deliveries.c.state == DeliveryState.SENT,
             )
             for row in asked:

@@ -129,7 +129,7 @@ class OutputRow(Output):
 
 @dataclass(frozen=True, kw_only=True)
 class DeliveryRow:
-    """One output on its way to one destination. ``status`` is the last C-STORE status."""
+    """One output on its way to one destination. ``code`` is its last answer."""
 
     id: int
     exam_id: int
@@ -137,9 +137,9 @@ class DeliveryRow:
     state: DeliveryState
     attempts: int
     next_attempt_at: float
-    status: int | None
+    code: str
     error: str
-    transaction_uid: str | None
+    receipt: str | None
     changed_at: float
     output: OutputRow
 

@@ -31,7 +31,7 @@ __all__ = [
     "schema_version",
 ]
 
-LEDGER_SCHEMA = "0004"
+LEDGER_SCHEMA = "0005"
 """The newest revision below migrations/versions: every change of a table is one."""
 
 metadata = MetaData()
@@ -160,9 +160,9 @@ deliveries = Table(
     Column("state", String(16), nullable=False, index=True),
     Column("attempts", Integer, nullable=False),
     Column("next_attempt_at", Float(53), nullable=False),
-    Column("status", Integer),
+    Column("code", String(16), nullable=False, server_default=""),
     Column("error", Text, nullable=False),
-    Column("transaction_uid", _UID),
+    Column("receipt", _UID),
     Column("changed_at", Float(53), nullable=False),
     UniqueConstraint("output_id", "destination"),
 )

@@ -124,7 +124,7 @@ def _delivery(one: DeliveryRow) -> dict[str, Any]:
         "kind": one.output.kind,
         "state": one.state,
         "attempts": one.attempts,
-        "status": "" if one.status is None else f"0x{one.status:04X}",
+        "code": one.code,
         "error": one.error,
         "changed": _when(one.changed_at),
         "next": _when(one.next_attempt_at) if one.state is DeliveryState.RETRY else "",

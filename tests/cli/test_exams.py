@@ -61,7 +61,7 @@ def test_when_the_next_attempt_is_due_is_told(settings: Path) -> None:
         first = ledger.deliveries(number)[0]
         ledger.release(number, now=0.0)
         ledger.claim([first.id], now=0.0)
-        ledger.retry_later(first.id, at=86_400.0 * 365, status=None, error="busy", now=0.0)
+        ledger.retry_later(first.id, at=86_400.0 * 365, error="busy", now=0.0)
     shown = " ".join(said(settings, "show", str(number)).split())
     assert "busy (next attempt 1971-01-01" in shown
 

@@ -1,7 +1,8 @@
 """One attempt at one destination: every delivery that was taken gets a state."""
 
-from collections.abc import Callable
-from pathlib import PurePosixPath
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import pytest
@@ -9,8 +10,9 @@ from pydicom import Dataset, dcmwrite
 from pydicom.dataset import FileMetaDataset
 from pydicom.uid import ExplicitVRLittleEndian, SecondaryCaptureImageStorage, generate_uid
 
-from dicomnode.jobs import deliver
-from dicomnode.jobs.deliver import Delivery, Destination
+from dicomnode.deliver.c_store import CStore
+from dicomnode.deliver.transport import Delivered, Transport
+from dicomnode.jobs.deliver import Delivery
 from dicomnode.jobs.options import DeliveryOptions
 from dicomnode.network.peers import Peer
 from dicomnode.store.content import dataset_sha256
@@ -62,13 +64,32 @@ def waiting(
     return row
 
 
-def delivery(ledger: Ledger, spool: Spool, attempts: int = 3, *, known: bool = True) -> Delivery:
+class StandIn:
+    """A way to a destination that notes what it was given, or breaks."""
+
+    def __init__(self, error: Exception | None = None) -> None:
+        self.given: list[Path] = []
+        self._error = error
+
+    def deliver(self, files: Sequence[Path]) -> Delivered:
+        if self._error is not None:
+            raise self._error
+        self.given.extend(files)
+        return Delivered(answers=())
+
+    def ask_receipt(self, instances: object, receipt: str) -> None:
+        raise AssertionError("nothing was delivered")
+
+
+def delivery(
+    ledger: Ledger, spool: Spool, attempts: int = 3, *, way: Transport | None = None
+) -> Delivery:
     peer = Peer(name="pacs", ae_title="PACS", host="127.0.0.1", port=free_port())
+    nobody = CStore(peer=peer, calling_ae="CEUSNODE", work=spool.work)
     return Delivery(
         ledger=ledger,
         spool=spool,
-        destinations={"pacs": Destination(peer=peer)} if known else {},
-        calling_ae="CEUSNODE",
+        destinations={"pacs": way or nobody},
         options=DeliveryOptions(first_retry_s=10, attempts=attempts),
         now=lambda: 100.0,
     )
@@ -96,13 +117,11 @@ def test_after_the_last_attempt_a_person_must_look(
 )
 def test_an_error_nobody_foresaw_counts_as_an_attempt(
     ledger: Ledger, spool: Spool, step: Any, waiting: Callable[[], DeliveryRow],
-    monkeypatch: pytest.MonkeyPatch, attempts: int, state: DeliveryState,
+    attempts: int, state: DeliveryState,
 ) -> None:  # fmt: skip
-    def broken(*args: object, **options: object) -> None:
-        raise MemoryError
-
-    monkeypatch.setattr(deliver, "send", broken)
-    delivery(ledger, spool, attempts)(step, "job", "pacs", [waiting().id])
+    delivery(ledger, spool, attempts, way=StandIn(MemoryError()))(
+        step, "job", "pacs", [waiting().id]
+    )
     assert waiting().state is state
     assert waiting().error == "expected an attempt to end, got MemoryError; see the log"
 
@@ -110,7 +129,8 @@ def test_an_error_nobody_foresaw_counts_as_an_attempt(
 def test_a_destination_that_left_the_settings_parks(
     ledger: Ledger, spool: Spool, step: Any, waiting: Callable[[], DeliveryRow]
 ) -> None:
-    delivery(ledger, spool, known=False)(step, "job", "pacs", [waiting().id])
+    job = replace(delivery(ledger, spool), destinations={})
+    job(step, "job", "pacs", [waiting().id])
     assert waiting().state is DeliveryState.PARKED
     assert waiting().error == "expected destination 'pacs' in the settings"
 
@@ -125,15 +145,13 @@ def test_a_file_that_is_gone_parks(
 
 
 def test_a_result_that_has_changed_is_never_sent(
-    ledger: Ledger, spool: Spool, step: Any, waiting: Callable[[], DeliveryRow],
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:  # fmt: skip
-    sent: list[object] = []
-    monkeypatch.setattr(deliver, "send", lambda paths, *_, **__: sent.extend(paths) or ())
+    ledger: Ledger, spool: Spool, step: Any, waiting: Callable[[], DeliveryRow]
+) -> None:
+    way = StandIn()
     path = spool.absolute(waiting().output.path)
     flip(path, path.stat().st_size - 1)
-    delivery(ledger, spool)(step, "job", "pacs", [waiting().id])
-    assert sent == []
+    delivery(ledger, spool, way=way)(step, "job", "pacs", [waiting().id])
+    assert way.given == []
     row = waiting()
     assert row.state is DeliveryState.PARKED
     assert f"expected a dataset with SHA-256 {row.output.sha256} in outputs/sr.dcm" in row.error

@@ -13,10 +13,10 @@ import shutil
 import tempfile
 import threading
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
-from unittest.mock import patch
 
 import pytest
 import structlog
@@ -33,20 +33,18 @@ from pydicom import Dataset, dcmread
 from pydicom.dataset import FileMetaDataset
 from pydicom.uid import ExplicitVRLittleEndian
 
+from dicomnode.deliver.transport import Answer, Delivered
 from dicomnode.errors import Reason, StoreError, TransitionError
-from dicomnode.jobs import deliver
 from dicomnode.jobs.analyse import Analysis
-from dicomnode.jobs.deliver import Delivery, Destination
+from dicomnode.jobs.deliver import Delivery
 from dicomnode.jobs.options import DeliveryOptions
 from dicomnode.jobs.reconcile import ANALYSE, DELIVER, Reconciler, Running
 from dicomnode.jobs.workers import WorkError
-from dicomnode.network.peers import Peer
 from dicomnode.network.receive import OpenAssociation, Received
-from dicomnode.network.send import Sent
 from dicomnode.outputs.request import Outcome, OutputFile, Request
 from dicomnode.service.intake import Intake
 from dicomnode.store.ledger import Ledger
-from dicomnode.store.schema import metadata
+from dicomnode.store.schema import alembic_version, metadata, schema_version
 from dicomnode.store.spool import Spool, dataset_sha256
 from dicomnode.store.states import UNDELIVERED, UNFINISHED, DeliveryState, ExamState
 from parts.faults import Fault, Faults, Killed
@@ -78,7 +76,7 @@ CALLS = {
     "spool": ("keep", "verified", "workspace", "publish"),
     "engine": ("submit",),
     "worker": ("run",),
-    "peer": ("send",),
+    "peer": ("deliver",),
 }  # fmt: skip
 """Every call that what happens in :meth:`Node.everything` makes."""
 AFTER = {"ledger.give_back": "ledger.sent", "ledger.wait": "spool.publish"}
@@ -196,8 +194,6 @@ class Node(RuleBasedStateMachine):
         self.away: set[str] = set()
         self.open: dict[str, OpenAssociation] = {}
         self.clips = itertools.count(1)
-        self.sending = patch.object(deliver, "send", self._send)
-        self.sending.start()
         self._begin_life()
 
     def _begin_life(self) -> None:
@@ -223,10 +219,9 @@ class Node(RuleBasedStateMachine):
                 ledger=self.ledger,
                 spool=spool,
                 destinations={
-                    name: Destination(peer=Peer(name=name, ae_title="X", host="h", port=1))
+                    name: SimpleNamespace(deliver=partial(self._deliver, name))
                     for name in DESTINATIONS
                 },
-                calling_ae="NODE",
                 options=DeliveryOptions(
                     first_retry_s=2.0, longest_retry_s=LONGEST_RETRY_S, attempts=10_000
                 ),
@@ -247,17 +242,18 @@ class Node(RuleBasedStateMachine):
     def _work(self, function: Any, *args: Any, key: str) -> Any:
         return self.faults.meet("worker.run", lambda: function(*args))
 
-    def _send(self, paths: Sequence[Path], peer: Peer, **_: Any) -> tuple[Sent, ...]:
+    def _deliver(self, name: str, paths: Sequence[Path]) -> Delivered:
         return self.faults.meet(
-            "peer.send", lambda: tuple(self._take(path, peer.name) for path in paths)
+            "peer.deliver",
+            lambda: Delivered(answers=tuple(self._take(path, name) for path in paths)),
         )
 
-    def _take(self, path: Path, name: str) -> Sent:
-        uid = str(dcmread(path, stop_before_pixels=True).SOPInstanceUID)
+    def _take(self, path: Path, name: str) -> Answer:
         if name in self.away:
-            return Sent(path=path, sop_instance_uid=uid, status=None, outcome="retry", reason="-")
+            return Answer(path=path, verdict="later", reason="-")
+        uid = str(dcmread(path, stop_before_pixels=True).SOPInstanceUID)
         self.received[name].setdefault(uid, set()).add(dataset_sha256(path))
-        return Sent(path=path, sop_instance_uid=uid, status=0, outcome="sent", reason="0x0000")
+        return Answer(path=path, verdict="delivered")
 
     @rule(
         where=st.sampled_from(sorted(CAUSES)),
@@ -365,7 +361,6 @@ class Node(RuleBasedStateMachine):
             self._check_that_all_ends()
         finally:
             self.faults.kill()
-            self.sending.stop()
             self.real.close()
             shutil.rmtree(self.folder)
 
@@ -443,7 +438,7 @@ class Ledgers:
         ledger = Ledger(self._url)
         with ledger._writing() as connection:
             for table in reversed(metadata.sorted_tables):
-                if table.name != "schema_version":
+                if table not in (alembic_version, schema_version):
                     connection.execute(table.delete())
         return ledger
 

@@ -285,7 +285,7 @@ def test_a_retry_that_a_wrong_clock_put_off_is_due(
 ) -> None:  # fmt: skip
     finish(ledger, queued(), "pacs")
     ledger.claim([1], now=NOW + YEAR_S)
-    ledger.retry_later(1, at=NOW + YEAR_S + 10, status=None, error="away", now=NOW + YEAR_S)
+    ledger.retry_later(1, at=NOW + YEAR_S + 10, error="away", now=NOW + YEAR_S)
     reconciler.tick()
     assert [kind for kind, _, _ in notebook.submitted] == [DELIVER]
 
@@ -299,7 +299,7 @@ def test_a_clock_that_is_set_back_by_minutes_puts_no_delivery_off(
     finish(ledger, queued(), "pacs")
     if failed_before:
         ledger.claim([1], now=NOW)
-        ledger.retry_later(1, at=NOW + 10, status=None, error="away", now=NOW)
+        ledger.retry_later(1, at=NOW + 10, error="away", now=NOW)
     else:
         ledger.resend(1, now=NOW)
     clocks.wall_s -= 600
@@ -384,7 +384,7 @@ def test_a_delivery_that_is_asked_for_again_is_sent_again(
     for moment in (5.0, 6.0):
         reconciler.tick()
         (row,) = ledger.claim([1], now=moment)
-        ledger.sent(row.id, status=0, now=moment)
+        ledger.sent(row.id, code="0x0000", now=moment)
         notebook.active.clear()
         ledger.resend(exam.id, now=moment + 0.5)
     reconciler.tick()

@@ -3,6 +3,7 @@
 import subprocess
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path, PurePosixPath
 from types import ModuleType
 from typing import Any
@@ -17,10 +18,11 @@ from pydicom.uid import (
     JPEGBaseline8Bit,
 )
 
+from dicomnode.deliver.c_store import CStore
 from dicomnode.dicom.decode import frames
 from dicomnode.dicom.results.capture import secondary_capture
 from dicomnode.dicom.results.overlay import write_frames
-from dicomnode.jobs.deliver import Delivery, Destination
+from dicomnode.jobs.deliver import Delivery
 from dicomnode.jobs.options import DeliveryOptions
 from dicomnode.network.peers import Peer
 from dicomnode.store.ledger import Ledger
@@ -36,6 +38,7 @@ ONLY_UNCOMPRESSED, ONLY_IMPLICIT, EVERYTHING = "+x=", "+xi", "+xa"
 """Which transfer syntaxes storescp accepts; without an option it takes nothing compressed."""
 
 StartPacs = Callable[[str], "Pacs"]
+Way = Callable[..., CStore]
 Deliver = Callable[..., dict[tuple[str, str], DeliveryRow]]
 
 
@@ -49,6 +52,10 @@ class Pacs:
     def received(self) -> dict[str, Dataset]:
         found = [dcmread(path) for path in self.directory.iterdir()]
         return {str(ds.SOPInstanceUID): ds for ds in found}
+
+
+def to(pacs: Pacs, *, uncompressed: bool = False) -> Way:
+    return partial(CStore, peer=pacs.peer, calling_ae="CEUSNODE", uncompressed=uncompressed)
 
 
 @pytest.fixture
@@ -106,26 +113,25 @@ def deliver(
 ) -> Deliver:
     """Bring the outputs of one exam to destinations; what became of each, by name and kind."""
 
-    def deliver(**destinations: Destination) -> dict[tuple[str, str], DeliveryRow]:
+    def deliver(**ways: Way) -> dict[tuple[str, str], DeliveryRow]:
         exam = queued()
         ledger.begin(exam.id, job="j", now=2.0)
         ledger.finish(
             exam.id,
             job="j",
             outputs=list(outputs.values()),
-            destinations={name: list(outputs) for name in destinations},
+            destinations={name: list(outputs) for name in ways},
             record=ANALYSED,
             now=3.0,
         )
         job = Delivery(
             ledger=ledger,
             spool=spool,
-            destinations=destinations,
-            calling_ae="CEUSNODE",
+            destinations={name: way(work=spool.work) for name, way in ways.items()},
             options=DeliveryOptions(),
             now=lambda: 100.0,
         )
-        for name in destinations:
+        for name in ways:
             rows = [row.id for row in ledger.deliveries(exam.id) if row.destination == name]
             job(step, f"job-{name}", name, rows)
         rows = ledger.deliveries(exam.id)
@@ -148,7 +154,7 @@ def test_a_peer_without_jpeg_gets_the_pixels_that_the_jpeg_gives(
     syntax: UID,
 ) -> None:
     pacs = start_pacs(accepts)
-    rows = deliver(plain=Destination(peer=pacs.peer, uncompressed=True))
+    rows = deliver(plain=to(pacs, uncompressed=True))
     assert {row.state for row in rows.values()} == {DeliveryState.SENT}
     received = pacs.received()
     assert received.keys() == {output.sop_instance_uid for output in outputs.values()}
@@ -166,8 +172,8 @@ def test_two_destinations_of_one_exam_get_each_its_own_form(
 ) -> None:
     original, plain = start_pacs(EVERYTHING), start_pacs(EVERYTHING)
     rows = deliver(
-        original=Destination(peer=original.peer),
-        plain=Destination(peer=plain.peer, uncompressed=True),
+        original=to(original),
+        plain=to(plain, uncompressed=True),
     )
     assert {row.state for row in rows.values()} == {DeliveryState.SENT}
     uid = outputs["overlay"].sop_instance_uid
@@ -181,7 +187,7 @@ def test_two_destinations_of_one_exam_get_each_its_own_form(
 def test_as_it_is_it_is_parked_and_the_reason_says_what_to_set(
     start_pacs: StartPacs, deliver: Deliver
 ) -> None:
-    rows = deliver(pacs=Destination(peer=start_pacs(ONLY_UNCOMPRESSED).peer))
+    rows = deliver(pacs=to(start_pacs(ONLY_UNCOMPRESSED)))
     assert rows["pacs", "keyframe"].state is DeliveryState.SENT
     assert rows["pacs", "overlay"].state is DeliveryState.PARKED
     assert JPEGBaseline8Bit.name in rows["pacs", "overlay"].error
@@ -195,7 +201,7 @@ def test_an_overlay_that_cannot_be_decoded_is_parked_and_the_rest_arrives(
     path.write_bytes(path.read_bytes()[:-5_000])
     outputs["overlay"] = _output(spool, outputs["overlay"].path)
     pacs = start_pacs(ONLY_UNCOMPRESSED)
-    rows = deliver(pacs=Destination(peer=pacs.peer, uncompressed=True))
+    rows = deliver(pacs=to(pacs, uncompressed=True))
     assert rows["pacs", "keyframe"].state is DeliveryState.SENT
     assert rows["pacs", "overlay"].state is DeliveryState.PARKED
     assert "end of the file" in rows["pacs", "overlay"].error

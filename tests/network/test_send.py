@@ -48,7 +48,7 @@ def test_several_files_of_several_kinds_go_over_one_association(storescp, us_fil
     ]
     pacs = storescp("+xa")
     answers = send(paths, pacs.peer, calling_ae="CEUSNODE")
-    assert [answer.outcome for answer in answers] == ["sent"] * 3
+    assert [answer.verdict for answer in answers] == ["delivered"] * 3
     assert [answer.path for answer in answers] == paths
     by_uid = {dataset.SOPInstanceUID: dataset for dataset in received(pacs)}
     for path in paths:
@@ -62,7 +62,7 @@ def test_a_peer_that_knows_only_implicit_gets_uncompressed_data_so(storescp, us_
     path = us_file()
     pacs = storescp("+xi")
     (sent,) = send([path], pacs.peer, calling_ae="CEUSNODE")
-    assert sent.outcome == "sent"
+    assert sent.verdict == "delivered"
     (copy,) = received(pacs)
     assert copy.file_meta.TransferSyntaxUID == ImplicitVRLittleEndian
     assert copy.PixelData == dcmread(path).PixelData
@@ -73,7 +73,7 @@ def test_a_peer_that_takes_only_some_gets_those(storescp, us_file):
     answers = send(
         [us_file(1, syntax=JPEGBaseline8Bit), us_file(2)], pacs.peer, calling_ae="CEUSNODE"
     )
-    assert [answer.outcome for answer in answers] == ["park", "sent"]
+    assert [answer.verdict for answer in answers] == ["never", "delivered"]
     assert answers[0].reason == (
         f"{pacs.peer} accepts no Ultrasound Multi-frame Image Storage in JPEG Baseline (Process 1) "
         '(a [[destination]] with transfer_syntax = "uncompressed" gets it plain)'
@@ -82,7 +82,7 @@ def test_a_peer_that_takes_only_some_gets_those(storescp, us_file):
 
 def test_a_peer_that_takes_nothing_parks(storescp, us_file):
     (sent,) = send([us_file(syntax=JPEGBaseline8Bit)], storescp("+xi").peer, calling_ae="CEUSNODE")
-    assert sent.outcome == "park"
+    assert sent.verdict == "never"
     assert "accepts none of the offered" in sent.reason
     assert 'transfer_syntax = "uncompressed"' in sent.reason
 
@@ -92,7 +92,7 @@ def test_what_is_not_compressed_gets_no_hint_about_compression(us_file):
         answers = send(
             [us_file(1), us_file(2, syntax=JPEGBaseline8Bit)], peer, calling_ae="CEUSNODE"
         )
-    assert [answer.outcome for answer in answers] == ["park", "sent"]
+    assert [answer.verdict for answer in answers] == ["never", "delivered"]
     assert "uncompressed" not in answers[0].reason
 
 
@@ -131,7 +131,10 @@ def test_with_a_rewriter_nothing_compressed_is_sent(storescp, us_file, option):
     compressed = us_file(1, syntax=JPEGBaseline8Bit)
     pacs = storescp(option)
     answers = send([compressed, other], pacs.peer, calling_ae="CEUSNODE", rewrite=rewrite)
-    assert [(one.path, one.outcome) for one in answers] == [(compressed, "sent"), (other, "sent")]
+    assert [(one.path, one.verdict) for one in answers] == [
+        (compressed, "delivered"),
+        (other, "delivered"),
+    ]
     assert rewrite.asked == [(compressed, ExplicitVRLittleEndian)]
     assert {ds.file_meta.TransferSyntaxUID for ds in received(pacs)} == {ExplicitVRLittleEndian}
     assert not rewrite.given[0].exists()
@@ -143,7 +146,7 @@ def test_what_is_rewritten_for_a_peer_that_knows_only_implicit_is_so_at_once(sto
     compressed = us_file(1, syntax=JPEGBaseline8Bit)
     pacs = storescp("+xi")
     (sent,) = send([compressed], pacs.peer, calling_ae="CEUSNODE", rewrite=rewrite)
-    assert sent.outcome == "sent"
+    assert sent.verdict == "delivered"
     assert rewrite.asked == [(compressed, ImplicitVRLittleEndian)]
     (copy,) = received(pacs)
     assert copy.file_meta.TransferSyntaxUID == ImplicitVRLittleEndian
@@ -156,32 +159,39 @@ def test_nothing_is_rewritten_for_a_peer_that_is_not_there_or_takes_only_jpeg(us
     (away,) = send(paths, nobody, calling_ae="CEUSNODE", rewrite=rewrite)
     with scp(lambda event: 0x0000, syntaxes=[JPEGBaseline8Bit]) as peer:
         (refused,) = send(paths, peer, calling_ae="CEUSNODE", rewrite=rewrite)
-    assert (away.outcome, refused.outcome) == ("retry", "park")
+    assert (away.verdict, refused.verdict) == ("later", "never")
     assert rewrite.asked == []
 
 
 @pytest.mark.parametrize(
-    ("error", "outcome"), [(StoreError("the disk is full"), "retry"), (OutputError("grey"), "park")]
+    ("error", "verdict"),
+    [(StoreError("the disk is full"), "later"), (OutputError("grey"), "never")],
 )
-def test_what_cannot_be_rewritten_does_not_keep_the_others(us_file, error, outcome):
+def test_what_cannot_be_rewritten_does_not_keep_the_others(us_file, error, verdict):
     paths = [us_file(1), us_file(2, syntax=JPEGBaseline8Bit), us_file(3)]
     with scp(lambda event: 0x0000) as peer:
         answers = send(paths, peer, calling_ae="CEUSNODE", rewrite=Rewriter(error=error))
-    assert [answer.outcome for answer in answers] == ["sent", outcome, "sent"]
+    assert [answer.verdict for answer in answers] == ["delivered", verdict, "delivered"]
     assert (answers[1].status, answers[1].reason) == (None, str(error))
 
 
 @pytest.mark.parametrize(
-    ("status", "outcome"),
-    [(0x0000, "sent"), (0xB000, "sent"), (0xA700, "retry"), (0xA900, "park"), (0xC123, "park")],
+    ("status", "verdict"),
+    [
+        (0x0000, "delivered"),
+        (0xB000, "delivered"),
+        (0xA700, "later"),
+        (0xA900, "never"),
+        (0xC123, "never"),
+    ],
 )
-def test_the_answer_is_judged_with_status_and_words(us_file, status, outcome):
+def test_the_answer_is_judged_with_status_and_words(us_file, status, verdict):
     answer = Dataset()
     answer.Status = status
     answer.ErrorComment = "because"
     with scp(lambda event: answer) as peer:
         (sent,) = send([us_file()], peer, calling_ae="CEUSNODE")
-    assert (sent.status, sent.outcome) == (status, outcome)
+    assert (sent.status, sent.verdict) == (status, verdict)
     assert f"0x{status:04X}" in sent.reason
     assert status == 0 or "because" in sent.reason
 
@@ -207,7 +217,7 @@ def test_after_an_abort_the_rest_is_tried_again(us_file):
 
     with scp(abort_at_two) as peer:
         answers = send([us_file(1), us_file(2), us_file(3)], peer, calling_ae="CEUSNODE")
-    assert [answer.outcome for answer in answers] == ["sent", "retry", "retry"]
+    assert [answer.verdict for answer in answers] == ["delivered", "later", "later"]
     assert [answer.status for answer in answers] == [0, None, None]
 
 
@@ -215,7 +225,7 @@ def test_after_an_abort_the_rest_is_tried_again(us_file):
 def test_a_peer_whose_name_nobody_knows_is_tried_again(us_file, host):
     peer = Peer(name="pacs", ae_title="PACS", host=host, port=104)
     (answer,) = send([us_file()], peer, calling_ae="CEUSNODE")
-    assert answer.outcome == "retry"
+    assert answer.verdict == "later"
     assert f"PACS@{host}" in answer.reason
     assert "its host must be an address, or a name" in answer.reason
 
@@ -223,7 +233,7 @@ def test_a_peer_whose_name_nobody_knows_is_tried_again(us_file, host):
 def test_a_peer_that_is_not_there_is_tried_again(us_file):
     peer = Peer(name="pacs", ae_title="PACS", host="127.0.0.1", port=1)
     (sent,) = send([us_file()], peer, calling_ae="CEUSNODE")
-    assert (sent.outcome, sent.status) == ("retry", None)
+    assert (sent.verdict, sent.status) == ("later", None)
     with pytest.raises(UnreachableError, match=r"pacs \(PACS@127\.0\.0\.1:1\)"):
         echo(peer, calling_ae="CEUSNODE")
 
@@ -233,7 +243,7 @@ def test_a_peer_that_rejects_for_good_parks_and_says_what_to_do(us_file):
         (sent,) = send([us_file()], peer, calling_ae="CEUSNODE")
         with pytest.raises(RejectedError, match="Called AE title not recognised"):
             echo(peer, calling_ae="CEUSNODE")
-    assert sent.outcome == "park"
+    assert sent.verdict == "never"
     assert "enter this node's AE title and address at the peer" in sent.reason
 
 
@@ -242,13 +252,13 @@ def test_what_is_no_dicom_file_is_parked_and_the_others_go(us_file, tmp_path):
     text.write_text("not DICOM" * 100)
     with scp(lambda event: 0x0000) as peer:
         answers = send([text, tmp_path / "none", us_file()], peer, calling_ae="CEUSNODE")
-    assert [answer.outcome for answer in answers] == ["park", "park", "sent"]
+    assert [answer.verdict for answer in answers] == ["never", "never", "delivered"]
 
 
 def test_more_files_than_one_association_has_contexts_all_arrive(us_file):
     with scp(lambda event: 0x0000) as peer:
         answers = send([us_file(n) for n in range(70)], peer, calling_ae="CEUSNODE")
-    assert {answer.outcome for answer in answers} == {"sent"}
+    assert {answer.verdict for answer in answers} == {"delivered"}
 
 
 def test_echo_reaches_dcmtk(storescp):
@@ -284,7 +294,7 @@ def test_a_peer_that_loses_patience_meanwhile_keeps_what_it_got(us_file):
     paths = [us_file(2), us_file(1, syntax=JPEGBaseline8Bit), us_file(3)]
     with scp(answer) as peer:
         answers = send(paths, peer, calling_ae="CEUSNODE", rewrite=rewrite)
-    assert [answer.outcome for answer in answers] == ["sent", "retry", "retry"]
+    assert [answer.verdict for answer in answers] == ["delivered", "later", "later"]
     assert all("was lost" in answer.reason for answer in answers[1:])
 
 
@@ -297,6 +307,6 @@ def test_a_comment_is_no_longer_than_one_may_be(us_file, monkeypatch):
     monkeypatch.setattr(Association, "send_c_store", lambda *_, **__: answer)
     with scp(lambda _event: 0x0000) as peer:
         (sent,) = send([us_file()], peer, calling_ae="CEUSNODE")
-    assert sent.outcome == "retry"
+    assert sent.verdict == "later"
     assert r": \x1b[31m<b>%s{0}xxx" in sent.reason
     assert len(sent.reason) < 200

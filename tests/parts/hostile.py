@@ -70,5 +70,5 @@ def fill(ledger: Ledger, word: str) -> int:
     )
     (delivery,) = ledger.deliveries(exam_id)
     ledger.claim([delivery.id], now=104.0)
-    ledger.park(delivery.id, status=None, error=word, now=105.0)
+    ledger.park(delivery.id, error=word, now=105.0)
     return exam_id

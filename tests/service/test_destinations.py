@@ -3,7 +3,8 @@
 from pathlib import Path
 
 from dicomnode.config import load_settings
-from dicomnode.service.parts import destinations
+from dicomnode.deliver.c_store import CStore
+from dicomnode.service.parts import transports
 
 SETTINGS = """
 [node]
@@ -26,7 +27,11 @@ storage_commitment = true
 def test_each_key_reaches_its_destination(tmp_path: Path) -> None:
     path = tmp_path / "node.toml"
     path.write_text(SETTINGS)
-    found = destinations(load_settings(path))
+    found = {
+        name: one
+        for name, one in transports(load_settings(path), tmp_path).items()
+        if isinstance(one, CStore)
+    }
     assert [found[name].peer.ae_title for name in ("first", "second")] == ["FIRST", "SECOND"]
     assert [one.uncompressed for one in found.values()] == [False, True]
     assert [one.storage_commitment for one in found.values()] == [False, True]

@@ -95,7 +95,7 @@ def clean(ledger: Ledger, spool: Spool, *, days: float, now: float) -> None:
 def test_a_clock_that_is_wrong_or_was_set_removes_nothing(ledger: Ledger, spool: Spool) -> None:
     files = analysed_and_sent(ledger, spool)
     (row,) = ledger.claim([1], now=0.0)
-    ledger.sent(row.id, status=0, now=0.0)
+    ledger.sent(row.id, code="0x0000", now=0.0)
     jobs: Any = NoJobs()
     clock = {"wall": 400 * DAY_S, "steady": 0.0}
     keeping = Housekeeping(
@@ -126,7 +126,7 @@ def test_files_go_only_when_old_and_delivered_and_only_where_wanted(
     clean(ledger, spool, days=1, now=9 * DAY_S)
     assert all(there()), "not delivered yet"
     (row,) = ledger.claim([1], now=9 * DAY_S)
-    ledger.sent(row.id, status=0, now=9 * DAY_S)
+    ledger.sent(row.id, code="0x0000", now=9 * DAY_S)
     clean(ledger, spool, days=1, now=9.5 * DAY_S)
     assert all(there()), "delivered half a day ago"
     clean(ledger, spool, days=0, now=99 * DAY_S)

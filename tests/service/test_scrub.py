@@ -85,7 +85,7 @@ def delivered(ledger: Ledger, spool: Spool) -> tuple[Path, Path]:
         now=0.0,
     )
     (row,) = ledger.claim([1], now=0.0)
-    ledger.sent(row.id, status=0, now=0.0)
+    ledger.sent(row.id, code="0x0000", now=0.0)
     return spool.absolute(stored.path), spool.absolute(result.path)
 
 

@@ -73,10 +73,10 @@ def earlier(engine: Engine) -> None:
             connection.execute(
                 text(
                     "INSERT INTO deliveries (id, output_id, exam_id, destination, state, attempts,"
-                    " next_attempt_at, error, changed_at) VALUES "
-                    "(:id, :id, 4, 'pacs', :state, 0, 1, '', 1)"
+                    " next_attempt_at, status, error, changed_at) VALUES "
+                    "(:id, :id, 4, 'pacs', :state, 0, 1, :status, '', 1)"
                 ),
-                {"id": number, "state": state},
+                {"id": number, "state": state, "status": 0xA700 if state == "retry" else None},
             )
 
 
@@ -112,11 +112,16 @@ def test_what_was_not_finished_is_finished_after_the_upgrade(earlier: None, url:
                 exam.id, job=taken.job, outputs=[], destinations={}, record=ANALYSED, now=1002.0
             )
         for row in ledger.claim([one.id for one in ledger.due_deliveries(now=1e9)], now=1003.0):
-            ledger.sent(row.id, status=0, now=1004.0)
+            ledger.sent(row.id, code="0x0000", now=1004.0)
         assert {exam.state for exam in ledger.exams()} == {ExamState.ANALYSED}
         assert {row.state for row in ledger.deliveries(4)} == {DeliveryState.SENT}
         assert ledger.exam(4).summary.decision == "benign"
         assert (ledger.record(4), ledger.record(1)) == (None, ANALYSED)
+
+
+def test_what_destinations_answered_before_is_kept(earlier: None, url: str) -> None:
+    with closing(Ledger(url)) as ledger:
+        assert [row.code for row in ledger.deliveries(4)] == ["", "", "0xA700"]
 
 
 def test_a_copy_of_before_lies_beside_it(earlier: None, url: str, tmp_path: Path) -> None:

@@ -50,16 +50,16 @@ def test_what_waits_for_one_destination_hides_nothing_of_another(ledger, instanc
 
 def test_a_failed_attempt_comes_back_when_its_time_has_come(ledger, delivery):
     ledger.claim([delivery.id], now=101.0)
-    ledger.retry_later(delivery.id, at=200.0, status=0xA700, error="out of resources", now=102.0)
+    ledger.retry_later(delivery.id, at=200.0, code="0xA700", error="out of resources", now=102.0)
     assert not ledger.due_deliveries(now=199.0)
     (due,) = ledger.due_deliveries(now=200.0)
-    assert (due.status, due.error, due.attempts) == (0xA700, "out of resources", 1)
+    assert (due.code, due.error, due.attempts) == ("0xA700", "out of resources", 1)
     assert ledger.claim([delivery.id], now=200.0)[0].attempts == 2
 
 
 def test_a_parked_delivery_waits_for_a_person(ledger, delivery):
     ledger.claim([delivery.id], now=101.0)
-    ledger.park(delivery.id, status=0xA900, error="does not match", now=102.0)
+    ledger.park(delivery.id, code="0xA900", error="does not match", now=102.0)
     assert not ledger.due_deliveries(now=1e9)
     (parked,) = ledger.deliveries(delivery.exam_id)
     assert parked.state is DeliveryState.PARKED
@@ -70,9 +70,9 @@ def test_a_parked_delivery_waits_for_a_person(ledger, delivery):
 
 def test_a_sent_delivery_cannot_be_revived_by_a_late_answer(ledger, delivery):
     ledger.claim([delivery.id], now=101.0)
-    ledger.sent(delivery.id, status=0, now=102.0)
+    ledger.sent(delivery.id, code="0x0000", now=102.0)
     with pytest.raises(TransitionError):
-        ledger.retry_later(delivery.id, at=1.0, status=None, error="", now=103.0)
+        ledger.retry_later(delivery.id, at=1.0, error="", now=103.0)
     assert ledger.release(delivery.exam_id, now=103.0) == 0
 
 
@@ -85,7 +85,7 @@ def test_after_a_crash_what_was_being_sent_is_sent_again(ledger, delivery):
 
 def test_resending_sends_the_same_output_again(ledger, delivery):
     ledger.claim([delivery.id], now=101.0)
-    ledger.sent(delivery.id, status=0, now=102.0)
+    ledger.sent(delivery.id, code="0x0000", now=102.0)
     assert ledger.resend(delivery.exam_id, now=200.0) == 1
     (due,) = ledger.due_deliveries(now=200.0)
     assert due.output == delivery.output
@@ -96,7 +96,7 @@ def test_resending_takes_what_is_on_its_way_too(ledger, delivery):
     ledger.claim([delivery.id], now=101.0)
     assert ledger.resend(delivery.exam_id, now=102.0) == 1
     with pytest.raises(TransitionError):
-        ledger.sent(delivery.id, status=0, now=103.0)
+        ledger.sent(delivery.id, code="0x0000", now=103.0)
     (due,) = ledger.due_deliveries(now=103.0)
     assert due.id == delivery.id
 
@@ -122,12 +122,12 @@ def test_what_is_given_up_is_sent_no_more_until_a_person_asks(ledger, delivery):
 )
 def test_a_commitment_answer_is_entered(ledger, delivery, committed, failed, state):
     ledger.claim([delivery.id], now=101.0)
-    ledger.sent(delivery.id, status=0, transaction_uid="2.25.9", now=102.0)
-    (row,) = ledger.commitment_answered("2.25.9", committed=committed, failed=failed, now=104.0)
+    ledger.sent(delivery.id, code="0x0000", receipt="2.25.9", now=102.0)
+    (row,) = ledger.receipt_given("2.25.9", committed=committed, failed=failed, now=104.0)
     assert row.state is state
 
 
 def test_an_answer_to_another_transaction_changes_nothing(ledger, delivery):
     ledger.claim([delivery.id], now=101.0)
-    ledger.sent(delivery.id, status=0, now=102.0)
-    assert ledger.commitment_answered("9.9", committed=["2.25.1"], failed={}, now=1.0) == ()
+    ledger.sent(delivery.id, code="0x0000", now=102.0)
+    assert ledger.receipt_given("9.9", committed=["2.25.1"], failed={}, now=1.0) == ()

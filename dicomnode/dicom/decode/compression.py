@@ -1,7 +1,7 @@
 """One compressed frame to samples: which library reads which transfer syntax (PS3.5 A.4)."""
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import imagecodecs
@@ -16,6 +16,7 @@ from dicomnode.dicom.decode.codestream import (
 from dicomnode.dicom.decode.jpeg import decode_jpeg, holds_rgb
 from dicomnode.dicom.decode.rle import decode_rle
 from dicomnode.dicom.decode.shape import Colour, Decoded, FrameShape
+from dicomnode.syntaxes import SYNTAXES
 
 __all__ = ["CODECS", "decode"]
 
@@ -84,24 +85,13 @@ def _after_wavelet(photometric: str) -> str:
     return "RGB" if photometric in ("YBR_RCT", "YBR_ICT") else photometric
 
 
-JPEG = Codec(read_jpeg, decode_jpeg)
-LOSSLESS_JPEG = Codec(read_jpeg, _lossless_jpeg)
-JPEG_LS = Codec(read_jpeg, _jpeg_ls)
-JPEG_2000 = Codec(read_jpeg_2000, _jpeg_2000)
-HTJ2K = Codec(read_jpeg_2000, _htj2k)
-
-CODECS: dict[str, Codec | None] = {
-    "1.2.840.10008.1.2.4.50": JPEG,
-    "1.2.840.10008.1.2.4.51": JPEG,
-    "1.2.840.10008.1.2.4.57": LOSSLESS_JPEG,
-    "1.2.840.10008.1.2.4.70": LOSSLESS_JPEG,
-    "1.2.840.10008.1.2.4.80": JPEG_LS,
-    "1.2.840.10008.1.2.4.81": JPEG_LS,
-    "1.2.840.10008.1.2.4.90": JPEG_2000,
-    "1.2.840.10008.1.2.4.91": JPEG_2000,
-    "1.2.840.10008.1.2.4.201": HTJ2K,
-    "1.2.840.10008.1.2.4.202": HTJ2K,
-    "1.2.840.10008.1.2.4.203": HTJ2K,
-    "1.2.840.10008.1.2.5": None,
+_BY_NAME: Mapping[str, Codec | None] = {
+    "jpeg": Codec(read_jpeg, decode_jpeg),
+    "lossless jpeg": Codec(read_jpeg, _lossless_jpeg),
+    "jpeg-ls": Codec(read_jpeg, _jpeg_ls),
+    "jpeg 2000": Codec(read_jpeg_2000, _jpeg_2000),
+    "htj2k": Codec(read_jpeg_2000, _htj2k),
+    "rle": None,
 }
+CODECS = {syntax.uid: _BY_NAME[syntax.codec] for syntax in SYNTAXES if syntax.codec in _BY_NAME}
 """Transfer syntaxes with one codestream a frame; None for RLE, which states no size."""

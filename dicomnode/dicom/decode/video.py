@@ -11,22 +11,14 @@ from av.container import InputContainer
 from numpy.typing import NDArray
 
 from dicomnode.dicom.decode.shape import Colour, FrameShape
+from dicomnode.syntaxes import SYNTAXES
 
 __all__ = ["VIDEO", "video_frames"]
 
 U8 = NDArray[np.uint8]
 
-ELEMENTARY = {
-    "mpegvideo": (100, 101),
-    "h264": (102, 103, 104, 105, 106),
-    "hevc": (107, 108),
-}
-VIDEO = {
-    f"1.2.840.10008.1.2.4.{number}{fragmentable}": demuxer
-    for demuxer, numbers in ELEMENTARY.items()
-    for number in numbers
-    for fragmentable in (("", ".1") if number <= 106 else ("",))
-}
+ELEMENTARY = ("mpegvideo", "h264", "hevc")
+VIDEO = {syntax.uid: syntax.codec for syntax in SYNTAXES if syntax.codec in ELEMENTARY}
 """Transfer syntaxes with one stream for all frames, and what reads it where nothing wraps it."""
 
 START_CODE = b"\x00\x00\x01"

@@ -1,0 +1,1 @@
+"""Ways of bringing results to a destination: one file for each."""
