@@ -1,8 +1,19 @@
-"""A DICOM node for contrast-enhanced ultrasound of the breast: research use, decision support."""
+"""A DICOM node for contrast-enhanced ultrasound of the breast: research use, decision support.
+
+``dicomnode.analyse``, ``simulate`` and ``load_models`` are the method for researchers; what they
+need is loaded when one of them is first asked for (:mod:`dicomnode.api`).
+"""
 
 import os
 from contextlib import suppress
+from importlib import import_module
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from dicomnode.api import analyse, load_models, simulate
+
+__all__ = ["__version__", "analyse", "load_models", "simulate"]
 
 __version__ = "0.1.0"
 
@@ -24,3 +35,9 @@ def _keep_to_ourselves() -> None:
 
 
 _keep_to_ourselves()
+
+
+def __getattr__(name: str) -> Any:
+    if name in __all__:
+        return getattr(import_module("dicomnode.api"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

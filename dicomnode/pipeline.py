@@ -1,11 +1,11 @@
 """The method on one page: what is done to an exam, in order.
 
-:func:`analyse` is the whole of it; :func:`measure` is the same from arrays on, which is what
+:func:`analyse_study` is the whole of it; :func:`measure` is the same from arrays on, which is what
 training uses, so that a model meets in the node what it met when it was made.
 """
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -13,7 +13,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from dicomnode.dicom.exam import Exam, load_loop
+from dicomnode.dicom.exam import Exam, LeftOut, ReadSettings, load_loop, read_study
+from dicomnode.dicom.exam.injections import NO_CLOCK
 from dicomnode.errors import BrokenClipError, Reason, RefusedError, printable
 from dicomnode.inference.models import Finder, Models
 from dicomnode.inference.segment import Segmentation
@@ -38,10 +39,12 @@ from dicomnode.science.subregions.codebook import Codebook
 from dicomnode.science.subregions.stability import stability
 
 __all__ = [
+    "AnalysedStudy",
     "Measured",
     "Result",
     "Timing",
-    "analyse",
+    "analyse_exam",
+    "analyse_study",
     "measure",
     "measure_lesion",
 ]
@@ -63,6 +66,14 @@ class Result:
     timing_s: Mapping[str, float] = field(default_factory=dict)
     broken: Path | None = None
     """The clip that is the reason, where it is one."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class AnalysedStudy:
+    """A study after analysis: a result for each injection, and what is of none."""
+
+    results: tuple[Result, ...]
+    left_out: tuple[LeftOut, ...]
 
 
 class Timing(dict[str, float]):
@@ -87,7 +98,44 @@ class Measured:
     enlargement_ratio: float | None
 
 
-def analyse(exam: Exam, models: Models, recipe: Recipe) -> Result:
+def analyse_study(paths: Sequence[Path], models: Models, recipe: Recipe) -> AnalysedStudy:
+    """Analyse every injection that is found in the files of a study.
+
+    Where one of an exam's clips turns out to be broken as it is decoded, the study is read again
+    without it: other clips that were left out for its sake may then have their turn.
+    """
+    settings = ReadSettings(
+        dynamic_range_db=recipe.dynamic_range_db,
+        dynamic_range_by_model=recipe.dynamic_range_by_model,
+    )
+    broken: dict[Path, Reason] = {}
+    while True:
+        study = read_study(paths, settings, broken)
+        told = tuple(f"left out: {reason.text}" for reason in broken.values())
+        try:
+            results = tuple(
+                _unless_broken(replace(exam, warnings=(*exam.warnings, *told)), models, recipe)
+                for exam in study.exams
+            )
+        except BrokenClipError as clip:
+            broken[clip.path] = clip.reason
+        else:
+            return AnalysedStudy(results=results, left_out=study.left_out)
+
+
+def _unless_broken(exam: Exam, models: Models, recipe: Recipe) -> Result:
+    """Analyse an exam; a broken clip that is all of it is a refusal like any other.
+
+    Unless others were left out for its sake: then it is their turn.
+    """
+    result = analyse_exam(exam, models, recipe)
+    others = len(exam.clips) > 1 or any(left.reason.code == NO_CLOCK for left in exam.left_out)
+    if result.broken is not None and others:
+        raise BrokenClipError(result.broken, result.reasons[0])
+    return result
+
+
+def analyse_exam(exam: Exam, models: Models, recipe: Recipe) -> Result:
     """Analyse one exam. A refusal is a result, too; only a fault of ours raises."""
     timing = Timing()
     try:

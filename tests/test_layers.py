@@ -14,6 +14,7 @@ PACKAGE = Path(__file__).parents[1] / "dicomnode"
 MAY_IMPORT: dict[str, set[str]] = {
     "errors": set(),
     "named": set(),
+    "paths": {"errors"},
     "kinds": {"named"},
     "syntaxes": set(),
     "record": {"errors"},
@@ -34,7 +35,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "report",
         "pipeline",
     },
-    "simulate": {"errors", "science", "dicom"},
+    "simulation": {"errors", "science", "dicom"},
     "training": {
         "errors",
         "recipe",
@@ -42,7 +43,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "dicom",
         "inference",
         "report",
-        "simulate",
+        "simulation",
         "pipeline",
     },
     "store": {"errors", "named", "record"},
@@ -68,6 +69,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "config",
         "log",
     },
+    "api": {"errors", "paths", "recipe", "inference", "pipeline", "simulation", "config"},
     "cli": {"*"},
 }
 

@@ -20,8 +20,8 @@ from dicomnode.recipe import Recipe
 from dicomnode.science import quality
 from dicomnode.science.findings import UNRELIABLE, Findings
 from dicomnode.science.loop import Loop
-from dicomnode.simulate import SimulatedExam, recipe_for, simulate
-from dicomnode.simulate.refusals import bmode_only, without_contrast
+from dicomnode.simulation import SimulatedExam, recipe_for, simulate
+from dicomnode.simulation.refusals import bmode_only, without_contrast
 
 SEED = 8_100_001
 

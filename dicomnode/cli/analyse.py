@@ -15,18 +15,9 @@ from dicomnode.kinds import KINDS, ON_REQUEST
 from dicomnode.outputs.form import Form
 from dicomnode.outputs.job import process
 from dicomnode.outputs.request import Outcome, Request
+from dicomnode.paths import files_below
 
 __all__ = ["analyse"]
-
-
-def files_below(paths: tuple[Path, ...]) -> list[Path]:
-    """Every file named or lying below a named folder, in a stable order."""
-    found: list[Path] = []
-    for path in paths:
-        found.extend(sorted(p for p in path.rglob("*") if p.is_file()) if path.is_dir() else [path])
-    if not found:
-        raise SettingsError(f"no files in {', '.join(map(str, paths))}")
-    return found
 
 
 def _request(

@@ -27,8 +27,8 @@ from dicomnode.log import LogOptions, configure
 from dicomnode.network.peers import Peer
 from dicomnode.network.send import send
 from dicomnode.record.schema import Record
-from dicomnode.simulate.cohort import recipe_for
-from dicomnode.simulate.recipe import Kind
+from dicomnode.simulation.cohort import recipe_for
+from dicomnode.simulation.recipe import Kind
 from dicomnode.store.ledger import Ledger
 from dicomnode.store.rows import ExamRow
 from dicomnode.store.states import ExamState

@@ -5,13 +5,13 @@ from pathlib import Path
 
 import click
 
-from dicomnode.cli.analyse import files_below
 from dicomnode.cli.present import busy, console, counted, plain
 from dicomnode.config import load_settings
 from dicomnode.errors import NetworkError, SettingsError
 from dicomnode.network.peers import Peer
 from dicomnode.network.send import echo as echo_peer
 from dicomnode.network.send import send as send_files
+from dicomnode.paths import files_below
 from dicomnode.service.parts import peer_of
 
 __all__ = ["echo", "send"]

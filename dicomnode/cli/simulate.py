@@ -7,10 +7,10 @@ import click
 from rich.progress import track
 
 from dicomnode.cli.present import console
-from dicomnode.simulate.cohort import cohort, recipe_for
-from dicomnode.simulate.exam import simulate as simulate_exam
-from dicomnode.simulate.recipe import PRESETS, ExamRecipe
-from dicomnode.simulate.writer import write, write_truth
+from dicomnode.simulation.cohort import cohort, recipe_for
+from dicomnode.simulation.exam import simulate as simulate_exam
+from dicomnode.simulation.recipe import PRESETS, ExamRecipe
+from dicomnode.simulation.writer import write, write_truth
 
 __all__ = ["simulate"]
 

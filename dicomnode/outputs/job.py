@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -12,11 +12,10 @@ from threadpoolctl import threadpool_limits
 
 from dicomnode.dicom.context import Context, Equipment, exam_context, study_context
 from dicomnode.dicom.digest import dataset_digest
-from dicomnode.dicom.exam import Exam, ReadSettings, Study, read_study
-from dicomnode.dicom.exam.injections import NO_CLOCK
+from dicomnode.dicom.exam import Exam, LeftOut
 from dicomnode.dicom.fitting import fitting
 from dicomnode.dicom.header import read_header
-from dicomnode.errors import BrokenClipError, InputError, Reason
+from dicomnode.errors import InputError, Reason
 from dicomnode.inference.models import Models, load_models
 from dicomnode.outputs.record import record_of
 from dicomnode.outputs.request import Outcome, OutputFile, Request
@@ -26,7 +25,7 @@ from dicomnode.outputs.write import (
     write_record,
     write_refusal,
 )
-from dicomnode.pipeline import Result, Timing, analyse
+from dicomnode.pipeline import Result, Timing, analyse_study
 from dicomnode.recipe import METHOD_VERSION
 
 __all__ = ["process"]
@@ -53,50 +52,16 @@ def process(paths: Sequence[Path], directory: Path, request: Request) -> tuple[O
 
 
 def _process(paths: Sequence[Path], directory: Path, request: Request) -> tuple[Outcome, ...]:
-    """Analyse a study; where one of an exam's clips turns out to be broken, again without it."""
     models = load_models(request.models_dir)
-    broken: dict[Path, Reason] = {}
-    while True:
-        try:
-            return _analysed(paths, directory, request, models, broken)
-        except BrokenClipError as clip:
-            broken[clip.path] = clip.reason
-
-
-def _analysed(
-    paths: Sequence[Path],
-    directory: Path,
-    request: Request,
-    models: Models,
-    broken: Mapping[Path, Reason],
-) -> tuple[Outcome, ...]:
-    settings = ReadSettings(
-        dynamic_range_db=request.recipe.dynamic_range_db,
-        dynamic_range_by_model=request.recipe.dynamic_range_by_model,
-    )
-    study = read_study(paths, settings, broken)
+    study = analyse_study(paths, models, request.recipe)
     directory.mkdir(parents=True, exist_ok=True)
-    if not study.exams:
-        return (_without_exam(study, directory, request),)
-    told = tuple(f"left out: {reason.text}" for reason in broken.values())
-    exams = [replace(exam, warnings=(*exam.warnings, *told)) for exam in study.exams]
-    results = [_result(exam, models, request) for exam in exams]
+    if not study.results:
+        return (_without_exam(study.left_out, directory, request),)
+    several = len(study.results) > 1
     return tuple(
-        _one(result, models, _place(result.exam, directory, several=len(exams) > 1), request)
-        for result in results
+        _one(result, models, _place(result.exam, directory, several=several), request)
+        for result in study.results
     )
-
-
-def _result(exam: Exam, models: Models, request: Request) -> Result:
-    """Analyse an exam; a broken clip that is all of it is a refusal like any other.
-
-    Unless others were left out for its sake: then it is their turn.
-    """
-    result = analyse(exam, models, request.recipe)
-    others = len(exam.clips) > 1 or any(left.reason.code == NO_CLOCK for left in exam.left_out)
-    if result.broken is not None and others:
-        raise BrokenClipError(result.broken, result.reasons[0])
-    return result
 
 
 def _place(exam: Exam, directory: Path, *, several: bool) -> Path:
@@ -126,18 +91,18 @@ def _one(result: Result, models: Models, directory: Path, request: Request) -> O
     return _outcome(exam.injection, timed, result.reasons, outputs, directory)
 
 
-def _without_exam(study: Study, directory: Path, request: Request) -> Outcome:
-    reasons = tuple(left.told for left in study.left_out) or (
+def _without_exam(left_out: Sequence[LeftOut], directory: Path, request: Request) -> Outcome:
+    reasons = tuple(left.told for left in left_out) or (
         Reason("no-files", "expected DICOM files of a study, got none"),
     )
-    context = _context_of_refusal(study, request)
+    context = _context_of_refusal(left_out, request)
     outputs = write_refusal(context, reasons, directory) if context else []
     return _outcome(1, None, reasons, outputs, directory)
 
 
-def _context_of_refusal(study: Study, request: Request) -> Context | None:
+def _context_of_refusal(left_out: Sequence[LeftOut], request: Request) -> Context | None:
     """Patient and study of the first file that says whose it is; None where none does."""
-    headers = [header for left in study.left_out if (header := _header(left.path)) is not None]
+    headers = [header for left in left_out if (header := _header(left.path)) is not None]
     if not headers:
         return None
     return study_context(

@@ -24,7 +24,7 @@ from dicomnode.science.motion import register
 from dicomnode.science.perfusion import Perfusion
 from dicomnode.science.subregions import divide, pixel_features
 from dicomnode.science.subregions.codebook import FEATURE_NAMES, KINDS, Codebook
-from dicomnode.simulate.exam import SimulatedExam
+from dicomnode.simulation.exam import SimulatedExam
 from dicomnode.training.card import UNSIGNED, mean_figure, write_bundle
 from dicomnode.training.exams import SIMULATED_EXAMS, Case, cases, on_reference
 from dicomnode.training.scoring.scores import agreement

@@ -13,9 +13,9 @@ from scipy import ndimage
 from dicomnode.inference.bundle import Source
 from dicomnode.science.loop import Loop, summary_images
 from dicomnode.science.motion import register
-from dicomnode.simulate.cohort import recipe_for, shifted
-from dicomnode.simulate.exam import SimulatedExam, simulate
-from dicomnode.simulate.recipe import ExamRecipe, Geometry, Kind
+from dicomnode.simulation.cohort import recipe_for, shifted
+from dicomnode.simulation.exam import SimulatedExam, simulate
+from dicomnode.simulation.recipe import ExamRecipe, Geometry, Kind
 from dicomnode.training.segmentation.samples import Sample
 
 __all__ = [

@@ -16,7 +16,7 @@ from scipy.interpolate import CubicSpline
 from dicomnode.science.fit.model import Problem, curves, nothing_again
 from dicomnode.science.kinetics import FAMILIES, fpt, gamma_variate, ldrw, lognormal
 from dicomnode.science.loop import Loop
-from dicomnode.simulate.scatter import Scatterers, compress, echo_power
+from dicomnode.simulation.scatter import Scatterers, compress, echo_power
 
 __all__ = ["Cube", "Scene", "cramer_rao", "cube", "first_pass", "moving_scene", "to_grey"]
 

@@ -6,10 +6,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dicomnode.science.motion import register
-from dicomnode.simulate import motion as simulated
-from dicomnode.simulate import recipe_for, simulate
-from dicomnode.simulate.chance import stream
-from dicomnode.simulate.exam import SimulatedExam
+from dicomnode.simulation import motion as simulated
+from dicomnode.simulation import recipe_for, simulate
+from dicomnode.simulation.chance import stream
+from dicomnode.simulation.exam import SimulatedExam
 from tests.benchmarks.row import Row
 
 BREATHING_MM = 3.0

@@ -16,9 +16,9 @@ from dicomnode.dicom.results.overlay import QUALITY
 from dicomnode.inference.models import load_models
 from dicomnode.outputs.form import Form
 from dicomnode.outputs.write import write_outputs
-from dicomnode.pipeline import analyse
+from dicomnode.pipeline import analyse_exam
 from dicomnode.recipe import Recipe
-from dicomnode.simulate import recipe_for, simulate, write
+from dicomnode.simulation import recipe_for, simulate, write
 from tests.benchmarks.row import Row
 from tests.benchmarks.speed import median_s
 from tests.benchmarks.whole import RUNS_WHOLE, one_core
@@ -42,7 +42,7 @@ def all_outputs() -> Iterator[Row]:
         recipe = recipe_for("malignant", 8_000_002, frames=FRAMES, transfer_syntax="jpeg", clips=1)
         (exam,) = read_study(write(simulate(recipe), folder / "exam"), ReadSettings()).exams
         models = load_models(default_models_dir())
-        findings = analyse(exam, models, Recipe()).findings
+        findings = analyse_exam(exam, models, Recipe()).findings
         assert findings is not None, "a simulated bolus is not refused"
         context = exam_context(exam, models=models.uses, recipe="bench", when=datetime.now(UTC))
         with one_core():

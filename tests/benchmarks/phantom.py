@@ -2,13 +2,13 @@
 
 One patient is a breast lesion 12 mm across in evenly perfused gland, on a pane of 128 x 128 pixels
 of 0.15 mm, 300 frames at 4 a second. Everything random comes from the simulator's own dice for a
-malignant lesion of the same seed (:func:`dicomnode.simulate.recipe_for`):
+malignant lesion of the same seed (:func:`dicomnode.simulation.recipe_for`):
 
-- *Kinetics*: :data:`dicomnode.simulate.habitats.HABITATS` in the lesion and its gland around it;
+- *Kinetics*: :data:`dicomnode.simulation.habitats.HABITATS` in the lesion and its gland around it;
   lognormal, gamma variate, LDRW or FPT, one per patient; a second pass of 5 to 20 % of the first
   after 15 to 30 s; slow destruction of bubbles. Nuisance: sd of ln gain 0.45, of the time scale
   12 %, of the injection's delay 2 s.
-- *Layout*: shells, patches or both (:func:`dicomnode.simulate.habitats.lay_out`), about 1 to 4 mm
+- *Layout*: shells, patches or both (:func:`dicomnode.simulation.habitats.lay_out`), about 1 to 4 mm
   wide. All five kinds are there: each takes 10 % of the lesion, the rest is shared by chance.
 - *Echo*: I = |h * (sqrt(C) n)|² + floor, a single look, renewed in every frame. The point spread h
   (standard deviation of its amplitude 0.11 mm in depth, 0.17 mm along the probe) acts on the field
@@ -31,13 +31,13 @@ from scipy.ndimage import distance_transform_edt, gaussian_filter
 from dicomnode.science.loop import Loop
 from dicomnode.science.perfusion import Regions
 from dicomnode.science.sampling import Motion
-from dicomnode.simulate import ExamRecipe, recipe_for
-from dicomnode.simulate.anatomy import GLAND, Grid, build
-from dicomnode.simulate.chance import stream
-from dicomnode.simulate.habitats import lay_out
-from dicomnode.simulate.perfusion import perfuse
-from dicomnode.simulate.recipe import Echo
-from dicomnode.simulate.scatter import Scatterers, compress, echo_power
+from dicomnode.simulation import ExamRecipe, recipe_for
+from dicomnode.simulation.anatomy import GLAND, Grid, build
+from dicomnode.simulation.chance import stream
+from dicomnode.simulation.habitats import lay_out
+from dicomnode.simulation.perfusion import perfuse
+from dicomnode.simulation.recipe import Echo
+from dicomnode.simulation.scatter import Scatterers, compress, echo_power
 
 __all__ = ["SPACING_MM", "Phantom", "phantom"]
 

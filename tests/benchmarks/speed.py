@@ -30,7 +30,7 @@ from dicomnode.science.fit import Fit, fit_binned
 from dicomnode.science.kinetics import lognormal
 from dicomnode.science.loop import Loop, linearise
 from dicomnode.science.sampling import Motion, bin_frames
-from dicomnode.simulate import recipe_for, simulate
+from dicomnode.simulation import recipe_for, simulate
 from tests.benchmarks.cubes import BASE, RANGE_DB, WHITE, cube, to_grey
 from tests.benchmarks.row import Row
 

@@ -21,7 +21,7 @@ from dicomnode.outputs.request import Request
 from dicomnode.science.compiled import cores
 from dicomnode.science.loop import summary_images
 from dicomnode.science.motion import register
-from dicomnode.simulate import SimulatedExam, recipe_for, simulate, write
+from dicomnode.simulation import SimulatedExam, recipe_for, simulate, write
 from tests.benchmarks.row import Row
 from tests.benchmarks.speed import RUNS, median_s
 

@@ -10,8 +10,8 @@ from dicomnode.dicom.box import Box
 from dicomnode.dicom.decode.samples import luma
 from dicomnode.dicom.exam.colour import KNOWN_MAPS, choose_map, find_bars, seen_colours
 from dicomnode.dicom.exam.graphics import graphics_mask
-from dicomnode.simulate.tints import TINTS
-from dicomnode.simulate.tints import colours as simulated_tint
+from dicomnode.simulation.tints import TINTS
+from dicomnode.simulation.tints import colours as simulated_tint
 
 RNG = np.random.default_rng(3)
 ROWS, COLUMNS, FRAMES = 160, 200, 12

@@ -27,8 +27,8 @@ from dicomnode.dicom.results.overlay import Planes, write_loop
 from dicomnode.errors import InputError
 from dicomnode.science.motion import register
 from dicomnode.science.quality import early
-from dicomnode.simulate import recipe_for, simulate
-from dicomnode.simulate.writer import write
+from dicomnode.simulation import recipe_for, simulate
+from dicomnode.simulation.writer import write
 from parts.codestreams import jpeg_of, rle_of
 from parts.planes import as_planes
 

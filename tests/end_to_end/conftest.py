@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from dicomnode.simulate import recipe_for, simulate, write
+from dicomnode.simulation import recipe_for, simulate, write
 from parts.programs import program
 from parts.site import TESTS, Site
 from parts.waiting import PATIENCE_S

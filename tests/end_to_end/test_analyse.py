@@ -14,8 +14,8 @@ from pydicom import dcmread
 
 from dicomnode.cli import cli
 from dicomnode.record.schema import Record
-from dicomnode.simulate import write
-from dicomnode.simulate.refusals import bmode_only
+from dicomnode.simulation import write
+from dicomnode.simulation.refusals import bmode_only
 
 FILES = {
     "seg.dcm",

@@ -7,6 +7,7 @@ from types import ModuleType, SimpleNamespace
 import numpy as np
 import pytest
 
+from dicomnode import pipeline
 from dicomnode.dicom.exam import Exam, load_loop
 from dicomnode.errors import BrokenClipError, Reason
 from dicomnode.outputs import job
@@ -60,7 +61,7 @@ def outcomes(
             path.write_bytes(path.read_bytes()[:-2000])
         return decoding(exam, *rest)
 
-    monkeypatch.setattr(job, "analyse", analyse)
+    monkeypatch.setattr(pipeline, "analyse_exam", analyse)
     monkeypatch.setattr(job, "load_models", lambda _: MODELS)
     directory = paths[0].parent / "out"
     return process(paths, directory, Request(models_dir=directory)), directory

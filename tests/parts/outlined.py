@@ -16,9 +16,9 @@ from dicomnode.dicom.exam import Exam, ReadSettings, load_loop, read_study
 from dicomnode.dicom.results.seg import segmentation
 from dicomnode.science.motion import register
 from dicomnode.science.sampling import Motion
-from dicomnode.simulate.cohort import recipe_for
-from dicomnode.simulate.exam import SimulatedExam, simulate
-from dicomnode.simulate.writer import write
+from dicomnode.simulation.cohort import recipe_for
+from dicomnode.simulation.exam import SimulatedExam, simulate
+from dicomnode.simulation.writer import write
 from dicomnode.training.exams import on_reference
 from parts import example
 

@@ -9,7 +9,7 @@ from dicomnode.science.faults import flashes, lifted
 from dicomnode.science.loop import Loop, linearise
 from dicomnode.science.motion import register
 from dicomnode.science.quality import assess, early, refusals
-from dicomnode.simulate import recipe_for, simulate
+from dicomnode.simulation import recipe_for, simulate
 
 LIFTED = np.arange(70, 82)
 PANES = {"dual": "mono-left", "single": "single"}

@@ -8,7 +8,7 @@ from dicomnode.science.loop import Loop
 from dicomnode.science.motion import register
 from dicomnode.science.motion.plane import in_plane
 from dicomnode.science.sampling import Motion, align
-from dicomnode.simulate import recipe_for, simulate
+from dicomnode.simulation import recipe_for, simulate
 
 ROWS, COLUMNS, MARGIN = 160, 192, 24
 

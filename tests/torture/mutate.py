@@ -13,7 +13,7 @@ from pydicom.dataset import FileMetaDataset
 from pydicom.filewriter import write_file_meta_info
 from pydicom.uid import UID, DeflatedExplicitVRLittleEndian, ImplicitVRLittleEndian
 
-from dicomnode.simulate import recipe_for, simulate, write
+from dicomnode.simulation import recipe_for, simulate, write
 from torture.scanner import Clip, clip_of_bytes, clip_of_file
 
 __all__ = ["MUTATIONS", "file_of", "mutated", "sources"]

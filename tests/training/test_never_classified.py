@@ -13,8 +13,8 @@ from dicomnode.inference.models import Models, load_models
 from dicomnode.pipeline import measure
 from dicomnode.recipe import Recipe
 from dicomnode.science.loop import Loop
-from dicomnode.simulate import recipe_for, simulate
-from dicomnode.simulate.refusals import bmode_only, without_contrast
+from dicomnode.simulation import recipe_for, simulate
+from dicomnode.simulation.refusals import bmode_only, without_contrast
 
 SHAPE = (110, 160, 192)
 

@@ -18,15 +18,15 @@ from dicomnode.dicom.exam import ReadSettings, read_study
 from dicomnode.errors import BundleError, SettingsError
 from dicomnode.inference.bundle import Manifest, load
 from dicomnode.inference.models import load_models, read_codebook
-from dicomnode.pipeline import analyse, measure
+from dicomnode.pipeline import analyse_exam, measure
 from dicomnode.recipe import Recipe
 from dicomnode.report.notice import training_notice
 from dicomnode.science.feature_table import FEATURES
 from dicomnode.science.findings import Diagnosis, Findings
 from dicomnode.science.subregions.codebook import KINDS, Codebook
-from dicomnode.simulate.cohort import recipe_for
-from dicomnode.simulate.exam import simulate
-from dicomnode.simulate.writer import write
+from dicomnode.simulation.cohort import recipe_for
+from dicomnode.simulation.exam import simulate
+from dicomnode.simulation.writer import write
 from dicomnode.training import measured
 from dicomnode.training.changes import redrawn
 from dicomnode.training.diagnosis.logistic import divided
@@ -142,7 +142,7 @@ def test_the_node_uses_it_and_still_calls_the_others_simulated(
     models = load_models(trained[0] / "models")
     files = sorted((cohort.parent / "exams" / "04").iterdir())
     (exam,) = read_study(files, ReadSettings()).exams
-    findings = analyse(exam, models, Recipe()).findings
+    findings = analyse_exam(exam, models, Recipe()).findings
     assert findings is not None
     assert findings.diagnosis.coverage == 0.9
     assert findings.models[2].trained_on == "21 cases of this site, 11 malignant"

@@ -19,7 +19,7 @@ from dicomnode.dicom.exam import Clip, Exam
 from dicomnode.dicom.exam.layout import Layout
 from dicomnode.outputs.write import write_outputs
 from dicomnode.science.findings import Findings
-from dicomnode.simulate.pixels import jpeg, packbits
+from dicomnode.simulation.pixels import jpeg, packbits
 from parts import example
 from parts.ohif import Ohif
 from parts.orthanc import Orthanc

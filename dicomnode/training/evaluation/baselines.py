@@ -10,7 +10,7 @@ from sklearn.model_selection import StratifiedKFold, cross_val_predict
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from dicomnode.simulate.recipe import ExamRecipe
+from dicomnode.simulation.recipe import ExamRecipe
 from dicomnode.training.evaluation.outcomes import Outcome
 from dicomnode.training.exams import cases
 

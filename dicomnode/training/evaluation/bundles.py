@@ -45,7 +45,7 @@ class EvaluationSettings:
         Another one, for comparison on the same exams.
     cohort : str
         "held-out", or "shifted": the same patients seen by another make of scanner, see
-        :data:`dicomnode.simulate.cohort.SHIFTED`.
+        :data:`dicomnode.simulation.cohort.SHIFTED`.
     jobs : int
         Processes that share the exams; no figure depends on it.
     """

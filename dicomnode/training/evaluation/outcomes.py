@@ -9,7 +9,7 @@ from dicomnode.errors import RefusedError
 from dicomnode.inference.models import Models, load_models
 from dicomnode.pipeline import measure
 from dicomnode.recipe import Recipe
-from dicomnode.simulate.exam import SimulatedExam
+from dicomnode.simulation.exam import SimulatedExam
 from dicomnode.training.exams import Case, on_reference
 from dicomnode.training.processes import shared_out
 from dicomnode.training.scoring.overlap import overlap

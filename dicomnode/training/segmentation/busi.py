@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from scipy import ndimage
 
-from dicomnode.simulate.recipe import Geometry, Kind
+from dicomnode.simulation.recipe import Geometry, Kind
 from dicomnode.training.exams import Pictures
 from dicomnode.training.segmentation.samples import Sample
 

@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable, Mapping
 from functools import partial
 
-from dicomnode.simulate import recipe_for, simulate, write
+from dicomnode.simulation import recipe_for, simulate, write
 from torture.arena import REAL, Arena
 from torture.figures import Figure
 from torture.scanner import Study, clip_of_file

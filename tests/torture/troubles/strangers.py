@@ -2,7 +2,7 @@
 
 import shutil
 
-from dicomnode.simulate import recipe_for, simulate, write
+from dicomnode.simulation import recipe_for, simulate, write
 from parts.traced import Trace, traced
 from torture.arena import REAL, Arena
 from torture.figures import Figure

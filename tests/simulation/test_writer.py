@@ -8,10 +8,10 @@ import pytest
 from pydicom import dcmread
 from pydicom.pixels import convert_color_space, pixel_array
 
-from dicomnode.simulate import SimulatedExam, recipe_for, simulate, write, write_truth
-from dicomnode.simulate.refusals import bmode_only
-from dicomnode.simulate.screen import LAYOUTS
-from dicomnode.simulate.tints import TINTS, colours
+from dicomnode.simulation import SimulatedExam, recipe_for, simulate, write, write_truth
+from dicomnode.simulation.refusals import bmode_only
+from dicomnode.simulation.screen import LAYOUTS
+from dicomnode.simulation.tints import TINTS, colours
 
 CASES = [
     ("mono-left", "jpeg", {}),

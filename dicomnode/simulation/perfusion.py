@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 from scipy.optimize import root
 
 from dicomnode.science import kinetics
-from dicomnode.simulate.habitats import HABITATS, TISSUES, Supply
-from dicomnode.simulate.recipe import Bolus
+from dicomnode.simulation.habitats import HABITATS, TISSUES, Supply
+from dicomnode.simulation.recipe import Bolus
 
 __all__ = ["STEP_S", "Perfusion", "perfuse", "shape"]
 

@@ -7,8 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import affine_transform, gaussian_filter, gaussian_filter1d
 
-from dicomnode.simulate.habitats import smooth_field
-from dicomnode.simulate.recipe import Geometry, LesionPlan
+from dicomnode.simulation.habitats import smooth_field
+from dicomnode.simulation.recipe import Geometry, LesionPlan
 
 __all__ = ["FAT", "GLAND", "MUSCLE", "VESSEL", "Anatomy", "Grid", "build", "posterior"]
 

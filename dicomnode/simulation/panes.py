@@ -3,13 +3,13 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from dicomnode.simulate import anatomy, motion, scatter
-from dicomnode.simulate.anatomy import Anatomy, Grid
-from dicomnode.simulate.chance import stream
-from dicomnode.simulate.habitats import GLAND_PEAK, smooth_field
-from dicomnode.simulate.perfusion import STEP_S
-from dicomnode.simulate.recipe import ExamRecipe
-from dicomnode.simulate.supply import Supply
+from dicomnode.simulation import anatomy, motion, scatter
+from dicomnode.simulation.anatomy import Anatomy, Grid
+from dicomnode.simulation.chance import stream
+from dicomnode.simulation.habitats import GLAND_PEAK, smooth_field
+from dicomnode.simulation.perfusion import STEP_S
+from dicomnode.simulation.recipe import ExamRecipe
+from dicomnode.simulation.supply import Supply
 
 __all__ = ["BMODE_PSF_MM", "bmode_loop", "contrast_loop"]
 

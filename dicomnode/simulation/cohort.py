@@ -22,8 +22,8 @@ from typing import Any
 
 import numpy as np
 
-from dicomnode.simulate.habitats import HABITATS
-from dicomnode.simulate.recipe import (
+from dicomnode.simulation.habitats import HABITATS
+from dicomnode.simulation.recipe import (
     PRESETS,
     Bolus,
     Display,

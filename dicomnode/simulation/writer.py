@@ -19,9 +19,9 @@ from pydicom.uid import UltrasoundMultiFrameImageStorage as USMultiFrame
 
 from dicomnode import __version__
 from dicomnode.dicom.context import derived_uid
-from dicomnode.simulate.exam import SimulatedExam
-from dicomnode.simulate.pixels import jpeg, packbits
-from dicomnode.simulate.screen import Corner
+from dicomnode.simulation.exam import SimulatedExam
+from dicomnode.simulation.pixels import jpeg, packbits
+from dicomnode.simulation.screen import Corner
 
 __all__ = ["NOT_A_PATIENT", "datasets", "write", "write_truth"]
 

@@ -2,9 +2,9 @@
 
 from dataclasses import replace
 
-from dicomnode.simulate.cohort import recipe_for
-from dicomnode.simulate.exam import SimulatedExam, header, simulate
-from dicomnode.simulate.screen import screen
+from dicomnode.simulation.cohort import recipe_for
+from dicomnode.simulation.exam import SimulatedExam, header, simulate
+from dicomnode.simulation.screen import screen
 
 __all__ = ["bmode_only", "without_contrast"]
 

@@ -7,14 +7,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dicomnode.science.loop import Loop
-from dicomnode.simulate import anatomy, motion
-from dicomnode.simulate.anatomy import Grid
-from dicomnode.simulate.chance import stream
-from dicomnode.simulate.habitats import HABITATS
-from dicomnode.simulate.panes import BMODE_PSF_MM, bmode_loop, contrast_loop
-from dicomnode.simulate.recipe import ExamRecipe, Geometry, Pane
-from dicomnode.simulate.screen import Screen, screen
-from dicomnode.simulate.supply import Supply, supplied
+from dicomnode.simulation import anatomy, motion
+from dicomnode.simulation.anatomy import Grid
+from dicomnode.simulation.chance import stream
+from dicomnode.simulation.habitats import HABITATS
+from dicomnode.simulation.panes import BMODE_PSF_MM, bmode_loop, contrast_loop
+from dicomnode.simulation.recipe import ExamRecipe, Geometry, Pane
+from dicomnode.simulation.screen import Screen, screen
+from dicomnode.simulation.supply import Supply, supplied
 
 __all__ = ["SimulatedExam", "Truth", "header", "simulate"]
 

@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from dicomnode.simulate.habitats import enlarge, lay_out
-from dicomnode.simulate.recipe import LesionPlan
+from dicomnode.simulation.habitats import enlarge, lay_out
+from dicomnode.simulation.recipe import LesionPlan
 
 
 def disc(radius_px: float) -> np.ndarray:

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import distance_transform_edt, gaussian_filter
 
-from dicomnode.simulate.recipe import LesionPlan
+from dicomnode.simulation.recipe import LesionPlan
 
 __all__ = ["GLAND_PEAK", "HABITATS", "TISSUES", "Supply", "enlarge", "lay_out", "smooth_field"]
 

@@ -9,7 +9,7 @@ from scipy.ndimage import gaussian_filter
 
 from dicomnode.dicom.exam import ReadSettings, load_loop, read_study
 from dicomnode.science.loop import Loop, linearise
-from dicomnode.simulate import cohort, simulate
+from dicomnode.simulation import cohort, simulate
 
 EXAMS = 16
 AROUND_MM = 1.5

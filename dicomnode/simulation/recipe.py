@@ -55,7 +55,7 @@ class LesionPlan:
     irregularity: float = 0.05
     spicules: int = 0
     fractions: tuple[float, float, float, float, float] = (0.0, 0.1, 0.6, 0.2, 0.1)
-    """Share of each habitat, in the order of :data:`dicomnode.simulate.habitats.HABITATS`."""
+    """Share of each habitat, in the order of :data:`dicomnode.simulation.habitats.HABITATS`."""
     core_to_rim: tuple[int, int, int, int, int] = (1, 2, 3, 4, 5)
     """The habitats in the order in which they lie from the core outwards."""
     rim_weight: float = 0.5
@@ -198,4 +198,4 @@ def _override(recipe: ExamRecipe, name: str, value: Any) -> ExamRecipe:
         part = getattr(recipe, part_name)
         if name in {f.name for f in fields(part)}:
             return replace(recipe, **{part_name: replace(part, **{name: value})})
-    raise ValueError(f"recipe: no field is called {name!r}; see dicomnode.simulate.recipe")
+    raise ValueError(f"recipe: no field is called {name!r}; see dicomnode.simulation.recipe")

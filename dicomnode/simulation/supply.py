@@ -5,13 +5,13 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from dicomnode.simulate import anatomy
-from dicomnode.simulate.anatomy import Anatomy, Grid
-from dicomnode.simulate.chance import stream
-from dicomnode.simulate.habitats import enlarge, lay_out, smooth_field
-from dicomnode.simulate.perfusion import STEP_S, Perfusion, perfuse
-from dicomnode.simulate.recipe import ExamRecipe
-from dicomnode.simulate.vessels import feed
+from dicomnode.simulation import anatomy
+from dicomnode.simulation.anatomy import Anatomy, Grid
+from dicomnode.simulation.chance import stream
+from dicomnode.simulation.habitats import enlarge, lay_out, smooth_field
+from dicomnode.simulation.perfusion import STEP_S, Perfusion, perfuse
+from dicomnode.simulation.recipe import ExamRecipe
+from dicomnode.simulation.vessels import feed
 
 __all__ = ["Supply", "supplied"]
 

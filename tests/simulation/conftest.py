@@ -1,6 +1,6 @@
 import pytest
 
-from dicomnode.simulate import SimulatedExam, recipe_for, simulate
+from dicomnode.simulation import SimulatedExam, recipe_for, simulate
 
 
 @pytest.fixture(scope="session")

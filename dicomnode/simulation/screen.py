@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
-from dicomnode.simulate.tints import colours
+from dicomnode.simulation.tints import colours
 
 __all__ = ["LAYOUTS", "Corner", "Layout", "Screen", "screen"]
 

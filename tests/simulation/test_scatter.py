@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from dicomnode.simulate import scatter
+from dicomnode.simulation import scatter
 
 SHAPE = (220, 240)
 SIGMA_PX = (1.2, 1.8)

@@ -4,7 +4,7 @@ from zlib import crc32
 
 import numpy as np
 
-from dicomnode.simulate.recipe import ExamRecipe
+from dicomnode.simulation.recipe import ExamRecipe
 
 __all__ = ["stream"]
 

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter1d
 
-from dicomnode.simulate.recipe import Tissue
+from dicomnode.simulation.recipe import Tissue
 
 __all__ = ["Path", "move"]
 

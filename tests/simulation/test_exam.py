@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from dicomnode.science.loop import linearise
-from dicomnode.simulate import Geometry, SimulatedExam, recipe_for, simulate
-from dicomnode.simulate.refusals import bmode_only, without_contrast
+from dicomnode.simulation import Geometry, SimulatedExam, recipe_for, simulate
+from dicomnode.simulation.refusals import bmode_only, without_contrast
 
 
 def mean_power(sim: SimulatedExam, region: np.ndarray) -> np.ndarray:

@@ -7,10 +7,10 @@ from sklearn.model_selection import cross_val_predict
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from dicomnode.simulate import cohort
-from dicomnode.simulate.cohort import SHIFTED, shifted
-from dicomnode.simulate.perfusion import perfuse
-from dicomnode.simulate.recipe import ExamRecipe
+from dicomnode.simulation import cohort
+from dicomnode.simulation.cohort import SHIFTED, shifted
+from dicomnode.simulation.perfusion import perfuse
+from dicomnode.simulation.recipe import ExamRecipe
 
 
 def mean_ttp_s(recipe: ExamRecipe) -> float:

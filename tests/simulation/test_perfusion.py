@@ -1,9 +1,9 @@
 import numpy as np
 import pytest
 
-from dicomnode.simulate.habitats import HABITATS
-from dicomnode.simulate.perfusion import MODELS, perfuse, shape
-from dicomnode.simulate.recipe import Bolus
+from dicomnode.simulation.habitats import HABITATS
+from dicomnode.simulation.perfusion import MODELS, perfuse, shape
+from dicomnode.simulation.recipe import Bolus
 
 TIMES_S = np.arange(0, 120, 0.01)
 CURVED = [model for model in MODELS if model != "lagged_normal"]
