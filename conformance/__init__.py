@@ -1,1 +1,1 @@
-"""What this node conforms to, written from the tables and objects of the code."""
+"""Conformance of this node, written from the tables and objects of the code."""

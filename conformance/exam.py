@@ -22,8 +22,7 @@ from dicomnode.dicom.context import exam_context
 from dicomnode.dicom.exam import Exam
 from dicomnode.dicom.results.presentation import presentation_state
 from dicomnode.errors import Reason
-from dicomnode.kinds import ON_REQUEST
-from dicomnode.outputs.form import Form
+from dicomnode.outputs.options import EVERYTHING
 from dicomnode.outputs.request import OutputFile
 from dicomnode.outputs.write import write_outputs, write_refusal
 from dicomnode.science.feature_table import FEATURES
@@ -111,9 +110,7 @@ def _case(
         context = exam_context(
             exam, models=found.models, recipe="recipe 1", when=when, replaces=replaces
         )
-        files = write_outputs(
-            exam, found, context, Path(folder), Form(extras=frozenset(ON_REQUEST))
-        )
+        files = write_outputs(exam, found, context, Path(folder), EVERYTHING)
         objects = _read(files)
         objects |= _read(write_refusal(context, (REASON,), Path(folder)))
         objects["presentation-grey"] = presentation_state(_in_grey(exam), found, context)

@@ -1,4 +1,4 @@
-"""What the network room offers, accepts and answers, as tables."""
+"""Services of the network room, as tables: what it offers, accepts and answers."""
 
 import tempfile
 from collections.abc import Iterable, Sequence
@@ -16,7 +16,7 @@ from pynetdicom.sop_class import (  # type: ignore[attr-defined]
 from conformance.exam import Case
 from conformance.markdown import code, table
 from dicomnode.dicom.exam.clip import ULTRASOUND
-from dicomnode.network import admission, answers, association, commitment, receive, send
+from dicomnode.network import admission, association, commitment, receive, send, store_handler
 from dicomnode.network.entity import application_entity
 from dicomnode.network.statuses import STATUSES, classify
 from dicomnode.network.syntaxes import STORAGE_CLASSES
@@ -134,13 +134,13 @@ def answer_table() -> str:
     """Return the C-STORE statuses that this node answers with."""
     other = "the data set cannot be read, lacks a UID, or is another instance than was announced"
     rows = [
-        (answers._SUCCESS, "the file is on disk and recorded, both flushed"),
+        (store_handler._SUCCESS, "the file is on disk and recorded, both flushed"),
         (
-            answers._OUT_OF_RESOURCES,
+            store_handler._OUT_OF_RESOURCES,
             "too little free disk, or spool or ledger could not keep it: send it again later",
         ),
-        (answers._CANNOT_UNDERSTAND, other),
-        (answers._PROCESSING_FAILURE, "anything unexpected; see the log"),
+        (store_handler._CANNOT_UNDERSTAND, other),
+        (store_handler._PROCESSING_FAILURE, "anything unexpected; see the log"),
     ]
     return table(("Status", "When"), [(f"0x{status:04X}", when) for status, when in rows])
 

@@ -1,4 +1,4 @@
-"""What the structured report holds, group by group, as tables."""
+"""Contents of the structured report, group by group, as tables."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field

@@ -1,4 +1,4 @@
-"""What Debian's validators say of the made-up exam's objects."""
+"""Verdicts of Debian's validators on the made-up exam's objects."""
 
 import shutil
 import subprocess

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from dicomnode.dicom.exam import Exam, LeftOut, ReadSettings, load_loop, read_study
 from dicomnode.dicom.exam.injections import NO_CLOCK
 from dicomnode.errors import BrokenClipError, Reason, RefusedError, printable
-from dicomnode.inference.models import Finder, Models
+from dicomnode.inference.models import LesionSegmenter, Models
 from dicomnode.inference.segment import Segmentation
 from dicomnode.recipe import Recipe
 from dicomnode.science import quality
@@ -292,7 +292,7 @@ def _refuse(reasons: tuple[Reason, ...]) -> None:
         raise RefusedError(*reasons)
 
 
-def _find_lesion(segmenter: Finder, images: Images, loop: Loop) -> Segmentation:
+def _find_lesion(segmenter: LesionSegmenter, images: Images, loop: Loop) -> Segmentation:
     found = segmenter.segment(images, loop.spacing_mm)
     lesion: Mask = found.mask & ~loop.graphics
     if not lesion.any():

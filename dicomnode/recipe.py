@@ -1,4 +1,4 @@
-"""What decides a result besides the exam and the models: the version of the method, and choices."""
+"""The recipe of a result besides exam and models: the version of the method, and choices."""
 
 import math
 from collections.abc import Mapping

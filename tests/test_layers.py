@@ -149,3 +149,11 @@ def test_no_import_hides_inside_a_function(path: Path) -> None:
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
             inner = [n for n in ast.walk(node) if isinstance(n, ast.Import | ast.ImportFrom)]
             assert not inner, f"{node.name} imports inside its body: a circle, or a hidden need"
+
+
+@pytest.mark.parametrize("path", modules(), ids=lambda p: str(p.relative_to(PACKAGE)))
+def test_a_module_says_first_what_it_is(path: Path) -> None:
+    """Its docstring begins with a noun phrase: a list of modules reads as a table of contents."""
+    told = ast.get_docstring(ast.parse(path.read_text())) or ""
+    assert told, "expected a docstring"
+    assert told.split()[0] not in {"What", "How", "Who", "Where", "Which", "Why", "When"}

@@ -12,8 +12,8 @@ from dicomnode.config import default_models_dir, load_settings
 from dicomnode.dicom.header import read_header
 from dicomnode.errors import InputError, SettingsError
 from dicomnode.kinds import KINDS, ON_REQUEST
-from dicomnode.outputs.form import Form
 from dicomnode.outputs.job import process
+from dicomnode.outputs.options import ResultOptions
 from dicomnode.outputs.request import Outcome, Request
 from dicomnode.paths import files_below
 
@@ -24,14 +24,14 @@ def _request(
     settings_file: Path | None, models: Path | None, extras: frozenset[str], *, maps: bool
 ) -> Request:
     if settings_file is None:
-        form = Form(extras=extras)
-        return Request(models_dir=models or default_models_dir(), maps=maps, form=form)
+        options = ResultOptions(extras=extras)
+        return Request(models_dir=models or default_models_dir(), maps=maps, options=options)
     settings = load_settings(settings_file)
     return Request(
         models_dir=models or settings.models.directory,
         recipe=settings.recipe,
         maps=maps,
-        form=Form(extras=extras, seg_geometry=settings.outputs.seg_geometry),
+        options=ResultOptions(extras=extras, seg_geometry=settings.outputs.seg_geometry),
     )
 
 

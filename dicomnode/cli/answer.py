@@ -1,4 +1,4 @@
-"""What was found in an exam, as a person reads it on a terminal."""
+"""Findings of an exam as a person reads them on a terminal."""
 
 from collections.abc import Sequence
 

@@ -1,4 +1,4 @@
-"""How the commands speak: to a person on a terminal, in plain lines where nobody is looking."""
+"""Presentation of the commands: for a person on a terminal, in plain lines where nobody looks."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

@@ -1,4 +1,4 @@
-"""What every way of delivery answers: delivered, later or never, and why."""
+"""The interface of a way of delivery: it answers delivered, later or never, and why."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

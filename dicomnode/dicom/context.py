@@ -1,4 +1,4 @@
-"""What every result object shares: patient and study copied, UIDs derived, equipment, series."""
+"""Context that every result object shares: patient and study, UIDs, equipment, series."""
 
 import hashlib
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""What a result copies from its source, mended where that would make it invalid."""
+"""Copies of the source's elements in a result, mended where they would make it invalid."""
 
 from copy import deepcopy
 from datetime import datetime, tzinfo

@@ -1,4 +1,4 @@
-"""How long a value may be, in bytes (PS3.5, 7.1)."""
+"""Longest values, in bytes (PS3.5, 7.1)."""
 
 __all__ = ["LONGEST_SHORT_VALUE", "LONGEST_VALUE"]
 

@@ -98,7 +98,7 @@ class Tensors(_Part):
     output: Tensor
 
 
-class Answer(_Part):
+class OutputSpec(_Part):
     """How a segmenter's output becomes a probability of lesion, pixel by pixel.
 
     ``channel`` is the output channel of the lesion; "softmax" is over all of them. No lesion is
@@ -178,7 +178,7 @@ class Manifest(_Part):
     views: tuple[tuple[str, ...], ...] = ()
     """Sets of inputs that a segmenter also answers from; the mean of all answers counts."""
     output: str
-    answer: Answer = Answer()
+    answer: OutputSpec = OutputSpec()
     fit: Literal["letterbox", "stretch"] = "letterbox"
     """How a segmenter's pane fills the network's image: in its true aspect ratio, or not."""
     tensors: Tensors | None = None

@@ -13,7 +13,14 @@ from dicomnode.inference.segment import Image, Segmentation, Segmenter
 from dicomnode.science.findings import Diagnosis, ModelUse
 from dicomnode.science.subregions.codebook import Codebook
 
-__all__ = ["BUNDLES", "Finder", "Judge", "Models", "load_models", "read_codebook"]
+__all__ = [
+    "BUNDLES",
+    "LesionClassifier",
+    "LesionSegmenter",
+    "Models",
+    "load_models",
+    "read_codebook",
+]
 
 
 BUNDLES: Mapping[str, Task] = {
@@ -24,7 +31,7 @@ BUNDLES: Mapping[str, Task] = {
 """Folders of the bundles in the order in which they have their part, and what each is for."""
 
 
-class Finder(Protocol):
+class LesionSegmenter(Protocol):
     """Whatever finds the lesion; a :class:`Segmenter` in the node."""
 
     @property
@@ -35,7 +42,7 @@ class Finder(Protocol):
         """Find the lesion on summary images."""
 
 
-class Judge(Protocol):
+class LesionClassifier(Protocol):
     """Whatever turns lesion features into a diagnosis; a :class:`Classifier`, once there is one."""
 
     @property
@@ -50,10 +57,10 @@ class Judge(Protocol):
 class Models:
     """Segmenter, sub-region codebook and classifier."""
 
-    segmenter: Finder
+    segmenter: LesionSegmenter
     codebook: Codebook
     codebook_use: ModelUse
-    classifier: Judge
+    classifier: LesionClassifier
 
     @property
     def uses(self) -> tuple[ModelUse, ...]:

@@ -1,4 +1,4 @@
-"""Where the lesion is: a small network on the B-mode and contrast summary images of a loop."""
+"""Lesion segmentation: a small network on the B-mode and contrast summary images of a loop."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass

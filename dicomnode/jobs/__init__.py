@@ -1,1 +1,1 @@
-"""What must be done, and is done once: analyses and deliveries on the durable engine."""
+"""Work that must be done, and is done once: analyses and deliveries on the durable engine."""

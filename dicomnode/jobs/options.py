@@ -1,4 +1,4 @@
-"""What a site may choose about waiting, retrying and giving up."""
+"""Options of waiting, retrying and giving up."""
 
 from typing import Literal
 

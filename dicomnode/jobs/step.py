@@ -1,4 +1,4 @@
-"""What a job is, without the engine that runs it."""
+"""The interface of a job, without the engine that runs it."""
 
 from collections.abc import Callable
 from typing import Any, Protocol, TypeAlias, TypeVar

@@ -101,7 +101,7 @@ class Workers:
 
     def start(self) -> None:
         """Start the fork server; from a thread that lives as long as the node."""
-        self._context.set_forkserver_preload(["dicomnode.jobs.nursery"])
+        self._context.set_forkserver_preload(["dicomnode.jobs.forkserver_preload"])
         ensure_running()
 
     def run(

@@ -1,4 +1,4 @@
-"""Who may open an association: a rule per reason, no sockets."""
+"""Admission of associations: a rule per reason, no sockets."""
 
 import socket
 from collections.abc import Iterable

@@ -14,7 +14,7 @@ from pynetdicom.transport import AddressInformation
 from dicomnode.errors import RejectedError, UnreachableError
 from dicomnode.network.entity import application_entity
 from dicomnode.network.peers import Peer
-from dicomnode.network.quiet import set_up_pynetdicom
+from dicomnode.network.pynetdicom_configuration import configure_pynetdicom
 
 __all__ = ["associate"]
 
@@ -42,7 +42,7 @@ def associate(
     RejectedError
         Rejected for good: a person has to change an AE title or an allow-list.
     """
-    set_up_pynetdicom()
+    configure_pynetdicom()
     ae = application_entity(calling_ae)
     ae.connection_timeout = _CONNECT_TIMEOUT_S
     ae.acse_timeout = _ACSE_TIMEOUT_S

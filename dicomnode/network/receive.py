@@ -24,12 +24,12 @@ from pynetdicom.sop_class import (  # type: ignore[attr-defined]
 
 from dicomnode.errors import SettingsError
 from dicomnode.network.admission import Admission, AssociationRequest, plain_address
-from dicomnode.network.answers import OpenAssociation, Received, answer_store
 from dicomnode.network.commitment import CommitmentResult, answer_report
 from dicomnode.network.entity import application_entity
 from dicomnode.network.peers import Accepted, expect_ae_title
-from dicomnode.network.quiet import set_up_pynetdicom
+from dicomnode.network.pynetdicom_configuration import configure_pynetdicom
 from dicomnode.network.server import ConnectionLimits, Server
+from dicomnode.network.store_handler import OpenAssociation, Received, handle_store
 from dicomnode.network.syntaxes import STORAGE_CLASSES, TRANSFER_SYNTAXES
 from dicomnode.network.unfinished import discard_unfinished
 
@@ -126,7 +126,7 @@ class Receiver:
         pynetdicom writes to the process's directory for temporary files; that is a global of
         the standard library, which :meth:`stop` puts back.
         """
-        set_up_pynetdicom()
+        configure_pynetdicom()
         settings = self._settings
         self._tempdir_before, tempfile.tempdir = tempfile.tempdir, str(settings.incoming)
         self._server = self._listen()
@@ -258,7 +258,7 @@ class Receiver:
         )
 
     def _stored(self, event: Event) -> Dataset:
-        return answer_store(
+        return handle_store(
             event,
             self._open[event.assoc],
             self._on_store,

@@ -1,4 +1,4 @@
-"""What may be received: every storage class and every transfer syntax that can be decoded."""
+"""SOP classes and transfer syntaxes that may be received: all storage, all that can be decoded."""
 
 from pynetdicom import AllStoragePresentationContexts, register_uid
 from pynetdicom.service_class import StorageServiceClass

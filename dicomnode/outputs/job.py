@@ -84,7 +84,7 @@ def _one(result: Result, models: Models, directory: Path, request: Request) -> O
         if result.findings is None:
             outputs = write_refusal(context, result.reasons, directory)
         else:
-            outputs = write_outputs(exam, result.findings, context, directory, request.form)
+            outputs = write_outputs(exam, result.findings, context, directory, request.options)
             if request.maps:
                 outputs.append(write_maps(exam, result.findings, directory))
     timed = replace(result, timing_s=timing)
@@ -131,10 +131,10 @@ def _header(path: Path) -> Dataset | None:
 
 
 def _identity(exam: Exam, request: Request) -> str:
-    """What decides a result besides software and models: bytes of the clips, recipe, form."""
+    """What decides a result besides software and models: bytes of the clips, recipe, options."""
     parts = [dataset_digest(clip.path) for clip in exam.clips]
     parts += [json.dumps(asdict(request.recipe), sort_keys=True), METHOD_VERSION]
-    parts += [request.form.seg_geometry, *sorted(request.form.extras)]
+    parts += [request.options.seg_geometry, *sorted(request.options.extras)]
     return hashlib.sha256("\x1f".join(parts).encode()).hexdigest()
 
 

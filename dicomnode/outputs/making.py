@@ -1,4 +1,4 @@
-"""What the builder of a result object is given."""
+"""The argument of the builders of result objects."""
 
 from dataclasses import dataclass
 from pathlib import Path

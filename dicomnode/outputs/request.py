@@ -1,4 +1,4 @@
-"""What a worker is asked for, and what it answers: values only, for those who hand them on."""
+"""Request to a worker and its outcomes: values only, for those who hand them on."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -8,7 +8,7 @@ from typing import Literal, Self
 from pydantic import BaseModel
 
 from dicomnode.errors import Reason
-from dicomnode.outputs.form import USUAL, Form
+from dicomnode.outputs.options import DEFAULT, ResultOptions
 from dicomnode.recipe import Recipe
 from dicomnode.record.schema import OutputPart, ReasonPart, Record
 
@@ -22,7 +22,7 @@ class Request:
     models_dir: Path
     recipe: Recipe = field(default_factory=Recipe)
     maps: bool = False
-    form: Form = USUAL
+    options: ResultOptions = DEFAULT
     station: str = ""
     """Name of the node, which its results carry."""
     replaces: Mapping[int, Path] = field(default_factory=dict)

@@ -14,8 +14,8 @@ from dicomnode.dicom.results.segments import full_image
 from dicomnode.dicom.results.sr import refusal
 from dicomnode.errors import Reason
 from dicomnode.kinds import KINDS
-from dicomnode.outputs.form import USUAL, Form
 from dicomnode.outputs.making import Making
+from dicomnode.outputs.options import DEFAULT, ResultOptions
 from dicomnode.outputs.request import OutputFile
 from dicomnode.record.schema import Record
 from dicomnode.science.findings import Findings
@@ -28,12 +28,12 @@ def write_outputs(
     findings: Findings,
     context: Context,
     directory: Path,
-    form: Form = USUAL,
+    options: ResultOptions = DEFAULT,
 ) -> list[OutputFile]:
-    """Write what is always made and what the form asks for, in the order of the table of kinds."""
+    """Write what is always made and what is asked for, in the order of the table of kinds."""
     made: dict[str, Dataset] = {}
     for name, kind in KINDS.items():
-        if kind.on_request and name not in form.extras:
+        if kind.on_request and name not in options.extras:
             continue
         made[name] = kind.build(
             Making(
@@ -41,7 +41,7 @@ def write_outputs(
                 findings=findings,
                 context=context,
                 path=directory / f"{name}.dcm",
-                seg_geometry=form.seg_geometry,
+                seg_geometry=options.seg_geometry,
                 earlier=tuple(made.values()),
             )
         )

@@ -1,4 +1,4 @@
-"""What lists show of a record: kept beside the exam, so that no list reads whole records."""
+"""Summary of a record for lists: kept beside the exam, so that no list reads whole records."""
 
 from typing import Self
 

@@ -1,4 +1,4 @@
-"""What every picture says about itself."""
+"""The notice that every picture carries."""
 
 from dicomnode.science.findings import Findings, from_simulation
 

@@ -63,7 +63,7 @@ class Roc:
 class Calibration:
     """Bins of probability: mean answer, share that came true with its interval, and count."""
 
-    said: Floats
+    predicted: Floats
     share: Floats
     low: Floats
     high: Floats
@@ -147,15 +147,15 @@ def draw_roc(axes: Axes, curves: tuple[Roc, ...]) -> None:
 
 
 def draw_calibration(axes: Axes, below: Axes, found: Calibration) -> None:
-    """Draw what came true by what was said, and ``below`` how many exams that rests on."""
+    """Draw what came true by what was predicted, and ``below`` how many exams that rests on."""
     heading(axes, "Calibration", found.words)
     dress(axes, "", "came true, share malignant")
     _percents(axes)
     axes.tick_params(labelbottom=False)
     axes.plot([0, 1], [0, 1], color=MUTED, linewidth=1.0, linestyle=(0, (4, 3)), zorder=1)
-    axes.vlines(found.said, found.low, found.high, color=OURS, alpha=0.45, linewidth=2.2)
+    axes.vlines(found.predicted, found.low, found.high, color=OURS, alpha=0.45, linewidth=2.2)
     axes.plot(
-        *(found.said, found.share, "o"),
+        *(found.predicted, found.share, "o"),
         color=OURS,
         markersize=8,
         markeredgecolor="white",
@@ -163,18 +163,18 @@ def draw_calibration(axes: Axes, below: Axes, found: Calibration) -> None:
         clip_on=False,
         zorder=4,
     )
-    axes.plot([], [], color=MUTED, linewidth=1.0, linestyle=(0, (4, 3)), label="as said")
+    axes.plot([], [], color=MUTED, linewidth=1.0, linestyle=(0, (4, 3)), label="as predicted")
     legend(axes, "lower right")
     _draw_counts(below, found)
 
 
 def _draw_counts(axes: Axes, found: Calibration) -> None:
-    dress(axes, "probability of malignancy, as said", "exams")
+    dress(axes, "probability of malignancy, as predicted", "exams")
     axes.grid(visible=False)
     axes.set(xlim=(-0.015, 1.015), xticks=np.linspace(0, 1, 6), yticks=[])
     axes.set_ylim(0, 1.45 * max(found.count.max(initial=0), 1))
     axes.xaxis.set_major_formatter(PercentFormatter(1.0, decimals=0, symbol=" %"))
-    middle = np.minimum(np.floor(found.said * 10), 9) / 10 + 0.05
+    middle = np.minimum(np.floor(found.predicted * 10), 9) / 10 + 0.05
     axes.bar(middle, found.count, width=0.092, color=OURS, alpha=0.35)
     for x, count in zip(middle, found.count, strict=True):
         axes.annotate(

@@ -1,4 +1,4 @@
-"""How the pictures look: colours, text sizes, and the few marks every panel shares."""
+"""Style of the pictures: colours, text sizes, and the few marks every panel shares."""
 
 import math
 from collections.abc import Mapping

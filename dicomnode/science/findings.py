@@ -1,4 +1,4 @@
-"""What was found in one exam: the values every output (SEG, SR, report, JSON) is made from.
+"""Findings of one exam: the values every output (SEG, SR, report, JSON) is made from.
 
 All masks and maps are in the contrast pane's pixel coordinates on the reference frame.
 """

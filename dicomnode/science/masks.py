@@ -1,4 +1,4 @@
-"""What is done to masks wherever they come from."""
+"""Operations on masks, wherever they come from."""
 
 import numpy as np
 from numpy.typing import NDArray

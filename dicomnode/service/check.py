@@ -1,4 +1,4 @@
-"""What would go wrong, found before it does: ``dicomnode check``."""
+"""``dicomnode check``: troubles found before they happen."""
 
 import socket
 from collections.abc import Callable, Sequence

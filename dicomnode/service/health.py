@@ -1,4 +1,4 @@
-"""What must work for the node to be ready, each as a question with a short answer."""
+"""Health of the node: what must work for it to be ready, each with a short answer."""
 
 import socket
 import time

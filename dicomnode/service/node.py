@@ -242,7 +242,7 @@ class Node:
                 models_dir=settings.models.directory,
                 recipe=settings.recipe,
                 station=settings.node.ae_title,
-                form=parts.form(settings),
+                options=parts.result_options(settings),
             ),
             policy=settings.settle.conflicting_instances,
             destinations=parts.wants(settings.destination),

@@ -12,15 +12,15 @@ from dicomnode.named import Named
 from dicomnode.network.peers import Accepted, Peer
 from dicomnode.network.receive import ReceiveSettings
 from dicomnode.network.tls import client_context, server_context
-from dicomnode.outputs.form import Form
+from dicomnode.outputs.options import ResultOptions
 from dicomnode.store.url import sqlite_url
 
 __all__ = [
     "MODEL_NAMES",
-    "form",
     "jobs_url",
     "peer_of",
     "receive_settings",
+    "result_options",
     "transports",
     "wants",
     "worker_memory_bytes",
@@ -62,10 +62,10 @@ def transports(settings: Settings, work: Path) -> dict[str, Transport]:
     }
 
 
-def form(settings: Settings) -> Form:
+def result_options(settings: Settings) -> ResultOptions:
     """Say what is to be made: the extras that some destination gets."""
     asked = {kind for one in settings.destination for kind in one.outputs}
-    return Form(
+    return ResultOptions(
         extras=frozenset(asked.intersection(ON_REQUEST)),
         seg_geometry=settings.outputs.seg_geometry,
     )

@@ -1,4 +1,4 @@
-"""Where the dice of an exam come from."""
+"""Random streams of an exam."""
 
 from zlib import crc32
 

@@ -12,9 +12,9 @@ from dicomnode.simulation.anatomy import Grid
 from dicomnode.simulation.chance import stream
 from dicomnode.simulation.habitats import HABITATS
 from dicomnode.simulation.panes import BMODE_PSF_MM, bmode_loop, contrast_loop
+from dicomnode.simulation.perfusion_grid import PerfusionGrid, perfusion_grid
 from dicomnode.simulation.recipe import ExamRecipe, Geometry, Pane
 from dicomnode.simulation.screen import Screen, screen
-from dicomnode.simulation.supply import Supply, supplied
 
 __all__ = ["SimulatedExam", "Truth", "header", "simulate"]
 
@@ -79,7 +79,7 @@ def simulate(recipe: ExamRecipe, geometry: Geometry | None = None) -> SimulatedE
     path = motion.move(stream(recipe, "motion"), recipe.tissue, times_s, pane.spacing_mm)
     grid = Grid(pane.rows, pane.columns, pane.spacing_mm, _margin(recipe))
     body = anatomy.build(stream(recipe, "anatomy"), grid, recipe.lesion, geometry)
-    supply = supplied(recipe, grid, body, times_s)
+    perfused = perfusion_grid(recipe, grid, body, times_s)
     view = screen(
         recipe.display.layout,
         recipe.display.tint,
@@ -87,12 +87,12 @@ def simulate(recipe: ExamRecipe, geometry: Geometry | None = None) -> SimulatedE
         spacing_mm=pane.spacing_mm,
         text=header(recipe),
     )
-    contrast = contrast_loop(recipe, grid, body, supply, path, times_s)
+    contrast = contrast_loop(recipe, grid, body, perfused, path, times_s)
     bmode = None if view.bmode is None else bmode_loop(recipe, grid, body, path)
     return SimulatedExam(
         recipe=recipe,
         loop=_loop(recipe, view, contrast, bmode, times_s),
-        truth=_truth(recipe, grid, body.lesion, supply, path, times_s),
+        truth=_truth(recipe, grid, body.lesion, perfused, path, times_s),
         screen=view,
         clip_starts=clip_starts,
     )
@@ -152,20 +152,20 @@ def _truth(
     recipe: ExamRecipe,
     grid: Grid,
     lesion: NDArray[np.bool_],
-    supply: Supply,
+    perfused: PerfusionGrid,
     path: motion.Path,
     times_s: NDArray[np.float64],
 ) -> Truth:
     display = recipe.display
     unit = 10 ** (display.dynamic_range_db / 10) / display.full_scale
-    numbers = np.maximum(grid.crop(supply.numbers), 1)
+    numbers = np.maximum(grid.crop(perfused.numbers), 1)
     mask = grid.crop(lesion)
     return Truth(
         label=recipe.kind,
         lesion_mask=mask,
-        enhanced_mask=grid.crop(supply.enhanced),
+        enhanced_mask=grid.crop(perfused.enhanced),
         subregion_map=np.where(mask, numbers, 0).astype(np.uint8),
-        power=unit * supply.perfusion.at(times_s)[1 : len(HABITATS) + 1],
+        power=unit * perfused.perfusion.at(times_s)[1 : len(HABITATS) + 1],
         shift_px=path.shift_px,
         dynamic_range_db=display.dynamic_range_db,
         arrival_s=recipe.bolus.arrival_s,

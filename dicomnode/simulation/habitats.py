@@ -8,11 +8,19 @@ from scipy.ndimage import distance_transform_edt, gaussian_filter
 
 from dicomnode.simulation.recipe import LesionPlan
 
-__all__ = ["GLAND_PEAK", "HABITATS", "TISSUES", "Supply", "enlarge", "lay_out", "smooth_field"]
+__all__ = [
+    "GLAND_PEAK",
+    "HABITATS",
+    "TISSUES",
+    "PerfusionClass",
+    "enlarge",
+    "lay_out",
+    "smooth_field",
+]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Supply:
+class PerfusionClass:
     """Perfusion of one kind of tissue: peak in units of habitat 3's, and shape in time."""
 
     name: str
@@ -27,20 +35,20 @@ class Supply:
 GLAND_PEAK = 0.42
 """Peak of the gland in units of an intermediate habitat's."""
 
-HABITATS: tuple[Supply, ...] = (
-    Supply(name="non-perfused", peak=0.025, ttp_s=16.0, sigma=0.85),
-    Supply(name="slow low", peak=0.42, ttp_s=17.0, sigma=0.86, lag_s=1.5),
-    Supply(name="intermediate", peak=1.0, ttp_s=12.5, sigma=0.80, lag_s=0.8),
-    Supply(name="fast in, slow out", peak=1.5, ttp_s=9.0, sigma=0.93, lag_s=0.3),
-    Supply(name="fast in, fast out", peak=2.0, ttp_s=7.0, sigma=0.60),
+HABITATS: tuple[PerfusionClass, ...] = (
+    PerfusionClass(name="non-perfused", peak=0.025, ttp_s=16.0, sigma=0.85),
+    PerfusionClass(name="slow low", peak=0.42, ttp_s=17.0, sigma=0.86, lag_s=1.5),
+    PerfusionClass(name="intermediate", peak=1.0, ttp_s=12.5, sigma=0.80, lag_s=0.8),
+    PerfusionClass(name="fast in, slow out", peak=1.5, ttp_s=9.0, sigma=0.93, lag_s=0.3),
+    PerfusionClass(name="fast in, fast out", peak=2.0, ttp_s=7.0, sigma=0.60),
 )
 """Sub-region numbers 1 to 5, in this order."""
 
-TISSUES: tuple[Supply, ...] = (
-    Supply(name="fat", peak=0.12, ttp_s=16.0, sigma=0.85, lag_s=2.0),
-    Supply(name="gland", peak=GLAND_PEAK, ttp_s=14.0, sigma=0.85, lag_s=1.2),
-    Supply(name="muscle", peak=0.3, ttp_s=15.0, sigma=0.85, lag_s=1.2),
-    Supply(name="feeding vessel", peak=2.5, ttp_s=6.0, sigma=0.75, lag_s=-2.0),
+TISSUES: tuple[PerfusionClass, ...] = (
+    PerfusionClass(name="fat", peak=0.12, ttp_s=16.0, sigma=0.85, lag_s=2.0),
+    PerfusionClass(name="gland", peak=GLAND_PEAK, ttp_s=14.0, sigma=0.85, lag_s=1.2),
+    PerfusionClass(name="muscle", peak=0.3, ttp_s=15.0, sigma=0.85, lag_s=1.2),
+    PerfusionClass(name="feeding vessel", peak=2.5, ttp_s=6.0, sigma=0.75, lag_s=-2.0),
 )
 """Tissue numbers 6 to 9, in this order; they continue the numbers of the habitats."""
 

@@ -1,4 +1,4 @@
-"""Where the tissue lies in each frame: breathing, drift and slipping out of the plane."""
+"""Place of the tissue in each frame: breathing, drift and slipping out of the plane."""
 
 from dataclasses import dataclass
 

@@ -8,8 +8,8 @@ from dicomnode.simulation.anatomy import Anatomy, Grid
 from dicomnode.simulation.chance import stream
 from dicomnode.simulation.habitats import GLAND_PEAK, smooth_field
 from dicomnode.simulation.perfusion import STEP_S
+from dicomnode.simulation.perfusion_grid import PerfusionGrid
 from dicomnode.simulation.recipe import ExamRecipe
-from dicomnode.simulation.supply import Supply
 
 __all__ = ["BMODE_PSF_MM", "bmode_loop", "contrast_loop"]
 
@@ -25,7 +25,7 @@ def contrast_loop(
     recipe: ExamRecipe,
     grid: Grid,
     body: Anatomy,
-    supply: Supply,
+    supply: PerfusionGrid,
     path: motion.Path,
     times_s: NDArray[np.float64],
 ) -> NDArray[np.uint8]:

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from scipy.optimize import root
 
 from dicomnode.science import kinetics
-from dicomnode.simulation.habitats import HABITATS, TISSUES, Supply
+from dicomnode.simulation.habitats import HABITATS, TISSUES, PerfusionClass
 from dicomnode.simulation.recipe import Bolus
 
 __all__ = ["STEP_S", "Perfusion", "perfuse", "shape"]
@@ -113,24 +113,24 @@ def perfuse(
     lead_s = 8.0
     t_s = np.arange(-lead_s, duration_s + lead_s, STEP_S)
     rows = [np.zeros_like(t_s)]
-    rows += [lesion_gain * _supplied(t_s, supply, bolus) for supply in HABITATS]
-    rows += [_supplied(t_s, supply, bolus) for supply in TISSUES]
+    rows += [lesion_gain * _curve_of(t_s, tissue, bolus) for tissue in HABITATS]
+    rows += [_curve_of(t_s, tissue, bolus) for tissue in TISSUES]
     table = np.asarray(rows, np.float32) * (bolus.dose if contrast_agent else 0.0)
     return Perfusion(
         table=np.ascontiguousarray(table, np.float32), lead_s=lead_s, arrival_s=bolus.arrival_s
     )
 
 
-def _supplied(t_s: Curve, supply: Supply, bolus: Bolus) -> Curve:
+def _curve_of(t_s: Curve, tissue: PerfusionClass, bolus: Bolus) -> Curve:
     """First pass, its recirculation, and the slow destruction of bubbles by the beam."""
-    own_s = t_s - supply.lag_s
-    ttp_s = supply.ttp_s * bolus.time_scale
-    first = shape(own_s, bolus.model, ttp_s=ttp_s, sigma=supply.sigma)
+    own_s = t_s - tissue.lag_s
+    ttp_s = tissue.ttp_s * bolus.time_scale
+    first = shape(own_s, bolus.model, ttp_s=ttp_s, sigma=tissue.sigma)
     second = shape(
         own_s - bolus.recirculation_delay_s * bolus.time_scale,
         bolus.model,
         ttp_s=2.5 * ttp_s,
-        sigma=supply.sigma,
+        sigma=tissue.sigma,
     )
     lost = np.exp(-bolus.destruction_per_s * np.maximum(own_s, 0.0))
-    return supply.peak * (first + bolus.recirculation * second) * lost
+    return tissue.peak * (first + bolus.recirculation * second) * lost

@@ -1,4 +1,4 @@
-"""What one simulated exam is made of: every choice that is not a dice roll of its seed."""
+"""Recipe of one simulated exam: every choice that is not a dice roll of its seed."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace

@@ -1,1 +1,1 @@
-"""What survives a power cut: files and rows."""
+"""Files and rows that survive a power cut."""

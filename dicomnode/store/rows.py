@@ -1,4 +1,4 @@
-"""What the ledger's rows look like to the rest of the house."""
+"""Rows of the ledger as the rest of the package sees them."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

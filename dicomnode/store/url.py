@@ -1,4 +1,4 @@
-"""Where a ledger is kept, as SQLAlchemy writes it."""
+"""Address of a ledger, as SQLAlchemy writes it."""
 
 from pathlib import Path
 

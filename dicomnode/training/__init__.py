@@ -1,1 +1,1 @@
-"""How the committed models were made, and how a site makes its own."""
+"""Training of the committed models, and of a site's own."""

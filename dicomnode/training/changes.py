@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from dicomnode.inference.models import Finder, Models
+from dicomnode.inference.models import LesionSegmenter, Models
 from dicomnode.inference.segment import Segmentation
 from dicomnode.science.findings import ModelUse
 from dicomnode.science.loop import Loop
@@ -42,7 +42,7 @@ def redrawn(mask: Mask, spacing_mm: tuple[float, float], by_mm: float) -> Mask:
 class _Redrawing:
     """A segmenter whose outlines are moved."""
 
-    segmenter: Finder
+    segmenter: LesionSegmenter
     by_mm: float
 
     @property

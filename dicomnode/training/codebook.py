@@ -29,7 +29,15 @@ from dicomnode.training.card import UNSIGNED, mean_figure, write_bundle
 from dicomnode.training.exams import SIMULATED_EXAMS, Case, cases, on_reference
 from dicomnode.training.scoring.scores import agreement
 
-__all__ = ["WRONG_RANGE_DB", "CodebookSettings", "Lesson", "learnt", "lesson", "together", "train"]
+__all__ = [
+    "WRONG_RANGE_DB",
+    "CodebookSettings",
+    "TrainingPixels",
+    "learnt",
+    "together",
+    "train",
+    "training_pixels",
+]
 
 LEARN_FROM_QOF = 0.1
 """Pixels fitted worse than this are not learnt from."""
@@ -70,7 +78,7 @@ class _Patient:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Lesson:
+class TrainingPixels:
     """What one patient teaches: features (N, 4) and kinds (N,) of pixels amid their own kind."""
 
     features: NDArray[np.float64]
@@ -80,11 +88,11 @@ class Lesson:
 def train(settings: CodebookSettings) -> Path:
     """Measure the cohort, learn the codebook, compare with the truth, return the folder."""
     chosen = cases("codebook", settings.exams, settings.seed)
-    lessons = [_lesson(case, number) for number, case in enumerate(track(chosen, "codebook"))]
+    groups = [_group(case, number) for number, case in enumerate(track(chosen, "codebook"))]
     held_out = cases("codebook-held-out", settings.held_out_exams, settings.seed)
     unseen = [_patient(case.simulate()) for case in track(held_out, "held out")]
-    stability = _split_half(lessons, unseen)
-    codebook = replace(learnt(lessons), stability=((len(KINDS), stability),))
+    stability = _split_half(groups, unseen)
+    codebook = replace(learnt(groups), stability=((len(KINDS), stability),))
     described = manifest(
         codebook,
         trained_on="simulated exams",
@@ -96,19 +104,19 @@ def train(settings: CodebookSettings) -> Path:
     return write_bundle(settings.bundle, described, codebook.to_json().encode())
 
 
-def _lesson(case: Case, number: int) -> Lesson:
+def _group(case: Case, number: int) -> TrainingPixels:
     """Learn each patient twice, as stated and with the dynamic range taken for a wrong one."""
     exam = case.simulate()
     wrong_db = exam.loop.dynamic_range_db + WRONG_RANGE_DB[number // 4 % 2]
     wrong = replace(exam, loop=replace(exam.loop, dynamic_range_db=wrong_db))
-    return together([_taught(_patient(each)) for each in (exam, wrong)])
+    return together([_pixels_of(_patient(each)) for each in (exam, wrong)])
 
 
-def together(lessons: Sequence[Lesson]) -> Lesson:
-    """Make one lesson of several."""
-    return Lesson(
-        features=np.concatenate([lesson.features for lesson in lessons]),
-        kinds=np.concatenate([lesson.kinds for lesson in lessons]),
+def together(groups: Sequence[TrainingPixels]) -> TrainingPixels:
+    """Make one group of several."""
+    return TrainingPixels(
+        features=np.concatenate([each.features for each in groups]),
+        kinds=np.concatenate([each.kinds for each in groups]),
     )
 
 
@@ -123,11 +131,11 @@ def _patient(exam: SimulatedExam) -> _Patient:
     )
 
 
-def _taught(patient: _Patient) -> Lesson:
-    return lesson(patient.perfusion, patient.truth)
+def _pixels_of(patient: _Patient) -> TrainingPixels:
+    return training_pixels(patient.perfusion, patient.truth)
 
 
-def lesson(perfusion: Perfusion, truth: NDArray[np.uint8]) -> Lesson:
+def training_pixels(perfusion: Perfusion, truth: NDArray[np.uint8]) -> TrainingPixels:
     """Features and kinds of well-fitted pixels amid their own kind; ``truth`` is (R, C)."""
     lesion = perfusion.regions.lesion
     tissue = perfusion.within(perfusion.regions.tissue)
@@ -136,12 +144,12 @@ def lesson(perfusion: Perfusion, truth: NDArray[np.uint8]) -> Lesson:
     amid = ndimage.minimum_filter(truth, 3) == ndimage.maximum_filter(truth, 3)
     good = (perfusion.fit.qof[inside] >= LEARN_FROM_QOF) & ~perfusion.fit.failed[inside]
     chosen = good & amid[lesion] & (truth[lesion] > 0)
-    return Lesson(features=features[chosen], kinds=truth[lesion][chosen])
+    return TrainingPixels(features=features[chosen], kinds=truth[lesion][chosen])
 
 
-def learnt(lessons: Sequence[Lesson]) -> Codebook:
+def learnt(groups: Sequence[TrainingPixels]) -> Codebook:
     """Give each kind the Gaussian of its pixels of all patients alike."""
-    everything = together(lessons)
+    everything = together(groups)
     members = [
         everything.features[everything.kinds == number] for number in range(1, len(KINDS) + 1)
     ]
@@ -159,13 +167,13 @@ def learnt(lessons: Sequence[Lesson]) -> Codebook:
         covariances=np.array([np.cov(each.T) + 1e-4 * np.eye(each.shape[1]) for each in members]),
         weights=counts / counts.sum(),
         min_qof=MIN_QOF,
-        patients=len(lessons),
+        patients=len(groups),
     )
 
 
-def _split_half(lessons: Sequence[Lesson], unseen: Sequence[_Patient]) -> float:
+def _split_half(groups: Sequence[TrainingPixels], unseen: Sequence[_Patient]) -> float:
     """Mean adjusted Rand index between the maps of two codebooks, each learnt from one half."""
-    halves = [[each for i, each in enumerate(lessons) if i // 2 % 2 == half] for half in (0, 1)]
+    halves = [[each for i, each in enumerate(groups) if i // 2 % 2 == half] for half in (0, 1)]
     one, other = learnt(halves[0]), learnt(halves[1])
     return float(
         np.mean(

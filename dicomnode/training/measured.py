@@ -25,8 +25,8 @@ from dicomnode.training.processes import shared_out
 
 __all__ = [
     "MEASURING",
+    "FeatureCache",
     "FeatureTable",
-    "Notebook",
     "Refusal",
     "Subject",
     "codes_of",
@@ -137,7 +137,7 @@ def _loaded(bundles: _Bundles) -> Models:
     return undecided_models(bundles.directory)
 
 
-class Notebook:
+class FeatureCache:
     """Measures exams and remembers them in a file that only these models may add to.
 
     Parameters

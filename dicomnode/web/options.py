@@ -1,4 +1,4 @@
-"""Where the operator page listens."""
+"""Options of the operator page."""
 
 from pydantic import BaseModel, Field
 

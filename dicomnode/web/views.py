@@ -1,4 +1,4 @@
-"""What the templates and the API show of the ledger's rows."""
+"""Views of the ledger's rows for the templates and the API."""
 
 from collections import Counter
 from collections.abc import Sequence

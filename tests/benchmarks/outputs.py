@@ -14,7 +14,7 @@ from dicomnode.dicom.decode import frames
 from dicomnode.dicom.exam import ReadSettings, read_study
 from dicomnode.dicom.results.overlay import QUALITY
 from dicomnode.inference.models import load_models
-from dicomnode.outputs.form import Form
+from dicomnode.outputs.options import ResultOptions
 from dicomnode.outputs.write import write_outputs
 from dicomnode.pipeline import analyse_exam
 from dicomnode.recipe import Recipe
@@ -51,7 +51,7 @@ def all_outputs() -> Iterator[Row]:
                     lambda form=form: write_outputs(exam, findings, context, folder, form),
                     runs=RUNS_WHOLE,
                 )
-                for form in (Form(), Form(extras=frozenset({"pdf"})))
+                for form in (ResultOptions(), ResultOptions(extras=frozenset({"pdf"})))
             )
             codec_s = median_s(lambda: _through_codec(exam.clips[0].path), runs=RUNS_WHOLE)
         tracemalloc.start()

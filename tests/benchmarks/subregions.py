@@ -27,7 +27,13 @@ from dicomnode.science.subregions import (
 )
 from dicomnode.science.subregions.codebook import Codebook
 from dicomnode.science.subregions.stability import stability
-from dicomnode.training.codebook import WRONG_RANGE_DB, Lesson, learnt, lesson, together
+from dicomnode.training.codebook import (
+    WRONG_RANGE_DB,
+    TrainingPixels,
+    learnt,
+    together,
+    training_pixels,
+)
 from tests.benchmarks.phantom import RANGE_DB, SPACING_MM, Phantom, phantom
 from tests.benchmarks.row import Row
 
@@ -133,14 +139,16 @@ def _patient(seed: int) -> Patient:
     )
 
 
-def _lessons(count: int) -> tuple[list[Lesson], NDArray[np.float64]]:
+def _lessons(count: int) -> tuple[list[TrainingPixels], NDArray[np.float64]]:
     """What each patient teaches, and the mean covariance (K, D, D) of single pixels of a kind."""
     lessons, own, pixels = [], np.zeros((KINDS, 4, 4)), np.zeros((KINDS, 1, 1))
     for i in range(count):
         patient = phantom(FIRST_LEARNT + i)
         measured = _measured(patient)
         wrong = _measured(patient, RANGE_DB + WRONG_RANGE_DB[i % 2])
-        lessons.append(together([lesson(each, patient.truth) for each in (measured, wrong)]))
+        lessons.append(
+            together([training_pixels(each, patient.truth) for each in (measured, wrong)])
+        )
         truth = patient.truth[patient.regions.lesion]
         covariance = _covariance(measured)
         for kind in range(KINDS):

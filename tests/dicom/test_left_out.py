@@ -16,7 +16,7 @@ from pydicom.tag import Tag
 
 from dicomnode.dicom.elements import tag_text
 from dicomnode.dicom.exam import ReadSettings, Study, load_loop, read_study, study
-from dicomnode.dicom.exam.clip import Look, look_at
+from dicomnode.dicom.exam.clip import InspectedClip, inspect_clip
 from dicomnode.errors import BrokenClipError
 from parts.mutations import MUTATIONS, Mutation, Place, data_set, places
 
@@ -190,27 +190,29 @@ class Unforeseen(Exception):
     """An error that no rule knows, with data in its words."""
 
 
-def breaks(look: Look, *_: object) -> None:
-    if look.header.path.name == "bad.dcm":
+def breaks(inspection: InspectedClip, *_: object) -> None:
+    if inspection.header.path.name == "bad.dcm":
         raise Unforeseen("MUSTER^ERIKA")
 
 
-@pytest.mark.parametrize("stage", ["look_at", "sort_into_injections", "see"])
+@pytest.mark.parametrize("stage", ["inspect_clip", "sort_into_injections", "display_properties"])
 def test_an_error_nobody_foresaw_leaves_out_its_file_alone(
     good: Path, source: Source, stage: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     real = getattr(study, stage)
 
     def stand_in(first: object, *args: object, **options: object) -> object:
-        if stage == "look_at":
-            breaks(look_at(first, sample_frames=16, minimum_frames=8))
+        if stage == "inspect_clip":
+            breaks(inspect_clip(first, sample_frames=16, minimum_frames=8))
         elif stage == "sort_into_injections":
-            [breaks(look) for look in first]
+            [breaks(inspection) for inspection in first]
         return real(first, *args, **options)
 
-    if stage == "see":
-        sample = Look.sample
-        monkeypatch.setattr(Look, "sample", lambda look: breaks(look) or sample(look))
+    if stage == "display_properties":
+        sample = InspectedClip.sample
+        monkeypatch.setattr(
+            InspectedClip, "sample", lambda inspection: breaks(inspection) or sample(inspection)
+        )
     monkeypatch.setattr(study, stage, stand_in)
     found = read(good, source.changed({}))
     assert [clip.path.name for exam in found.exams for clip in exam.clips] == ["good.dcm"]
@@ -224,10 +226,10 @@ def test_clips_that_break_only_together_cost_the_study_no_more_than_one(
 ) -> None:
     real = study.sort_into_injections
 
-    def together(looks: list[Look], **options: float) -> object:
-        if len(looks) > 1:
+    def together(inspections: list[InspectedClip], **options: float) -> object:
+        if len(inspections) > 1:
             raise Unforeseen("MUSTER^ERIKA")
-        return real(looks, **options)
+        return real(inspections, **options)
 
     monkeypatch.setattr(study, "sort_into_injections", together)
     found = read(good, source.changed({}))
@@ -241,9 +243,9 @@ def test_memory_that_runs_out_is_told_as_that(
     def full(path: Path, **options: int) -> object:
         if path.name == "bad.dcm":
             raise MemoryError
-        return look_at(path, **options)
+        return inspect_clip(path, **options)
 
-    monkeypatch.setattr(study, "look_at", full)
+    monkeypatch.setattr(study, "inspect_clip", full)
     (left,) = read(good, source.changed({})).left_out
     assert left.reason.code == "out-of-memory"
     assert left.reason.text.startswith("bad.dcm: ")

@@ -8,7 +8,7 @@ import pytest
 from onnx import TensorProto, helper
 
 from dicomnode.errors import BundleError
-from dicomnode.inference.bundle import Answer, Channel, Tensors, load
+from dicomnode.inference.bundle import Channel, OutputSpec, Tensors, load
 from dicomnode.inference.bundle import Tensor as TensorShape
 from dicomnode.inference.segment import Segmenter
 from dicomnode.training.card import write_bundle
@@ -180,7 +180,7 @@ def test_a_manifest_is_enough_to_bring_another_network(tmp_path: Path, fit: str)
     rows, columns = 96, 128
     manifest = segmenter_manifest(
         inputs=colours(0.45, 0.2), output="two classes", fit=fit,
-        answer=Answer(activation="softmax", channel=1),
+        answer=OutputSpec(activation="softmax", channel=1),
         tensors=Tensors(
             input=TensorShape(name="pixels", shape=(1, 3, rows, columns)),
             output=TensorShape(name="out", shape=(1, 2, rows // 4, columns // 4)),

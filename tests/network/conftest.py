@@ -15,9 +15,9 @@ from pydicom.dataset import FileMetaDataset
 from pydicom.encaps import encapsulate
 from pydicom.uid import ExplicitVRLittleEndian, JPEGBaseline8Bit
 
-from dicomnode.network.answers import OpenAssociation, Received
 from dicomnode.network.peers import Accepted, Peer
 from dicomnode.network.receive import Receiver, ReceiveSettings
+from dicomnode.network.store_handler import OpenAssociation, Received
 from parts.waiting import PATIENCE_S, free_port
 
 US_MULTI_FRAME = "1.2.840.10008.5.1.4.1.1.3.1"

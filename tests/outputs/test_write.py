@@ -11,8 +11,7 @@ from pydicom import Dataset, dcmread
 from dicomnode.dicom.codes import PRIVATE_SCHEME
 from dicomnode.dicom.results.sr import refusal
 from dicomnode.errors import Reason
-from dicomnode.kinds import ON_REQUEST
-from dicomnode.outputs.form import Form
+from dicomnode.outputs.options import EVERYTHING
 from dicomnode.outputs.write import write_maps, write_outputs, write_refusal
 from dicomnode.report.page import ReportHeader, page_as_pdf
 from parts.accepted import unexpected
@@ -29,7 +28,11 @@ def written(example: ModuleType, tmp_path: Path) -> Path:
     clip = tmp_path / "clip.dcm"
     example.write_clip(clip, example.frames(found))
     outputs = write_outputs(
-        example.exam(clip), found, example.context(), tmp_path, Form(extras=frozenset(ON_REQUEST))
+        example.exam(clip),
+        found,
+        example.context(),
+        tmp_path,
+        EVERYTHING,
     )
     kinds = [output.kind for output in outputs]
     assert kinds == [*DICOM_KINDS, "page"]

@@ -20,8 +20,7 @@ from dicomnode.dicom.results.overlay import write_frames
 from dicomnode.dicom.results.seg import segmentation
 from dicomnode.dicom.results.segments import segments
 from dicomnode.errors import Reason
-from dicomnode.kinds import ON_REQUEST
-from dicomnode.outputs.form import Form
+from dicomnode.outputs.options import EVERYTHING
 from dicomnode.outputs.write import write_outputs
 from dicomnode.science.findings import UNRELIABLE, Findings, Region, SubRegion
 from parts import example
@@ -43,7 +42,7 @@ def full_set(folder: Path) -> Files:
     clip = folder / "clip.dcm"
     example.write_clip(clip, example.frames(findings))
     exam = example.exam(clip)
-    written = write_outputs(exam, findings, context, folder, Form(extras=frozenset(ON_REQUEST)))
+    written = write_outputs(exam, findings, context, folder, EVERYTHING)
     files = {file.kind: file.path for file in written if file.sop_class_uid}
     bare_seg, brief_seg = (segmentation(exam, found, context) for found in (bare, brief))
     made = {

@@ -44,7 +44,7 @@ def accuracy_of(curves: int) -> Accuracy:
             for n in range(curves)
         ),
         calibration=Calibration(
-            said=LINE, share=LINE, low=LINE, high=LINE, count=np.arange(5), words=""
+            predicted=LINE, share=LINE, low=LINE, high=LINE, count=np.arange(5), words=""
         ),
         decision_curve=DecisionCurve(thresholds=LINE, benefit={"classifier": LINE}),
         confusions=(confusion, confusion),

@@ -13,8 +13,12 @@ from dicomnode.science import compiled
 from dicomnode.science.curves import Binned, bin_power, bin_times
 from dicomnode.science.elementary import exp32, log32
 from dicomnode.science.fit import Fit, fit_binned, fit_curves, predict
-from dicomnode.science.fit import climb as climbing
-from dicomnode.science.fit.climb import Samples, climb, judge
+from dicomnode.science.fit import levenberg_marquardt as fitting
+from dicomnode.science.fit.levenberg_marquardt import (
+    Samples,
+    levenberg_marquardt,
+    residual_diagnostics,
+)
 from dicomnode.science.fit.model import Problem, accumulate, curves, nothing_again
 from dicomnode.science.fit.prior import SPREAD
 from dicomnode.science.fit.recirculation import Recirculation
@@ -124,7 +128,7 @@ def problem(pixels, family="lognormal", seed=4, share=0.1):
 @pytest.mark.parametrize("family", FAMILIES)
 def test_scipy_finds_no_better_optimum(family):
     start, shared, samples = problem(8, family, seed=5)
-    found = climb(start, shared, samples, 200).theta
+    found = levenberg_marquardt(start, shared, samples, 200).theta
 
     def objective(point, n):
         rows = slice(n, n + 1)
@@ -157,18 +161,18 @@ def test_the_slopes_are_the_models_own():
 @pytest.mark.parametrize("family", FAMILIES)
 def test_the_numpy_path_gives_the_answers_of_the_compiled_one(family):
     start, shared, samples = problem(60, family)
-    one = climb(start, shared, samples)
-    other = climbing._climb_numpy(start.copy(), shared, samples, climbing.STEPS)
-    judged, again = (
-        judge(one.theta, shared, samples),
-        climbing._judge_numpy(one.theta, shared, samples),
+    one = levenberg_marquardt(start, shared, samples)
+    other = fitting._in_numpy(start.copy(), shared, samples, fitting.STEPS)
+    residuals, again = (
+        residual_diagnostics(one.theta, shared, samples),
+        fitting._diagnostics_in_numpy(one.theta, shared, samples),
     )
     bars = np.sqrt(np.einsum("nii->ni", np.linalg.inv(one.information + shared.precision)))
     assert (np.abs(one.theta - other.theta) / bars).max() < 0.05
-    np.testing.assert_allclose(again.scatter, judged.scatter, rtol=1e-4)
-    scale = np.abs(judged.varying).max()
+    np.testing.assert_allclose(again.scatter, residuals.scatter, rtol=1e-4)
+    scale = np.abs(residuals.varying).max()
     np.testing.assert_allclose(other.information, one.information, rtol=0.02, atol=2e-3 * scale)
-    np.testing.assert_allclose(again.varying, judged.varying, rtol=1e-4, atol=1e-5 * scale)
+    np.testing.assert_allclose(again.varying, residuals.varying, rtol=1e-4, atol=1e-5 * scale)
 
 
 @pytest.mark.skipif(not compiled.AVAILABLE, reason="numba is not installed")
@@ -308,9 +312,9 @@ def test_a_parameter_at_its_limit_does_not_hold_up_the_others():
         times_s=binned.times_s, again=nothing_again(binned.times_s), family=family,
         centre=start.mean(axis=0), precision=np.eye(5) * 1e-4,
     )  # fmt: skip
-    climbed = climb(start, problem, samples)
-    assert (np.exp(climbed.theta[:, 2]) <= family.least * 1.0001).all()
-    assert np.mean(climbed.evaluations == climbing.STEPS) < 0.1
+    fits = levenberg_marquardt(start, problem, samples)
+    assert (np.exp(fits.theta[:, 2]) <= family.least * 1.0001).all()
+    assert np.mean(fits.evaluations == fitting.STEPS) < 0.1
 
 
 @pytest.mark.parametrize("family", FAMILIES)

@@ -101,7 +101,7 @@ def test_too_few_answers_leave_out_what_they_do_not_allow(tmp_path: Path) -> Non
     assert by_name(none.figures)["share refused or without a probability"].value == 1.0
 
 
-def test_an_area_of_one_has_no_interval_to_boast_of() -> None:
+def test_an_area_of_one_has_no_interval() -> None:
     perfect = [
         replace(one, malignant_probability=0.9 if one.case.is_malignant else 0.1)
         for one in outcomes()[2:]

@@ -30,7 +30,7 @@ from dicomnode.simulation.writer import write
 from dicomnode.training import measured
 from dicomnode.training.changes import redrawn
 from dicomnode.training.diagnosis.logistic import divided
-from dicomnode.training.measured import Notebook
+from dicomnode.training.measured import FeatureCache
 from dicomnode.training.site.codebook import check_names
 from dicomnode.training.site.cohort import SiteCohort, read_cohort
 
@@ -180,14 +180,14 @@ def test_changed_files_are_measured_again(tmp_path: Path, monkeypatch: pytest.Mo
         return SimpleNamespace(features=features, diagnosis=Diagnosis.withheld())
 
     def first_feature() -> float:
-        notebook = Notebook(tmp_path / "work", MODELS)
-        return float(notebook.table(unlabelled(tmp_path / "cases.csv").cases).features[0, 0])
+        cache = FeatureCache(tmp_path / "work", MODELS)
+        return float(cache.table(unlabelled(tmp_path / "cases.csv").cases).features[0, 0])
 
     monkeypatch.setattr(measured, "measure", noted)
     assert [first_feature(), first_feature()] == [1, 1]
     path.write_bytes(path.read_bytes().replace(b"SIMULATED CEUS", b"SIMULATED CEUs"))
     assert first_feature() == len(calls) == 2
-    other = Notebook(tmp_path / "work", MODELS, Recipe(dynamic_range_db=45))
+    other = FeatureCache(tmp_path / "work", MODELS, Recipe(dynamic_range_db=45))
     other.table(unlabelled(tmp_path / "cases.csv").cases)
     assert len(calls) == 3
 

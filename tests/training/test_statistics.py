@@ -117,7 +117,7 @@ def test_calibration_error_by_hand() -> None:
     bins = reliability(probability, positive)
     assert bins.count.tolist() == [2, 2, 1]
     assert bins.hits.tolist() == [1, 2, 1]
-    assert bins.said == pytest.approx([0.05, 0.75, 1.0])
+    assert bins.predicted == pytest.approx([0.05, 0.75, 1.0])
     assert calibration_error(probability, positive) == pytest.approx((2 * 0.45 + 2 * 0.25) / 5)
 
 

@@ -12,7 +12,7 @@ from dicomnode.config import default_models_dir
 from dicomnode.inference.segment import Segmentation, Segmenter
 from dicomnode.training.evaluation.outcomes import analyse_all
 from dicomnode.training.exams import Case, cases
-from dicomnode.training.measured import Notebook
+from dicomnode.training.measured import FeatureCache
 
 
 @pytest.fixture
@@ -37,7 +37,7 @@ def doubtful(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.usefixtures("doubtful")
 def test_a_classifier_learns_nothing_from_it(case: Case, tmp_path: Path) -> None:
-    table = Notebook(tmp_path, default_models_dir()).table([case])
+    table = FeatureCache(tmp_path, default_models_dir()).table([case])
     assert not table.measured
     assert [refusal.reasons for refusal in table.refused] == [("uncertain-outline",)]
 
@@ -50,5 +50,5 @@ def test_an_evaluation_counts_it_as_unanswered(case: Case) -> None:
 
 
 def test_a_sure_outline_is_learnt_from(case: Case, tmp_path: Path) -> None:
-    table = Notebook(tmp_path, default_models_dir()).table([case])
+    table = FeatureCache(tmp_path, default_models_dir()).table([case])
     assert [subject.name for subject in table.measured] == [case.name]

@@ -1,4 +1,4 @@
-"""Where the frames of encapsulated pixel data lie in a file (PS3.5 A.4)."""
+"""Places of the frames of encapsulated pixel data in a file (PS3.5 A.4)."""
 
 import re
 import struct

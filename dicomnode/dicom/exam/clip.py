@@ -27,7 +27,7 @@ from dicomnode.dicom.exam.timing import frame_times
 from dicomnode.dicom.header import Header, read_header
 from dicomnode.errors import InputError, Reason
 
-__all__ = ["ULTRASOUND", "LeftOut", "Look", "continues", "look_at", "unforeseen"]
+__all__ = ["ULTRASOUND", "InspectedClip", "LeftOut", "continues", "inspect_clip", "unforeseen"]
 
 U8 = NDArray[np.uint8]
 F32 = NDArray[np.float32]
@@ -80,7 +80,7 @@ def unforeseen(path: Path, error: Exception) -> Reason:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Look:
+class InspectedClip:
     """What was seen of one clip.
 
     Attributes
@@ -129,11 +129,11 @@ class Look:
         return np.stack(list(frames(self.header, only=self.sampled)))
 
 
-def look_at(path: Path, *, sample_frames: int, minimum_frames: int) -> Look | LeftOut:
+def inspect_clip(path: Path, *, sample_frames: int, minimum_frames: int) -> InspectedClip | LeftOut:
     """Look at one file.
 
     What can be no part of a contrast exam is left out with a reason. A clip that might be the
-    later part of one comes back as a look whose ``panes`` is the reason against it.
+    later part of one comes back as a inspection whose ``panes`` is the reason against it.
     """
     uid: str | None = None
     try:
@@ -144,10 +144,10 @@ def look_at(path: Path, *, sample_frames: int, minimum_frames: int) -> Look | Le
             or _refused_count(header, minimum_frames)
             or _refused_size(header)
         )
-        found = reason or _look(header, sample_frames)
+        found = reason or _inspection(header, sample_frames)
     except InputError as error:
         found = error.reason
-    if isinstance(found, Look):
+    if isinstance(found, InspectedClip):
         return found
     return LeftOut(path=path, sop_instance_uid=uid, reason=found)
 
@@ -205,7 +205,7 @@ def _refused_size(header: Header) -> Reason | None:
     )
 
 
-def _look(header: Header, sample_frames: int) -> Look | Reason:
+def _inspection(header: Header, sample_frames: int) -> InspectedClip | Reason:
     """Judge the pixels first: no contrast clip is refused as that, whatever else it lacks."""
     elements = header.elements
     for keyword in IDENTITY:
@@ -231,7 +231,7 @@ def _look(header: Header, sample_frames: int) -> Look | Reason:
     if times is None or regions is None:
         assert error is not None, "what is not there has its reason"
         return error
-    return Look(
+    return InspectedClip(
         header=header,
         times_s=times.times_s,
         regions=regions,
@@ -260,16 +260,16 @@ def _or_error(read: Callable[[], Read]) -> tuple[Read | None, Reason | None]:
         return None, error.reason
 
 
-def continues(look: Look, earlier: Sequence[Look], contrast: Box) -> bool:
+def continues(inspection: InspectedClip, earlier: Sequence[InspectedClip], contrast: Box) -> bool:
     """Whether a clip without wash-in of its own shows in ``contrast`` what another clip shows.
 
     Such a clip is the later part of an injection: same image size and regions, and its first frame
     looks as some sampled frame of the other does.
     """
     box = _in_preview(contrast)
-    start = _thumbnail(look.preview[0], box)
+    start = _thumbnail(inspection.preview[0], box)
     for other in earlier:
-        if other.geometry != look.geometry:
+        if other.geometry != inspection.geometry:
             continue
         if any(_alike(start, _thumbnail(frame, box)) for frame in other.preview):
             return True

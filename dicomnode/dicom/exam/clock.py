@@ -1,4 +1,4 @@
-"""When clips of one exam were taken: all of them on one clock."""
+"""Start times of the clips of one exam, all of them on one clock."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass

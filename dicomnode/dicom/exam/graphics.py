@@ -1,4 +1,4 @@
-"""What is burned into a pane and is no echo: text, scales, badges, body marks, colour bars."""
+"""Graphics burned into a pane: text, scales, badges, body marks, colour bars; no echo."""
 
 import numpy as np
 from numpy.typing import NDArray

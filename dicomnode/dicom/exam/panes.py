@@ -1,4 +1,4 @@
-"""Which part of a clip is the contrast pane: found by tint, wash-in and layout.
+"""The contrast pane of a clip: found by tint, wash-in and layout.
 
 Nothing in DICOM marks a contrast pane, so the pixels have to tell. Some frames of the clip, spread
 over all of it, are looked at.

@@ -11,13 +11,13 @@ from pydicom import Dataset
 
 from dicomnode.dicom.box import Box
 from dicomnode.dicom.elements import tag_text
-from dicomnode.dicom.exam.clip import LeftOut, Look, look_at, unforeseen
+from dicomnode.dicom.exam.clip import InspectedClip, LeftOut, inspect_clip, unforeseen
+from dicomnode.dicom.exam.display_properties import display_properties
 from dicomnode.dicom.exam.dynamic_range import ByModel, dynamic_range_db, warn_of_source
 from dicomnode.dicom.exam.injections import Injection, sort_into_injections
 from dicomnode.dicom.exam.layout import Layout
 from dicomnode.dicom.exam.panes import Panes
 from dicomnode.dicom.exam.regions import Region
-from dicomnode.dicom.exam.sight import see
 from dicomnode.dicom.fitting import fitting
 from dicomnode.dicom.header import read_header
 from dicomnode.errors import InputError, Reason
@@ -151,22 +151,22 @@ def read_study(
 
 
 def _study(paths: Sequence[Path], settings: ReadSettings, broken: Mapping[Path, Reason]) -> Study:
-    looks: dict[str, Look] = {}
+    clips: dict[str, InspectedClip] = {}
     left_out = [
         LeftOut(path=path, sop_instance_uid=None, reason=reason) for path, reason in broken.items()
     ]
     for path in paths:
         if path in broken:
             continue
-        look = _look_at(path, settings)
-        if isinstance(look, LeftOut):
-            left_out.append(look)
-        elif look.sop_instance_uid in looks:
+        clip = _inspected(path, settings)
+        if isinstance(clip, LeftOut):
+            left_out.append(clip)
+        elif clip.sop_instance_uid in clips:
             twice = Reason("duplicate", "not analysed: the same SOP Instance UID was read before")
-            left_out.append(_left_out(look, twice))
+            left_out.append(_left_out(clip, twice))
         else:
-            looks[look.sop_instance_uid] = look
-    exams, misfits = _exams(list(looks.values()), settings)
+            clips[clip.sop_instance_uid] = clip
+    exams, misfits = _exams(list(clips.values()), settings)
     left_out += misfits
     left_out.sort(key=lambda file: paths.index(file.path))
     return Study(
@@ -176,49 +176,49 @@ def _study(paths: Sequence[Path], settings: ReadSettings, broken: Mapping[Path, 
     )
 
 
-def _look_at(path: Path, settings: ReadSettings) -> Look | LeftOut:
+def _inspected(path: Path, settings: ReadSettings) -> InspectedClip | LeftOut:
     """Look at a file behind a boundary: what nobody foresaw ends here, with the file's name."""
     try:
-        return look_at(
+        return inspect_clip(
             path, sample_frames=settings.sample_frames, minimum_frames=settings.minimum_frames
         )
     except Exception as error:
         return LeftOut(path=path, sop_instance_uid=None, reason=unforeseen(path, error))
 
 
-def _exams(looks: list[Look], settings: ReadSettings) -> tuple[list[Exam], list[LeftOut]]:
+def _exams(clips: list[InspectedClip], settings: ReadSettings) -> tuple[list[Exam], list[LeftOut]]:
     """Sort clips into exams; one that breaks that, alone or beside longer ones, is left out."""
     try:
-        return _sorted(looks, settings)
+        return _sorted(clips, settings)
     except MemoryError:
         raise
     except Exception:
-        kept: list[Look] = []
+        kept: list[InspectedClip] = []
         told: list[LeftOut] = []
-        for look in sorted(looks, key=lambda look: -look.duration_s):
-            reason = _breaks([*kept, look], settings)
+        for clip in sorted(clips, key=lambda clip: -clip.duration_s):
+            reason = _breaks([*kept, clip], settings)
             if reason is None:
-                kept.append(look)
+                kept.append(clip)
             else:
-                told.append(_left_out(look, reason))
+                told.append(_left_out(clip, reason))
         exams, misfits = _sorted(kept, settings)
         return exams, [*misfits, *told]
 
 
-def _sorted(looks: list[Look], settings: ReadSettings) -> tuple[list[Exam], list[LeftOut]]:
-    injections, misfits = sort_into_injections(looks, gap_s=settings.injection_gap_s)
+def _sorted(clips: list[InspectedClip], settings: ReadSettings) -> tuple[list[Exam], list[LeftOut]]:
+    injections, misfits = sort_into_injections(clips, gap_s=settings.injection_gap_s)
     exams = [_exam(found, number, settings) for number, found in enumerate(injections, start=1)]
-    return exams, [_left_out(look, reason) for look, reason in misfits]
+    return exams, [_left_out(clip, reason) for clip, reason in misfits]
 
 
-def _breaks(looks: list[Look], settings: ReadSettings) -> Reason | None:
+def _breaks(clips: list[InspectedClip], settings: ReadSettings) -> Reason | None:
     """Why clips cannot be sorted, blamed on the last of them."""
     try:
-        _sorted(looks, settings)
+        _sorted(clips, settings)
     except MemoryError:
         raise
     except Exception as error:
-        return _reason(looks[-1].header.path, error)
+        return _reason(clips[-1].header.path, error)
     return None
 
 
@@ -237,15 +237,15 @@ def _study_uid(paths: Sequence[Path]) -> str:
     return ""
 
 
-def _left_out(look: Look, reason: Reason) -> LeftOut:
-    return LeftOut(path=look.header.path, sop_instance_uid=look.sop_instance_uid, reason=reason)
+def _left_out(clip: InspectedClip, reason: Reason) -> LeftOut:
+    return LeftOut(path=clip.header.path, sop_instance_uid=clip.sop_instance_uid, reason=reason)
 
 
 def _exam(injection: Injection, number: int, settings: ReadSettings) -> Exam:
-    panes, first = injection.panes, injection.looks[0]
-    most = max(injection.looks, key=lambda look: len(look.times_s))
+    panes, first = injection.panes, injection.clips[0]
+    most = max(injection.clips, key=lambda clip: len(clip.times_s))
     spacing_mm, bmode, warnings = _scale(panes, first)
-    sight = see(most.sample(), panes.contrast, bmode)
+    display = display_properties(most.sample(), panes.contrast, bmode)
     range_db, range_source = dynamic_range_db(
         first.header.elements, settings.dynamic_range_db, settings.dynamic_range_by_model
     )
@@ -254,36 +254,38 @@ def _exam(injection: Injection, number: int, settings: ReadSettings) -> Exam:
         injection=number,
         clips=tuple(
             Clip(
-                path=look.header.path,
-                header=fitting(look.header.dataset),
-                frame_times_s=look.times_s + start_s,
+                path=clip.header.path,
+                header=fitting(clip.header.dataset),
+                frame_times_s=clip.times_s + start_s,
             )
-            for look, start_s in zip(injection.looks, injection.starts_s, strict=True)
+            for clip, start_s in zip(injection.clips, injection.starts_s, strict=True)
         ),
         contrast=panes.contrast,
         bmode=bmode,
         layout=panes.layout,
         spacing_mm=spacing_mm,
-        colour_map=sight.colour_map.name,
-        grey_of_luma=sight.colour_map.grey_of_luma,
-        graphics=sight.graphics,
+        colour_map=display.colour_map.name,
+        grey_of_luma=display.colour_map.grey_of_luma,
+        graphics=display.graphics,
         dynamic_range_db=range_db,
         dynamic_range_source=range_source,
         warnings=(
             *injection.warnings,
             *warn_of_source(first.header.elements, range_source),
             *warnings,
-            *sight.warnings,
+            *display.warnings,
         ),
     )
 
 
-def _scale(panes: Panes, look: Look) -> tuple[tuple[float, float], Box | None, tuple[str, ...]]:
+def _scale(
+    panes: Panes, clip: InspectedClip
+) -> tuple[tuple[float, float], Box | None, tuple[str, ...]]:
     """Pixel spacing of the contrast pane; a B-mode pane on another scale is not used."""
-    contrast = _region_of(panes.contrast, look)
+    contrast = _region_of(panes.contrast, clip)
     if panes.bmode is None:
         return contrast.spacing_mm, None, ()
-    bmode = _region_of(panes.bmode, look)
+    bmode = _region_of(panes.bmode, clip)
     if _same_scale(contrast, bmode):
         return contrast.spacing_mm, panes.bmode, ()
     told = f"{_shown(bmode.spacing_mm)} instead of {_shown(contrast.spacing_mm)} mm a pixel"
@@ -294,7 +296,7 @@ def _shown(spacing_mm: tuple[float, float]) -> str:
     return " × ".join(f"{mm:.3g}" for mm in spacing_mm)
 
 
-def _region_of(pane: Box, look: Look) -> Region:
+def _region_of(pane: Box, clip: InspectedClip) -> Region:
     """The region in which a pane lies.
 
     Raises
@@ -302,11 +304,11 @@ def _region_of(pane: Box, look: Look) -> Region:
     InputError
         If it lies in several whose pixels are not of one size: one of them is wrong.
     """
-    best, *others = sorted(look.regions, key=lambda region: -region.box.overlap(pane))
+    best, *others = sorted(clip.regions, key=lambda region: -region.box.overlap(pane))
     for other in others:
         if other.box.overlap(pane) < WITHIN * pane.area or _same_scale(best, other):
             continue
-        within = f"{look.header.path.name}: {tag_text('SequenceOfUltrasoundRegions')}"
+        within = f"{clip.header.path.name}: {tag_text('SequenceOfUltrasoundRegions')}"
         found = f"{_shown(best.spacing_mm)} and {_shown(other.spacing_mm)} mm"
         raise InputError(
             "bad-regions",

@@ -1,4 +1,4 @@
-"""What is drawn over the reference frame: outlines of regions and where their labels stand.
+"""Drawings over the reference frame: outlines of regions and where their labels stand.
 
 All coordinates are (column, row) of the whole image, from 0.0 at its upper left corner.
 """

@@ -1,4 +1,4 @@
-"""How much of a patient geometry, which ultrasound does not have, a SEG pretends to."""
+"""The patient geometry, which ultrasound does not have, that a SEG pretends to."""
 
 from typing import Literal
 

@@ -8,7 +8,7 @@ from dicomnode.science.fit.bolus import (
     predict,
     sensitivities,
 )
-from dicomnode.science.fit.climb import LONGEST
+from dicomnode.science.fit.levenberg_marquardt import LONGEST
 from dicomnode.science.fit.recirculation import Recirculation
 from dicomnode.science.fit.region import TOLERATED
 

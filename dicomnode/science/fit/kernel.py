@@ -1,4 +1,4 @@
-"""The steps of :mod:`dicomnode.science.fit.climb`, compiled: pixel after pixel, all bins at once.
+"""The steps of Levenberg-Marquardt, compiled: pixel after pixel, all bins at once.
 
 Samples and sums over bins are in single precision, steps in double.
 """
@@ -11,7 +11,7 @@ from dicomnode.science.compiled import aligned, compiled, inlined, vectorised
 from dicomnode.science.elementary import exp32, log32
 from dicomnode.science.fit.model import SIZE
 
-__all__ = ["climb_compiled", "judge_compiled"]
+__all__ = ["levenberg_marquardt_compiled", "residual_diagnostics_compiled"]
 
 _F = np.float32
 _SOONEST_S, _LEAST_SHARE = _F(1e-3), _F(1e-3)
@@ -43,7 +43,7 @@ def _share(theta, n, coefficients, around, out):  # type: ignore[no-untyped-def]
 
 
 @inlined
-def _held(shared):  # type: ignore[no-untyped-def]
+def _in_registers(shared):  # type: ignore[no-untyped-def]
     """Take the shared numbers out of memory, so that a loop may keep them in registers."""
     return (
         shared[0], shared[1], shared[2], shared[3], shared[4], shared[5], shared[6], shared[7],
@@ -80,7 +80,7 @@ def _accumulate(  # type: ignore[no-untyped-def]
 
     The slopes (6, K) are scratch.
     """
-    p = _held(shared)
+    p = _in_registers(shared)
     n, of, a = np.uint64(n), np.uint64(min(n, count.shape[0] - 1)), np.uint64(a)
     objective = _ZERO
     g0, g1, g2, g3, g4 = _ZERO, _ZERO, _ZERO, _ZERO, _ZERO
@@ -161,18 +161,18 @@ def _with_prior(theta, a, centre, precision, sums):  # type: ignore[no-untyped-d
 
 
 @inlined
-def _hold(theta, n, lower, upper, sums, a, held):  # type: ignore[no-untyped-def]
+def _at_bounds(theta, n, lower, upper, sums, a, at_bound):  # type: ignore[no-untyped-def]
     """Mark the parameters that stand at a limit beyond which the objective falls."""
     for i in range(SIZE):
         value = theta[n, i]
-        held[i] = value <= lower[i] if sums[a, 1 + i] > 0 else value >= upper[i]
+        at_bound[i] = value <= lower[i] if sums[a, 1 + i] > 0 else value >= upper[i]
 
 
 @inlined
-def _solve(sums, a, precision, damping, held, factor, step):  # type: ignore[no-untyped-def]
-    """Write the damped step -(H + damping · diag H)⁻¹ g; return the fall that it foretells.
+def _solve(sums, a, precision, damping, at_bound, factor, step):  # type: ignore[no-untyped-def]
+    """Write the damped step -(H + damping · diag H)⁻¹ g; return the fall that it predicts.
 
-    By H = L D Lᵀ; the inverse of D takes the place of the diagonal. Parameters that are held stay
+    By H = L D Lᵀ; the inverse of D takes the place of the diagonal. Parameters at a bound stay
     where they are, and the others know it.
     """
     for i in range(SIZE):
@@ -181,11 +181,11 @@ def _solve(sums, a, precision, damping, held, factor, step):  # type: ignore[no-
         factor[i, i] *= 1.0 + damping
         step[i] = -sums[a, 1 + i]
     for i in range(SIZE):
-        if held[i]:
+        if at_bound[i]:
             step[i] = 0.0
             for j in range(SIZE):
                 factor[max(i, j), min(i, j)] = 1.0 if i == j else 0.0
-    foretold = 0.0
+    predicted = 0.0
     for i in range(SIZE):
         pivot = factor[i, i]
         for j in range(i):
@@ -199,13 +199,13 @@ def _solve(sums, a, precision, damping, held, factor, step):  # type: ignore[no-
             factor[i, j] = part
             step[i] -= part * step[j]
         factor[i, i] = 1.0 / max(pivot, _LEAST_PIVOT)
-        foretold += 0.5 * step[i] * step[i] * factor[i, i]
+        predicted += 0.5 * step[i] * step[i] * factor[i, i]
     for i in range(SIZE - 1, -1, -1):
         value = step[i] * factor[i, i]
         for k in range(i + 1, SIZE):
             value -= factor[k, i] * step[k]
         step[i] = value
-    return foretold
+    return predicted
 
 
 @inlined
@@ -219,11 +219,11 @@ def _unfold(sums, a, matrices, n):  # type: ignore[no-untyped-def]
 
 
 @compiled
-def climb_compiled(  # type: ignore[no-untyped-def]
+def levenberg_marquardt_compiled(  # type: ignore[no-untyped-def]
     theta, times, again, around, coefficients, total, count, lift, centre, precision, lower, upper,
     rules, tolerated, longest, steps, used, objectives, information,
 ):  # fmt: skip
-    """Fit the pixels in place; see :func:`dicomnode.science.fit.climb.climb`.
+    """Fit the pixels in place; see :mod:`dicomnode.science.fit.levenberg_marquardt`.
 
     A few pixels take each step together: while one waits for its sums, the core is at the next.
     """
@@ -231,7 +231,7 @@ def climb_compiled(  # type: ignore[no-untyped-def]
     shared, slopes = np.empty(_SHARED, np.float32), aligned(SIZE + 1, times.size)
     sums, found = np.empty((_TOGETHER, _SUMS)), np.empty((_TOGETHER, _SUMS))
     tried, damping = np.empty((_TOGETHER, SIZE)), np.empty(_TOGETHER)
-    active, held = np.empty(_TOGETHER, np.int64), np.empty(SIZE, np.bool_)
+    active, at_bound = np.empty(_TOGETHER, np.int64), np.empty(SIZE, np.bool_)
     step, factor = np.empty(SIZE), np.empty((SIZE, SIZE))
     for first in range(0, theta.shape[0], _TOGETHER):
         left = min(_TOGETHER, theta.shape[0] - first)
@@ -264,15 +264,15 @@ def climb_compiled(  # type: ignore[no-untyped-def]
                 used[n] += 1
                 if used[n] >= steps or damping[a] > most:
                     continue
-                _hold(theta, n, lower, upper, sums, a, held)
-                foretold = _solve(sums, a, precision, damping[a], held, factor, step)
+                _at_bounds(theta, n, lower, upper, sums, a, at_bound)
+                predicted = _solve(sums, a, precision, damping[a], at_bound, factor, step)
                 for i in range(SIZE):
                     move = min(max(step[i], -longest[i]), longest[i])
                     tried[a, i] = min(max(theta[n, i] + move, lower[i]), upper[i])
-                if foretold < enough and damping[a] <= start:
+                if predicted < enough and damping[a] <= start:
                     for i in range(SIZE):
                         theta[n, i] = tried[a, i]
-                    objectives[n] -= foretold
+                    objectives[n] -= predicted
                     continue
                 active[unfinished] = a
                 unfinished += 1
@@ -282,11 +282,11 @@ def climb_compiled(  # type: ignore[no-untyped-def]
 
 
 @vectorised
-def _judge(  # type: ignore[no-untyped-def]
+def _diagnose(  # type: ignore[no-untyped-def]
     times, again, total, count, n, shared, lift, slopes, out
 ):
     """Write Pearson's sum, its freedom, and the information with the samples' true variance."""
-    p = _held(shared)
+    p = _in_registers(shared)
     n, of = np.uint64(n), np.uint64(min(n, count.shape[0] - 1))
     pearson, free, used = _ZERO, _ZERO, _ZERO
     for each in range(times.size):
@@ -309,15 +309,15 @@ def _judge(  # type: ignore[no-untyped-def]
 
 
 @compiled
-def judge_compiled(  # type: ignore[no-untyped-def]
+def residual_diagnostics_compiled(  # type: ignore[no-untyped-def]
     theta, times, again, around, coefficients, total, count, lift, scatter, varying, used
 ):
-    """Judge fitted pixels; see :func:`dicomnode.science.fit.climb.judge`."""
+    """Diagnose the residuals of fitted pixels, in place."""
     shared, sums = np.empty(_SHARED, np.float32), np.empty((1, _SUMS))
     slopes = aligned(SIZE + 1, times.size)
     for n in range(theta.shape[0]):
         _share(theta, n, coefficients, around, shared)
-        _judge(times, again, total, count, n, shared, lift[n], slopes, sums)
+        _diagnose(times, again, total, count, n, shared, lift[n], slopes, sums)
         pearson, free, used[n] = sums[0, 0], sums[0, 1], sums[0, 2]
         scatter[n] = pearson / max(free * (1 - SIZE / max(used[n], SIZE + 1.0)), 1e-3)
         _unfold(sums, 0, varying, n)

@@ -1,4 +1,4 @@
-"""How much the samples scatter, and what that leaves uncertain."""
+"""Scatter of the samples, and what it leaves uncertain."""
 
 import math
 
@@ -38,8 +38,8 @@ def covariance(
     Parameters
     ----------
     information, varying : ndarray, shape (N, 5, 5)
-        From :class:`~dicomnode.science.fit.climb.Climbed` and
-        :class:`~dicomnode.science.fit.climb.Judgement`.
+        From :class:`~dicomnode.science.fit.levenberg_marquardt.PixelFits` and
+        :class:`~dicomnode.science.fit.levenberg_marquardt.Residuals`.
     scatter : ndarray, shape (N,)
         Dispersion of each pixel.
     precision : ndarray, shape (5, 5)

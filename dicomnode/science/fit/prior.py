@@ -1,4 +1,4 @@
-"""What is known of a pixel's curve before its samples are looked at: its region.
+"""The prior of a pixel's curve: its region, before its samples are looked at.
 
 Arrival differs less between the pixels of a region than speckle lets a single pixel say, and what
 is not known of arrival is not known of time to peak either. How much it differs is measured: middle
@@ -10,7 +10,7 @@ drawing them towards the region's would blur the borders of what the region is d
 import numpy as np
 from numpy.typing import NDArray
 
-from dicomnode.science.fit.climb import Climbed, Judgement
+from dicomnode.science.fit.levenberg_marquardt import PixelFits, Residuals
 
 __all__ = ["SPREAD", "flat_prior", "learn_prior"]
 
@@ -30,23 +30,23 @@ def flat_prior() -> Floats:
     return np.diag((10 * SPREAD) ** -2.0)
 
 
-def learn_prior(climbed: Climbed, judged: Judgement, centre: Floats) -> tuple[Floats, Floats]:
+def learn_prior(fits: PixelFits, residuals: Residuals, centre: Floats) -> tuple[Floats, Floats]:
     """Centre (5,) and precision (5, 5) for a region's pixels, the arrival's from a sample of them.
 
     Parameters
     ----------
-    climbed : Climbed
+    fits : PixelFits
         The sample, fitted with the flat prior.
-    judged : Judgement
+    residuals : Residuals
         Of the same pixels.
     centre : ndarray, shape (5,)
         Of the flat prior.
     """
     centre, spread = centre.copy(), SPREAD.copy()
-    if len(climbed.theta) >= _FEWEST_PIXELS:
-        inverse = np.linalg.inv(climbed.information + flat_prior())
-        error = (inverse @ judged.varying @ inverse)[:, _ARRIVAL, _ARRIVAL] * judged.scatter
-        centre[_ARRIVAL], spread_s = _arrivals(climbed.theta[:, _ARRIVAL], error)
+    if len(fits.theta) >= _FEWEST_PIXELS:
+        inverse = np.linalg.inv(fits.information + flat_prior())
+        error = (inverse @ residuals.varying @ inverse)[:, _ARRIVAL, _ARRIVAL] * residuals.scatter
+        centre[_ARRIVAL], spread_s = _arrivals(fits.theta[:, _ARRIVAL], error)
         spread[_ARRIVAL] = np.clip(spread_s, _NARROWEST_S, SPREAD[_ARRIVAL])
     return centre, np.diag(spread**-2.0)
 

@@ -1,4 +1,4 @@
-"""Which family of curves an exam follows, and what of the agent comes round again.
+"""Family of curves that an exam follows, and the share of the agent that comes round again.
 
 Both belong to the patient, the injection and the agent, not to a pixel: they are chosen once, on a
 sample of pixels, by deviance.
@@ -13,7 +13,12 @@ from numpy.typing import NDArray
 from scipy.signal import lfilter
 
 from dicomnode.science.compiled import in_parallel
-from dicomnode.science.fit.climb import STEPS, Samples, climb, judge
+from dicomnode.science.fit.levenberg_marquardt import (
+    STEPS,
+    Samples,
+    levenberg_marquardt,
+    residual_diagnostics,
+)
 from dicomnode.science.fit.model import Problem, Recirculated
 from dicomnode.science.kinetics.shapes import FAMILIES, LOGNORMAL, Family
 
@@ -278,10 +283,10 @@ def _try(
     start: Floats, problem: Problem, samples: Samples, recirculation: Recirculation,
     steps: int = _SEARCH_STEPS,
 ) -> _Tried:  # fmt: skip
-    climbed = climb(start, _with(problem, recirculation), samples, steps)
-    return _Tried(recirculation=recirculation, theta=climbed.theta, pixels=climbed.objective)
+    fits = levenberg_marquardt(start, _with(problem, recirculation), samples, steps)
+    return _Tried(recirculation=recirculation, theta=fits.theta, pixels=fits.objective)
 
 
 def _scatter(tried: _Tried, problem: Problem, samples: Samples) -> float:
-    judged = judge(tried.theta, _with(problem, tried.recirculation), samples)
-    return max(float(np.median(judged.scatter)), 1e-9)
+    residuals = residual_diagnostics(tried.theta, _with(problem, tried.recirculation), samples)
+    return max(float(np.median(residuals.scatter)), 1e-9)

@@ -7,7 +7,11 @@ from numpy.typing import NDArray
 
 from dicomnode.science.compiled import aligned, in_parallel
 from dicomnode.science.curves import Binned
-from dicomnode.science.fit.climb import Samples, climb, judge
+from dicomnode.science.fit.levenberg_marquardt import (
+    Samples,
+    levenberg_marquardt,
+    residual_diagnostics,
+)
 from dicomnode.science.fit.model import SIZE, Problem, nothing_again
 from dicomnode.science.fit.prior import flat_prior, learn_prior
 from dicomnode.science.fit.recirculation import Choice, Recirculation, choose
@@ -45,7 +49,7 @@ class Fitted:
     evaluations : ndarray of int64, shape (N,)
     scatter : ndarray, shape (N,)
     information, varying : ndarray of float32, shape (N, 5, 5)
-        As in :mod:`dicomnode.science.fit.climb`.
+        As in :mod:`dicomnode.science.fit.levenberg_marquardt`.
     failed : ndarray of bool, shape (N,)
         Pixels with fewer bins below the top of the grey scale than a curve has parameters;
         theirs is the region's curve.
@@ -130,9 +134,9 @@ class Region:
             family=choice.family,
             again=choice.recirculation.of(self._problem.times_s),
         )
-        climbed = climb(choice.theta, problem, samples)
-        judged = judge(climbed.theta, problem, samples)
-        centre, precision = learn_prior(climbed, judged, problem.centre)
+        fits = levenberg_marquardt(choice.theta, problem, samples)
+        residuals = residual_diagnostics(fits.theta, problem, samples)
+        centre, precision = learn_prior(fits, residuals, problem.centre)
         return choice, replace(problem, centre=centre, precision=precision)
 
     def _probe(self) -> NDArray[np.int64]:
@@ -161,9 +165,9 @@ class Region:
 
     def _fit_some(self, problem: Problem, some: slice, fitted: Fitted) -> None:
         samples, start = self._begin(some)
-        climbed = climb(start, problem, samples)
-        judged = judge(climbed.theta, problem, samples)
-        fitted.theta[some], fitted.evaluations[some] = climbed.theta, climbed.evaluations
-        fitted.information[some] = climbed.information
-        fitted.scatter[some], fitted.varying[some] = judged.scatter, judged.varying
-        fitted.failed[some] = judged.used < SIZE
+        fits = levenberg_marquardt(start, problem, samples)
+        residuals = residual_diagnostics(fits.theta, problem, samples)
+        fitted.theta[some], fitted.evaluations[some] = fits.theta, fits.evaluations
+        fitted.information[some] = fits.information
+        fitted.scatter[some], fitted.varying[some] = residuals.scatter, residuals.varying
+        fitted.failed[some] = residuals.used < SIZE

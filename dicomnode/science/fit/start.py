@@ -1,4 +1,4 @@
-"""Where the fit begins: the region's mean curve, then a dictionary of curves per pixel."""
+"""Start of the fit: the region's mean curve, then a dictionary of curves per pixel."""
 
 import itertools
 import math
@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dicomnode.science.compiled import AVAILABLE, vectorised
-from dicomnode.science.fit.climb import Samples, climb
+from dicomnode.science.fit.levenberg_marquardt import Samples, levenberg_marquardt
 from dicomnode.science.fit.model import SIZE, Problem, nothing_again
 from dicomnode.science.kinetics.shapes import LOGNORMAL
 
@@ -72,7 +72,7 @@ def region_curve(times: Floats, total: Floats, count: Floats, lift: float) -> Fl
     total, count : ndarray, shape (K,)
         Mean over all pixels; some power must be above 0.
     lift : float
-        As in :class:`~dicomnode.science.fit.climb.Samples`, as a share of the peak.
+        As in :class:`~dicomnode.science.fit.levenberg_marquardt.Samples`, as a share of the peak.
 
     Returns
     -------
@@ -96,7 +96,7 @@ def region_curve(times: Floats, total: Floats, count: Floats, lift: float) -> Fl
         count=np.asarray(_REGION_WEIGHT * count[None], np.float32),
         lift=np.array([lift * mean.max()], np.float32),
     )
-    return np.asarray(climb(start[None], problem, samples, 60).theta[0])
+    return np.asarray(levenberg_marquardt(start[None], problem, samples, 60).theta[0])
 
 
 class Dictionary:

@@ -1,4 +1,4 @@
-"""Which frames of a B-mode pane show the plane that the others show, by the grain of its speckle.
+"""Frames of a B-mode pane that show the plane of the others, by the grain of its speckle.
 
 A breast that slips out of the plane keeps its layers for millimetres, and with them most of its
 correlation; its speckle becomes another within about one. So the grain alone is correlated.

@@ -1,4 +1,4 @@
-"""What the quality checks are judged by: one number per check, measured on loop and lesion."""
+"""Evidence for the quality checks: one number per check, measured on loop and lesion."""
 
 from itertools import pairwise
 

@@ -1,4 +1,4 @@
-"""Why a lesion cannot be measured, or is measured but neither divided nor judged."""
+"""Reasons why a lesion cannot be measured, or is measured but neither divided nor judged."""
 
 import numpy as np
 from numpy.typing import NDArray

@@ -1,4 +1,4 @@
-"""How far a sub-region map would repeat: a block bootstrap over the loop's time.
+"""Repeatability of a sub-region map: a block bootstrap over the loop's time.
 
 The loop is cut into blocks of :data:`BLOCK_S`, about one breath, so that speckle which persists and
 motion which is left over stay together. A replicate draws as many blocks as hold samples, with

@@ -1,4 +1,4 @@
-"""How a ledger that an earlier version made becomes today's: each change is one revision.
+"""Migrations of a ledger that an earlier version made: each change is one revision.
 
 Only what has something to change imports this room; see :mod:`dicomnode.store.prepare`.
 """

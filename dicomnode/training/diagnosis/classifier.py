@@ -38,8 +38,8 @@ from dicomnode.training.diagnosis.training_report import training_report
 from dicomnode.training.exams import SIMULATED_EXAMS, cases
 from dicomnode.training.measured import (
     MEASURING,
+    FeatureCache,
     FeatureTable,
-    Notebook,
     Subject,
 )
 from dicomnode.training.scoring.scores import icc
@@ -120,23 +120,23 @@ def train(settings: ClassifierSettings) -> Trained:
     BundleError
         Too few exams could be measured, or no feature repeats.
     """
-    notebook = Notebook(settings.work, settings.models, settings.recipe, settings.jobs)
+    cache = FeatureCache(settings.work, settings.models, settings.recipe, settings.jobs)
     if settings.cohort is None:
-        table = notebook.table(cases("classifier", settings.exams, settings.seed))
-        return _written(_learn(table, notebook, settings), _of_simulation(table), settings)
+        table = cache.table(cases("classifier", settings.exams, settings.seed))
+        return _written(_learn(table, cache, settings), _of_simulation(table), settings)
     cohort = read_cohort(settings.cohort, labelled=True, settings=reading_of(settings.recipe))
-    table = notebook.table(cohort.shuffled())
+    table = cache.table(cohort.shuffled())
     if few := too_few(table.measured):
         refused = "; ".join(f"{each.name}: {', '.join(each.reasons)}" for each in table.refused)
         raise BundleError(f"classifier: after refusals: {few}", hint=f"refused: {refused}")
-    learnt = _learn(table, notebook, settings)
+    learnt = _learn(table, cache, settings)
     return _written(learnt, _of_site(table, cohort), settings, readers_of(cohort, table))
 
 
-def _learn(table: FeatureTable, notebook: Notebook, settings: ClassifierSettings) -> Learnt:
+def _learn(table: FeatureTable, cache: FeatureCache, settings: ClassifierSettings) -> Learnt:
     again = table.measured[: settings.repeats]
     varies = table.features.std(axis=0) > 1e-9
-    kept = np.flatnonzero((_repeatability(notebook, again) >= REPEATABLE) & varies)
+    kept = np.flatnonzero((_repeatability(cache, again) >= REPEATABLE) & varies)
     if not kept.size:
         raise BundleError(
             f"classifier: expected features that repeat (ICC of at least {REPEATABLE}), found none",
@@ -150,9 +150,9 @@ def _learn(table: FeatureTable, notebook: Notebook, settings: ClassifierSettings
     return Learnt(table=table, kept=kept, fitted=fitted, growth=growth)
 
 
-def _repeatability(notebook: Notebook, subjects: Sequence[Subject]) -> NDArray[np.float64]:
+def _repeatability(cache: FeatureCache, subjects: Sequence[Subject]) -> NDArray[np.float64]:
     """Least intraclass correlation of each of FEATURES over the pairs of measurements."""
-    pairs = notebook.pairs(subjects)
+    pairs = cache.pairs(subjects)
     for name, (first, _) in pairs.items():
         if len(first) < FEWEST_REPEATS:
             raise BundleError(

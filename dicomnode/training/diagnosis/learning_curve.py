@@ -1,4 +1,4 @@
-"""How answers to exams that were not learnt from grow with the number of exams that were."""
+"""Learning curve: answers to exams that were not learnt from, by the number of exams that were."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""What a classifier's training found: its answers to exams it had not seen, as figures."""
+"""Findings of a classifier's training: its answers to exams it had not seen, as figures."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass

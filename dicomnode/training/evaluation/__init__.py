@@ -1,1 +1,1 @@
-"""How well bundles do on a cohort, and against one another."""
+"""Evaluation of bundles on a cohort, and against one another."""

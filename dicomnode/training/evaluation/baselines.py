@@ -1,4 +1,4 @@
-"""What the classifier is held against: the truth itself, and the lesion's mean curve alone."""
+"""Baselines of the classifier: the truth itself, and the lesion's mean curve alone."""
 
 from collections.abc import Sequence
 

@@ -1,1 +1,1 @@
-"""What answers are worth: overlap, areas, calibration, intervals."""
+"""Scores of answers: overlap, areas, calibration, intervals."""

@@ -1,4 +1,4 @@
-"""What a page on a classifier's accuracy shows, from its answers and the truth."""
+"""Content of a page on a classifier's accuracy, from its answers and the truth."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -135,7 +135,7 @@ def _calibration(probability: Floats, is_malignant: Mask) -> Calibration:
     shares = [wilson(*each) for each in zip(bins.hits.tolist(), bins.count.tolist(), strict=True)]
     error = calibration_error(probability, is_malignant)
     return Calibration(
-        said=bins.said,
+        predicted=bins.predicted,
         share=np.array([each.value for each in shares]),
         low=np.array([each.low for each in shares]),
         high=np.array([each.high for each in shares]),

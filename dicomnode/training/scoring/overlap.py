@@ -1,4 +1,4 @@
-"""How well a found mask covers the true one, in the words of the segmentation literature."""
+"""Overlap of a found mask with the true one, in the words of the segmentation literature."""
 
 from dataclasses import dataclass
 

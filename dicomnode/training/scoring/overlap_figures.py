@@ -1,4 +1,4 @@
-"""How well a segmenter's answers cover the lesions of many images, as figures for its card."""
+"""Overlap of a segmenter's answers with the lesions of many images, as figures for its card."""
 
 from collections.abc import Iterator, Sequence
 from typing import Any

@@ -1,4 +1,4 @@
-"""What probabilities of malignancy are worth: ROC curve, calibration and net benefit."""
+"""Scores of probabilities of malignancy: ROC curve, calibration and net benefit."""
 
 import math
 from dataclasses import dataclass
@@ -71,13 +71,13 @@ class Reliability:
 
     Attributes
     ----------
-    said : ndarray of float64, shape (K,)
+    predicted : ndarray of float64, shape (K,)
         Mean probability of the exams in the bin.
     hits, count : ndarray of int64, shape (K,)
         How many of them are positive, and how many there are.
     """
 
-    said: Floats
+    predicted: Floats
     hits: NDArray[np.int64]
     count: NDArray[np.int64]
 
@@ -87,9 +87,9 @@ def reliability(probability: Floats, positive: Mask) -> Reliability:
     number = np.minimum((probability * BINS).astype(np.int64), BINS - 1)
     count = np.bincount(number, minlength=BINS)
     filled = count > 0
-    said = np.bincount(number, probability, minlength=BINS)[filled] / count[filled]
+    predicted = np.bincount(number, probability, minlength=BINS)[filled] / count[filled]
     hits = np.bincount(number[positive], minlength=BINS)[filled]
-    return Reliability(said=said, hits=hits, count=count[filled])
+    return Reliability(predicted=predicted, hits=hits, count=count[filled])
 
 
 def calibration_error(probability: Floats, positive: Mask) -> float:
@@ -99,7 +99,7 @@ def calibration_error(probability: Floats, positive: Mask) -> float:
     Hauskrecht 2015, AAAI). With few exams it is well above 0 for perfect probabilities too.
     """
     bins = reliability(probability, positive)
-    distance = np.abs(bins.hits / bins.count - bins.said)
+    distance = np.abs(bins.hits / bins.count - bins.predicted)
     return float(distance @ bins.count / bins.count.sum())
 
 

@@ -1,4 +1,4 @@
-"""What a training batch may look like: other views, gains, textures and missing channels."""
+"""Augmentation of training batches: other views, gains, textures and missing channels."""
 
 from dataclasses import dataclass
 

@@ -20,8 +20,8 @@ from dicomnode.training.segmentation.samples import CHANNELS, Sample
 from dicomnode.training.segmentation.validation import exam_figures
 
 __all__ = [
-    "Lessons",
     "SegmenterSettings",
+    "TrainingSources",
     "prepare",
     "public_samples",
     "public_sources",
@@ -72,7 +72,7 @@ class SegmenterSettings:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Lessons:
+class TrainingSources:
     """What manifest and card say of the images that were learnt from."""
 
     trained_on: str
@@ -92,7 +92,7 @@ def train(settings: SegmenterSettings) -> Path:
     )
     folds = fold_figures(settings.work) if settings.busi else ()
     figures = (*folds, *exam_figures(network, unseen, settings.size))
-    return write_segmenter(network, settings, settings.bundle, _lessons(settings), figures)
+    return write_segmenter(network, settings, settings.bundle, _sources(settings), figures)
 
 
 def train_fold(settings: SegmenterSettings, fold: int) -> Path:
@@ -102,7 +102,7 @@ def train_fold(settings: SegmenterSettings, fold: int) -> Path:
     prepare(settings)
     return cross_validate(
         settings.busi, settings.work, settings, fold,
-        lambda network, folder: write_segmenter(network, settings, folder, _lessons(settings), ()),
+        lambda network, folder: write_segmenter(network, settings, folder, _sources(settings), ()),
     )  # fmt: skip
 
 
@@ -141,17 +141,17 @@ def write_segmenter(
     network: UNet,
     settings: SegmenterSettings,
     folder: Path,
-    lessons: Lessons,
+    sources: TrainingSources,
     figures: tuple[Figure, ...],
 ) -> Path:
     """Export a network and write its bundle; return the folder."""
     content = exported(network, len(CHANNELS), settings.size)
-    return write_bundle(folder, _manifest(settings, lessons, figures), content)
+    return write_bundle(folder, _manifest(settings, sources, figures), content)
 
 
-def _lessons(settings: SegmenterSettings) -> Lessons:
+def _sources(settings: SegmenterSettings) -> TrainingSources:
     real = "BUSI B-mode images and " if settings.busi else ""
-    return Lessons(
+    return TrainingSources(
         trained_on=f"{real}simulated exams",
         licence="Apache-2.0",
         sources=public_sources(settings),
@@ -174,7 +174,7 @@ BUSI = Source(
 
 
 def _manifest(
-    settings: SegmenterSettings, lessons: Lessons, figures: tuple[Figure, ...]
+    settings: SegmenterSettings, sources: TrainingSources, figures: tuple[Figure, ...]
 ) -> Manifest:
     size, channels = settings.size, len(CHANNELS)
     begun = (IMAGENET,) if pretrained_weights() else ()
@@ -184,8 +184,8 @@ def _manifest(
         task="segmentation",
         file="model.onnx",
         sha256=UNSIGNED,
-        trained_on=lessons.trained_on,
-        licence=lessons.licence,
+        trained_on=sources.trained_on,
+        licence=sources.licence,
         intended_use=(
             "Finds one breast lesion on the summary images of a CEUS loop, for a radiologist to "
             "check. Research use; any channel group may be missing."
@@ -199,6 +199,6 @@ def _manifest(
             input=TensorShape(name="images", shape=(-1, channels, size, size)),
             output=TensorShape(name="logits", shape=(-1, 1, size, size)),
         ),
-        training_data=(*begun, *lessons.sources),
+        training_data=(*begun, *sources.sources),
         figures=figures,
     )

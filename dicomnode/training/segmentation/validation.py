@@ -1,4 +1,4 @@
-"""What the segmenter reaches on simulated exams it has not seen."""
+"""Validation of the segmenter on simulated exams it has not seen."""
 
 from collections.abc import Sequence
 

@@ -1,4 +1,4 @@
-"""What a site's segmenter learns from: summary images of its exams and the lesions outlined there.
+"""A site's exams for its segmenter: their summary images and the lesions outlined there.
 
 They are what the node shows its segmenter, on the pane's own pixels, and are kept on disk.
 """

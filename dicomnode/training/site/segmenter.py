@@ -18,8 +18,8 @@ from dicomnode.training.card import Trained, refusals
 from dicomnode.training.scoring.overlap_figures import REPORTED, judged, overlap_figures
 from dicomnode.training.segmentation.learning import learn
 from dicomnode.training.segmentation.segmenter import (
-    Lessons,
     SegmenterSettings,
+    TrainingSources,
     prepare,
     public_samples,
     public_sources,
@@ -88,16 +88,16 @@ def train(settings: SiteSegmenterSettings) -> Trained:
         settings.segmenter,
         _checkpoint(parts, settings.segmenter),
     )
-    lessons = _lessons(parts, cohort, settings.segmenter)
+    sources = _sources(parts, cohort, settings.segmenter)
     draft = settings.segmenter.work / "site-segmenter"
-    write_segmenter(network, settings.segmenter, draft, lessons, ())
+    write_segmenter(network, settings.segmenter, draft, sources, ())
     figures = (
         *_figures(Segmenter(load(draft)), parts),
         *_left_out(cohort),
         *refusals(refused, len(outlined)),
     )
     bundle = write_segmenter(
-        network, settings.segmenter, settings.segmenter.bundle, lessons, figures
+        network, settings.segmenter, settings.segmenter.bundle, sources, figures
     )
     return Trained(bundle=bundle, figures=figures, refused=refused)
 
@@ -118,11 +118,11 @@ def _checkpoint(parts: _Parts, settings: SegmenterSettings) -> Path:
     return settings.work / f"site-{digest[:16]}.pt"
 
 
-def _lessons(parts: _Parts, cohort: SiteCohort, settings: SegmenterSettings) -> Lessons:
+def _sources(parts: _Parts, cohort: SiteCohort, settings: SegmenterSettings) -> TrainingSources:
     busi = ", BUSI B-mode images" if settings.busi else ""
     simulated = " and simulated exams" if settings.exams else ""
     count = len(parts.learnt)
-    return Lessons(
+    return TrainingSources(
         trained_on=f"{count} cases of this site{busi}{simulated}",
         licence="the site's own",
         sources=(cohort.source(count), *public_sources(settings)),

@@ -1,4 +1,4 @@
-"""What the structured report says of the whole exam: the answer, its quality, or the refusal.
+"""Evaluations of the whole exam in the structured report: answer, quality, or the refusal.
 
 It stands where TID 1500 has it, in a container of its own, and holds codes and words only: numbers
 stand with the region that they were measured on.

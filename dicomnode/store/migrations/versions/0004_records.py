@@ -1,4 +1,4 @@
-"""What was found in an exam is kept whole, beside it."""
+"""The record of an exam's findings, kept whole beside it."""
 
 import sqlalchemy as sa
 from alembic import op

@@ -1,4 +1,4 @@
-"""What a destination answered is kept as its protocol writes it, whichever that is."""
+"""A destination's answer as its protocol writes it, whichever that is."""
 
 import sqlalchemy as sa
 from alembic import op

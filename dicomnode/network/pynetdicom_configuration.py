@@ -1,4 +1,4 @@
-"""How pynetdicom is set up in this process. Its settings are module globals; they live here."""
+"""Configuration of pynetdicom in this process. Its settings are module globals; they live here."""
 
 import logging
 import socket
@@ -7,10 +7,10 @@ from contextlib import suppress
 from pynetdicom import _config
 from pynetdicom.transport import AssociationSocket
 
-__all__ = ["set_up_pynetdicom"]
+__all__ = ["configure_pynetdicom"]
 
 
-def set_up_pynetdicom() -> None:
+def configure_pynetdicom() -> None:
     """Stream datasets to and from disk, and keep the library's own log lines out of ours.
 
     Its event log prints request and response identifiers, which hold patient data. What an

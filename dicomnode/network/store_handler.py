@@ -13,7 +13,7 @@ from pynetdicom.events import Event
 from dicomnode.errors import DicomnodeError, InputError, StoreError
 from dicomnode.network.header import Header, read_header
 
-__all__ = ["OpenAssociation", "Received", "answer_store"]
+__all__ = ["OpenAssociation", "Received", "handle_store"]
 
 log = structlog.get_logger(__name__)
 
@@ -44,7 +44,7 @@ class Received:
     association: OpenAssociation
 
 
-def answer_store(
+def handle_store(
     event: Event,
     association: OpenAssociation,
     on_store: Callable[[Received], None],

@@ -10,10 +10,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dicomnode.science.compiled import AVAILABLE, aligned
-from dicomnode.science.fit.kernel import climb_compiled, judge_compiled
+from dicomnode.science.fit.kernel import levenberg_marquardt_compiled, residual_diagnostics_compiled
 from dicomnode.science.fit.model import SIZE, Problem, accumulate, curves, limits
 
-__all__ = ["LONGEST", "STEPS", "Climbed", "Judgement", "Samples", "climb", "judge"]
+__all__ = [
+    "LONGEST",
+    "STEPS",
+    "PixelFits",
+    "Residuals",
+    "Samples",
+    "levenberg_marquardt",
+    "residual_diagnostics",
+]
 
 Floats = NDArray[np.float64]
 
@@ -22,7 +30,7 @@ STEPS = 30
 LONGEST = np.array([2.0, 0.7, 1.0, 4.0, 2.0])
 """Longest step in each parameter, so that a poor start cannot throw a curve out of the loop."""
 _ENOUGH = 1e-2
-"""Foretold fall of the objective below which the step is taken unseen: a seventh of an error bar.
+"""Predicted fall of the objective below which the step is taken unseen: a seventh of an error bar.
 What remains to be gone after it is a twentieth at most (root mean square)."""
 _SLACK = 1e-6
 """Rise of the objective, per sample, that rounding in single precision may fake."""
@@ -50,14 +58,14 @@ class Samples:
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Climbed:
+class PixelFits:
     """Fitted pixels.
 
     Attributes
     ----------
     theta : ndarray, shape (N, 5)
     objective : ndarray, shape (N,)
-        As foretold by the last step, which is a seventh of an error bar at most.
+        As predicted by the last step, which is a seventh of an error bar at most.
     information : ndarray, shape (N, 5, 5)
         Of the lifted samples alone, before that step.
     evaluations : ndarray of int64, shape (N,)
@@ -70,7 +78,7 @@ class Climbed:
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Judgement:
+class Residuals:
     """How well N fitted curves go through their samples, and what the samples weigh.
 
     Attributes
@@ -89,7 +97,9 @@ class Judgement:
     used: Floats
 
 
-def climb(start: Floats, problem: Problem, samples: Samples, steps: int = STEPS) -> Climbed:
+def levenberg_marquardt(
+    start: Floats, problem: Problem, samples: Samples, steps: int = STEPS
+) -> PixelFits:
     """Fit N pixels of K bins.
 
     Parameters
@@ -102,23 +112,23 @@ def climb(start: Floats, problem: Problem, samples: Samples, steps: int = STEPS)
         Most evaluations per pixel, the first at the start itself.
     """
     theta = np.clip(start, *limits(problem.family))
-    return (_climb_compiled if AVAILABLE else _climb_numpy)(theta, problem, samples, steps)
+    return (_compiled if AVAILABLE else _in_numpy)(theta, problem, samples, steps)
 
 
-def judge(theta: Floats, problem: Problem, samples: Samples) -> Judgement:
-    """Judge the curves of N fitted pixels."""
-    return (_judge_compiled if AVAILABLE else _judge_numpy)(theta, problem, samples)
+def residual_diagnostics(theta: Floats, problem: Problem, samples: Samples) -> Residuals:
+    """Diagnose the residuals of N fitted pixels."""
+    return (_diagnostics_compiled if AVAILABLE else _diagnostics_in_numpy)(theta, problem, samples)
 
 
-def _climb_compiled(theta: Floats, problem: Problem, samples: Samples, steps: int) -> Climbed:
+def _compiled(theta: Floats, problem: Problem, samples: Samples, steps: int) -> PixelFits:
     used, objective = np.zeros(len(theta), np.int64), np.empty(len(theta))
     information = np.empty((len(theta), SIZE, SIZE), np.float32)
-    climb_compiled(
+    levenberg_marquardt_compiled(
         theta, *_compiled_problem(problem, samples), problem.centre, problem.precision,
         *limits(problem.family), (_ENOUGH, _DAMPING, _UP, _DOWN, _MOST), _tolerated(samples),
         LONGEST, steps, used, objective, information,
     )  # fmt: skip
-    return Climbed(theta=theta, objective=objective, information=information, evaluations=used)
+    return PixelFits(theta=theta, objective=objective, information=information, evaluations=used)
 
 
 def _tolerated(samples: Samples) -> Floats:
@@ -135,14 +145,16 @@ def _compiled_problem(problem: Problem, samples: Samples) -> tuple[NDArray[np.fl
     return shared[0], shared[1:], around, problem.family.coefficients, total, count, samples.lift
 
 
-def _judge_compiled(theta: Floats, problem: Problem, samples: Samples) -> Judgement:
+def _diagnostics_compiled(theta: Floats, problem: Problem, samples: Samples) -> Residuals:
     scatter, used = np.empty(len(theta)), np.empty(len(theta))
     varying = np.empty((len(theta), SIZE, SIZE), np.float32)
-    judge_compiled(theta, *_compiled_problem(problem, samples), scatter, varying, used)
-    return Judgement(scatter=scatter, varying=varying, used=used)
+    residual_diagnostics_compiled(
+        theta, *_compiled_problem(problem, samples), scatter, varying, used
+    )
+    return Residuals(scatter=scatter, varying=varying, used=used)
 
 
-def _climb_numpy(theta: Floats, problem: Problem, samples: Samples, steps: int) -> Climbed:
+def _in_numpy(theta: Floats, problem: Problem, samples: Samples, steps: int) -> PixelFits:
     """All pixels step together until each is done."""
     lower, upper = limits(problem.family)
     active = np.arange(len(theta))
@@ -152,12 +164,12 @@ def _climb_numpy(theta: Floats, problem: Problem, samples: Samples, steps: int) 
     tolerated = np.broadcast_to(_tolerated(samples), len(theta))
     used = np.ones(len(theta), np.int64)
     while (active := active[used[active] < steps]).size:
-        held = np.where(gradient > 0, theta <= lower, theta >= upper)[active]
-        step, foretold = _step(gradient[active], information[active], damping[active], held)
+        at_bound = np.where(gradient > 0, theta <= lower, theta >= upper)[active]
+        step, predicted = _step(gradient[active], information[active], damping[active], at_bound)
         tried = np.clip(theta[active] + np.clip(step, -LONGEST, LONGEST), lower, upper)
-        near = (foretold < _ENOUGH) & (damping[active] <= _DAMPING)
+        near = (predicted < _ENOUGH) & (damping[active] <= _DAMPING)
         theta[active[near]] = tried[near]
-        objective[active[near]] -= foretold[near]
+        objective[active[near]] -= predicted[near]
         active, tried = active[~near], tried[~near]
         found = _with_prior(tried, problem, samples, count, active)
         used[active] += 1
@@ -167,7 +179,7 @@ def _climb_numpy(theta: Floats, problem: Problem, samples: Samples, steps: int) 
         objective[won], gradient[won], information[won] = (each[better] for each in found)
         damping[active] *= np.where(better, _DOWN, _UP)
         active = active[better | (damping[active] <= _MOST)]
-    return Climbed(
+    return PixelFits(
         theta=theta,
         objective=objective,
         information=information - problem.precision,
@@ -192,17 +204,17 @@ def _with_prior(
 
 
 def _step(
-    gradient: Floats, information: Floats, damping: Floats, held: NDArray[np.bool_]
+    gradient: Floats, information: Floats, damping: Floats, at_bound: NDArray[np.bool_]
 ) -> tuple[Floats, Floats]:
-    """Damped step, and the fall of the objective it foretells; what is held stays."""
+    """Damped step, and the fall of the objective it predicts; what is at a bound stays."""
     damped = information * (1 + damping[:, None, None] * np.eye(SIZE))
-    damped = np.where(held[:, :, None] | held[:, None, :], np.eye(SIZE), damped)
-    free = np.where(held, 0.0, gradient)
+    damped = np.where(at_bound[:, :, None] | at_bound[:, None, :], np.eye(SIZE), damped)
+    free = np.where(at_bound, 0.0, gradient)
     step = np.asarray(-np.linalg.solve(damped, free[..., None])[..., 0], np.float64)
     return step, -0.5 * (step * free).sum(axis=1)
 
 
-def _judge_numpy(theta: Floats, problem: Problem, samples: Samples) -> Judgement:
+def _diagnostics_in_numpy(theta: Floats, problem: Problem, samples: Samples) -> Residuals:
     count = np.broadcast_to(samples.count, samples.total.shape).astype(np.float64)
     lift = samples.lift[:, None].astype(np.float64)
     model, slopes = curves(theta, problem)
@@ -215,4 +227,4 @@ def _judge_numpy(theta: Floats, problem: Problem, samples: Samples) -> Judgement
     free = (share * present).sum(axis=1) * (1 - SIZE / np.maximum(used, SIZE + 1))
     relative = np.stack(slopes, axis=1) / lifted[:, None, :]
     varying = (relative * (count * share)[:, None, :]) @ relative.transpose(0, 2, 1)
-    return Judgement(scatter=pearson / np.maximum(free, 1e-3), varying=varying, used=used)
+    return Residuals(scatter=pearson / np.maximum(free, 1e-3), varying=varying, used=used)

@@ -1,4 +1,4 @@
-"""What a contrast exam's pixels tell beyond the echoes: colour map and burned-in graphics."""
+"""Display properties of a contrast exam: colour map and burned-in graphics."""
 
 from dataclasses import dataclass
 
@@ -10,13 +10,13 @@ from dicomnode.dicom.exam.colour import ColourMap, choose_map, find_bars, seen_c
 from dicomnode.dicom.exam.graphics import graphics_mask
 from dicomnode.dicom.exam.layout import MOVING
 
-__all__ = ["Sight", "see"]
+__all__ = ["DisplayProperties", "display_properties"]
 
 U8 = NDArray[np.uint8]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Sight:
+class DisplayProperties:
     """The contrast pane's colour map, and the ink in either pane, (R, C) of a pane."""
 
     colour_map: ColourMap
@@ -24,7 +24,7 @@ class Sight:
     warnings: tuple[str, ...]
 
 
-def see(frames: U8, contrast: Box, bmode: Box | None) -> Sight:
+def display_properties(frames: U8, contrast: Box, bmode: Box | None) -> DisplayProperties:
     """Look at frames (T, R, C, 3) spread over a clip."""
     bars = find_bars(frames)
     colours = _colours(frames, contrast)
@@ -33,7 +33,7 @@ def see(frames: U8, contrast: Box, bmode: Box | None) -> Sight:
     if bmode is not None:
         ink |= graphics_mask(frames, bmode, _colours(frames, bmode), bars)
     warning = colour_map.warning
-    return Sight(
+    return DisplayProperties(
         colour_map=colour_map, graphics=ink, warnings=() if warning is None else (warning,)
     )
 

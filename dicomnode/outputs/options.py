@@ -1,15 +1,16 @@
-"""What is written of a result beside what always is, and how: chosen by site or command."""
+"""Options of a result's files: what is written beside what always is, chosen by site or command."""
 
 from dataclasses import dataclass
 
 from dicomnode.dicom.results.geometry import Geometry
+from dicomnode.kinds import ON_REQUEST
 
-__all__ = ["USUAL", "Form"]
+__all__ = ["DEFAULT", "EVERYTHING", "ResultOptions"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Form:
-    """The form of a result.
+class ResultOptions:
+    """Which files a result has, and how they are written.
 
     Attributes
     ----------
@@ -23,5 +24,5 @@ class Form:
     seg_geometry: Geometry = "orientation"
 
 
-USUAL = Form()
-"""What is written where nobody asks for anything else."""
+DEFAULT = ResultOptions()
+EVERYTHING = ResultOptions(extras=frozenset(ON_REQUEST))

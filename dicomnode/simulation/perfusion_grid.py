@@ -1,4 +1,4 @@
-"""What every pixel of the tissue grid is supplied with."""
+"""Perfusion of every pixel of the tissue grid."""
 
 from typing import NamedTuple
 
@@ -13,13 +13,13 @@ from dicomnode.simulation.perfusion import STEP_S, Perfusion, perfuse
 from dicomnode.simulation.recipe import ExamRecipe
 from dicomnode.simulation.vessels import feed
 
-__all__ = ["Supply", "supplied"]
+__all__ = ["PerfusionGrid", "perfusion_grid"]
 
 UNEVEN_LESION, UNEVEN_TISSUE = 0.15, 0.4
 """Log standard deviation of perfusion over some millimetres; in a lesion the habitats vary it."""
 
 
-class Supply(NamedTuple):
+class PerfusionGrid(NamedTuple):
     """Which curve every pixel of the grid follows, how late and how strongly."""
 
     perfusion: Perfusion
@@ -29,7 +29,9 @@ class Supply(NamedTuple):
     gain: NDArray[np.float32]
 
 
-def supplied(recipe: ExamRecipe, grid: Grid, body: Anatomy, times_s: NDArray[np.float64]) -> Supply:
+def perfusion_grid(
+    recipe: ExamRecipe, grid: Grid, body: Anatomy, times_s: NDArray[np.float64]
+) -> PerfusionGrid:
     """Lay habitats, tissues and vessels out and give every pixel its lag and strength."""
     rng = stream(recipe, "supply")
     spacing_mm = grid.spacing_mm
@@ -51,7 +53,7 @@ def supplied(recipe: ExamRecipe, grid: Grid, body: Anatomy, times_s: NDArray[np.
         lesion_gain=recipe.lesion.gain,
         contrast_agent=recipe.contrast_agent,
     )
-    return Supply(
+    return PerfusionGrid(
         perfusion,
         numbers.astype(np.uint8),
         enhanced,
