@@ -27,7 +27,7 @@ from dicomnode.outputs.request import OutputFile
 from dicomnode.outputs.write import write_outputs, write_refusal
 from dicomnode.science.feature_table import FEATURES
 from dicomnode.science.findings import Check, Contribution, Findings
-from dicomnode.science.quality.rules import RULES
+from dicomnode.science.quality import RULES
 from tests.parts import example
 
 __all__ = ["Case", "Cases", "cases", "findings"]

@@ -179,7 +179,7 @@ def measure(loop: Loop, models: Models, recipe: Recipe, timing: Timing | None = 
     with timing.step("sub-regions"):
         subregion_map = (
             divide(perfusion, models.codebook, loop.spacing_mm)
-            if quality.steady_pixels(grades) and not incomparable
+            if "sub-regions" not in quality.withheld(grades) and not incomparable
             else np.where(lesion, UNRELIABLE, 0).astype(np.uint8)
         )
     with timing.step("diagnosis"):

@@ -13,7 +13,7 @@ from dicomnode.report.paint import layer
 from dicomnode.report.style import BACKGROUND, INK, MUTED, SIZES, UNITS, heading, number
 from dicomnode.science.findings import UNRELIABLE, Findings
 from dicomnode.science.kinetics import PARAMETERS
-from dicomnode.science.quality import sure_outline
+from dicomnode.science.quality import withheld
 
 __all__ = ["MAPS", "aspect", "draw_bmode", "draw_contrast", "draw_map"]
 
@@ -25,7 +25,7 @@ WIDE = 12.0
 
 def draw_bmode(axes: Axes, findings: Findings) -> None:
     """Show the B-mode pane with the lesion's outline, or say that there is none."""
-    sure = sure_outline(findings.quality)
+    sure = "size" not in withheld(findings.quality)
     heading(axes, "B-mode", "lesion outline" if sure else "outline uncertain")
     if findings.bmode_image is None:
         _absent(axes, "no B-mode pane\nin this exam")
@@ -38,7 +38,7 @@ def draw_bmode(axes: Axes, findings: Findings) -> None:
 def draw_contrast(axes: Axes, findings: Findings) -> None:
     """Show the contrast pane around peak enhancement with sub-regions over it."""
     ratio = findings.lesion.enlargement_ratio
-    known = ratio is not None and sure_outline(findings.quality)
+    known = ratio is not None and "size" not in withheld(findings.quality)
     enlarged = f"{number(ratio)} × B-mode area" if known else "perfusion sub-regions"
     heading(axes, "Contrast, peak", enlarged)
     _show(axes, findings, findings.contrast_peak)

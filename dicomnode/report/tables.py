@@ -30,7 +30,7 @@ from dicomnode.science.answer import (
     verdict,
 )
 from dicomnode.science.findings import Check, Diagnosis, Findings
-from dicomnode.science.quality import sure_outline
+from dicomnode.science.quality import withheld
 
 __all__ = [
     "draw_answer",
@@ -59,7 +59,7 @@ def draw_answer(axes: Axes, findings: Findings, facts: str) -> None:
         say(axes, 0.014, y, text, "text", "white")
     _gauge(axes, diagnosis)
     size = f"{number(lesion.long_axis_mm)} × {number(lesion.short_axis_mm)} mm"
-    where = "" if sure_outline(findings.quality) else "outlined: "
+    where = "outlined: " if "size" in withheld(findings.quality) else ""
     say(axes, 0.64, 0.28, f"{where}{size} · {number(lesion.area_mm2)} mm²", "large", "white")
     say(axes, 0.64, 0.62, shorten(facts, 50), "text", "white")
     failed = sum(not check.passed for check in findings.quality.checks)

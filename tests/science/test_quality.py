@@ -11,7 +11,7 @@ from dicomnode.science.quality import (
     assess,
     early,
     refusals,
-    sure_outline,
+    withheld,
     withholding,
 )
 from dicomnode.science.sampling import Motion
@@ -196,7 +196,7 @@ def words_of(quality, name):
 @pytest.mark.parametrize(("uncertainty", "sure"), [(0.5, True), (0.501, False), (1.0, False)])
 def test_an_uncertain_outline_leaves_the_last_grade_and_withholds(good, uncertainty, sure):
     quality = assessed(good, uncertainty=uncertainty)
-    assert sure_outline(quality) is sure
+    assert ("size" not in withheld(quality)) is sure
     assert quality.grade == ("A" if sure else "D")
     assert refusals(quality) == ()
     reasons = withholding(quality)

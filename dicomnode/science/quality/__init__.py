@@ -1,15 +1,9 @@
 """Quality of an exam: named checks against stated limits, the grade, what refuses or withholds."""
 
-from dicomnode.science.quality.checks import (
-    assess,
-    early,
-    refusals,
-    steady_pixels,
-    sure_outline,
-    withholding,
-)
-from dicomnode.science.quality.rules import RULES, Rule
-from dicomnode.science.quality.withheld import incomparable, too_few_frames, unjudged
+from dicomnode.science.quality.checks import assess, early, refusals, withheld, withholding
+from dicomnode.science.quality.rule import Rule
+from dicomnode.science.quality.rules import RULES
+from dicomnode.science.quality.unmeasured import incomparable, too_few_frames, unjudged
 
 __all__ = [
     "RULES",
@@ -18,9 +12,8 @@ __all__ = [
     "early",
     "incomparable",
     "refusals",
-    "steady_pixels",
-    "sure_outline",
     "too_few_frames",
     "unjudged",
+    "withheld",
     "withholding",
 ]

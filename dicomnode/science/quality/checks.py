@@ -1,6 +1,6 @@
-"""Quality of an exam: named checks against stated limits, the grade, and what refuses."""
+"""Checks of an exam against the rules: the grade, what refuses, what is withheld."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -8,32 +8,11 @@ from numpy.typing import NDArray
 from dicomnode.errors import Reason
 from dicomnode.science.findings import Check, Quality
 from dicomnode.science.loop import Loop
-from dicomnode.science.quality import evidence
-from dicomnode.science.quality.rules import OUTLINE, PIXEL_FRAMES, RULES, Grade, Rule
+from dicomnode.science.quality.rule import Facts, Grade, LesionFacts, Rule, Withheld
+from dicomnode.science.quality.rules import RULES
 from dicomnode.science.sampling import Motion
 
-__all__ = [
-    "RULES",
-    "Rule",
-    "assess",
-    "early",
-    "refusals",
-    "steady_pixels",
-    "sure_outline",
-    "withholding",
-]
-
-Words = Mapping[str, float | str]
-
-ASSUMED = "default"
-"""Source of a dynamic range that nobody stated."""
-SOURCES: Mapping[str, str] = {
-    ASSUMED: "assumed",
-    "tag": "as the file states",
-    "vendor": "as the site states for this scanner",
-    "settings": "as the site states",
-}
-"""Where a dynamic range is known from, as a reader is told."""
+__all__ = ["assess", "early", "refusals", "withheld", "withholding"]
 
 
 def early(loop: Loop) -> Quality:
@@ -48,7 +27,7 @@ def early(loop: Loop) -> Quality:
     Quality
         Of the early checks only; :func:`refusals` gives the reasons not to go on.
     """
-    return _judged(evidence.of_loop(loop), {}, early_only=True)
+    return _quality(Facts(loop=loop), [rule for rule in RULES if rule.early])
 
 
 def assess(
@@ -88,68 +67,54 @@ def assess(
             f"lesion: expected at least one pixel in shape {loop.shape}, "
             f"got {int(lesion.sum())} in shape {lesion.shape}"
         )
-    found = {
-        **evidence.of_loop(loop),
-        **evidence.of_motion(loop, motion),
-        **evidence.of_lesion(loop, motion, lesion_curve, lesion),
-    }
-    estimate_db = evidence.speckle_range_db(loop, motion, lesion_curve, lesion)
-    found["dynamic range"] = estimate_db and estimate_db / loop.dynamic_range_db
-    found["dynamic range known"] = float(loop.dynamic_range_source != ASSUMED)
-    found[OUTLINE] = uncertainty
-    told: Words = {
-        "stated_db": loop.dynamic_range_db,
-        "source": SOURCES.get(loop.dynamic_range_source, loop.dynamic_range_source),
-        "estimate_db": estimate_db or 0.0,
-    }
-    return _judged(found, told, early_only=False)
+    found = LesionFacts(motion=motion, curve=lesion_curve, mask=lesion, uncertainty=uncertainty)
+    return _quality(Facts(loop=loop, found=found), RULES)
 
 
-def steady_pixels(quality: Quality) -> bool:
-    """Whether the loop holds enough frames for the curve of a single pixel to mean anything."""
-    return all(check.passed for check in quality.checks if check.name == PIXEL_FRAMES)
-
-
-def sure_outline(quality: Quality) -> bool:
-    """Whether the lesion's outline is one that anything said of the lesion can rest on."""
-    return all(check.passed for check in quality.checks if check.name == OUTLINE)
+def withheld(quality: Quality) -> frozenset[Withheld]:
+    """List what an exam does not get because of the checks that it failed."""
+    return frozenset(what for rule, _ in _failed(quality) for what in rule.withholds)
 
 
 def withholding(quality: Quality) -> tuple[Reason, ...]:
-    """Give the reasons, if any, why nothing must be judged: failed checks that allow grade D only.
+    """Give the reasons, if any, why nothing must be answered: failed checks that withhold it.
 
     Those that refuse are not among them: such an exam is not analysed at all.
     """
-    rules = {rule.name: rule for rule in RULES}
-    failed = (check for check in quality.checks if not check.passed and not check.refuses)
-    return tuple(
-        Reason(rules[check.name].code, check.words)
-        for check in failed
-        if rules[check.name].at_best == "D"
-    )
+    return _reasons(quality, "answer")
 
 
 def refusals(quality: Quality) -> tuple[Reason, ...]:
     """Give the reasons, if any, why an exam must not be analysed."""
-    codes = {rule.name: rule.code for rule in RULES}
-    failed = (check for check in quality.checks if check.refuses and not check.passed)
-    return tuple(Reason(codes[check.name], check.words) for check in failed)
+    return _reasons(quality, "analysis")
 
 
-def _judged(found: evidence.Evidence, told: Words, *, early_only: bool) -> Quality:
-    rules = [rule for rule in RULES if rule.early or not early_only]
-    checks = tuple(_check(rule, found[rule.name], told) for rule in rules)
+def _reasons(quality: Quality, what: Withheld) -> tuple[Reason, ...]:
+    return tuple(
+        Reason(rule.code, check.words) for rule, check in _failed(quality) if what in rule.withholds
+    )
+
+
+def _failed(quality: Quality) -> Iterable[tuple[Rule, Check]]:
+    rules = {rule.name: rule for rule in RULES}
+    failed = (check for check in quality.checks if not check.passed and check.name in rules)
+    return ((rules[check.name], check) for check in failed)
+
+
+def _quality(facts: Facts, rules: Sequence[Rule]) -> Quality:
+    checks = tuple(_check(rule, facts) for rule in rules)
     return Quality(grade=_grade(checks), checks=checks)
 
 
-def _check(rule: Rule, value: float | None, told: Words) -> Check:
+def _check(rule: Rule, facts: Facts) -> Check:
+    value = rule.measure(facts)
     if value is None:
         words = "cannot be told from this loop"
         passed = True
     else:
         passed = value >= rule.limit if rule.bound == "at least" else value <= rule.limit
         form = rule.words if passed else rule.failed or rule.words
-        words = form.format(value=value, limit=rule.limit, **told)
+        words = form.format(value=value, limit=rule.limit, **rule.terms(facts))
     return Check(
         name=rule.name,
         value=value,

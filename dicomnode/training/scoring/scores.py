@@ -35,7 +35,7 @@ def agreement(found: NDArray[np.uint8], truth: NDArray[np.uint8]) -> Agreement:
 class Auc:
     """Area under the ROC curve with its 95 % confidence interval.
 
-    There is none where no exam is out of place: DeLong's would have no width, which claims too much.
+    There is none where no exam is out of place: DeLong's would have no width.
     """
 
     value: float
