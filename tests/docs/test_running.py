@@ -26,6 +26,8 @@ from dicomnode.web.metrics import LedgerCollector
 REPOSITORY = Path(__file__).resolve().parents[2]
 PAGE = REPOSITORY / "docs" / "running.md"
 INSTALL = REPOSITORY / "deploy" / "INSTALL.md"
+SETTINGS = REPOSITORY / "deploy" / "node.toml"
+COMMAND = re.compile("dicomnode(?: [a-z][a-z-]*)+")
 DOTTED = re.compile(r"[a-z_]+\.[a-z_]+")
 
 
@@ -57,10 +59,11 @@ def section(title: str) -> list[str]:
 
 def rows(title: str) -> dict[str, list[str]]:
     """Rows of a section's tables: what the first cell names in backticks, and the other cells."""
-    cells = [line.strip("| ").split(" | ") for line in section(title) if line.startswith("|")]
-    named = [(re.match("`([^`]+)`", first), rest) for first, *rest in cells]
-    found = {match[1]: rest for match, rest in named if match}
-    assert len(found) == sum(match is not None for match, _ in named), f"{title}: a name twice"
+    found: dict[str, list[str]] = {}
+    for line in section(title):
+        if named := re.match(r"\| `([^`]+)`", line):
+            assert named[1] not in found, f"{title}: {named[1]} twice"
+            found[named[1]] = [cell.strip() for cell in line.strip("|").split("|")[1:]]
     return found
 
 
@@ -75,16 +78,13 @@ def commands(group: click.Group, *path: str) -> Iterator[str]:
 
 
 def test_every_command_has_a_row_and_every_row_is_a_command() -> None:
-    words = [re.match("(dicomnode(?: [a-z][a-z-]*)+)", name) for name in rows("Commands")]
-    assert sorted(match[1] for match in words if match) == sorted(commands(cli, "dicomnode"))
+    told = [COMMAND.match(name) for name in rows("Commands")]
+    assert sorted(match[0] for match in told if match) == sorted(commands(cli, "dicomnode"))
 
 
 def test_every_command_in_the_text_exists() -> None:
-    known = {tuple(command.split()) for command in commands(cli, "dicomnode")}
-    known |= {(*command[:2], "...") for command in known} | {("dicomnode", "...")}
-    for called in re.findall(r"`(?:\S*/)?(dicomnode [^`]+)`", "\n".join(lines_of(PAGE))):
-        words = called.split()
-        assert {tuple(words[:2]), tuple(words[:3])} & known, called
+    named = re.findall(f"`({COMMAND.pattern})", "\n".join(lines_of(PAGE)))
+    assert sorted(set(named) - set(commands(cli, "dicomnode"))) == []
 
 
 @pytest.fixture
@@ -112,9 +112,8 @@ def test_every_metric_has_a_row_and_every_row_is_a_metric(
     told = rows("Metrics")
     assert sorted(told) == sorted(family.name for family in families)
     for family in families:
-        label, *texts = told[family.name]
         used = {name for sample in family.samples for name in sample.labels}
-        assert set(re.findall("`(.+?)`", label)) == used, family.name
+        assert set(re.findall("`(.+?)`", told[family.name][0])) == used, family.name
         assert f"all are {family.type}s" in " ".join(section("Metrics")).lower()
     for state in scrub.counts:
         assert f"`{state}`" in " ".join(told["dicomnode_files"])
@@ -143,6 +142,16 @@ def test_every_section_of_the_settings_has_a_row_that_says_what_a_reload_does() 
         for name, field in Settings.model_fields.items()
     }
     assert {name: rest[-1] for name, rest in told.items()} == expected
+
+
+def test_every_key_in_the_text_is_in_the_settings_file() -> None:
+    """Names with an underscore are keys, except in the sections that have other names."""
+    known = re.findall(r"^(?:# )?(\w+) =", SETTINGS.read_text(), re.MULTILINE)
+    others = section("Metrics") + section("Log")
+    text = "\n".join(line for line in lines_of(PAGE) if line not in others)
+    named = re.findall("`([a-z]+_[a-z_]+)`", text)
+    assert len(named) > 5
+    assert sorted(set(named) - set(known)) == []
 
 
 @pytest.mark.parametrize(
