@@ -3,10 +3,10 @@
 The codes of reasons are collected from the source itself. A *carrier* is whatever takes a
 parameter or has a field ``code`` of text: :class:`~dicomnode.errors.Reason`, the errors, their
 subclasses, ``Elements.wrong``. Of each call of a carrier the argument that becomes the code is
-followed: a literal, a constant of this or another module, both sides of ``if`` and ``or``. So are the
-defaults of ``code``, what is assigned to that name, and the first of what a function returns that
-gives codes with texts. Handed on unchanged may be only what is itself called ``code``. What cannot be
-followed fails the test, so that no new way of making a code goes unseen.
+followed: a literal, a constant of this or another module, both sides of ``if`` and ``or``. So are
+the defaults of ``code``, what is assigned to that name, and the first of what a function returns
+that gives codes with texts. Handed on unchanged may be only what is itself called ``code``. What
+cannot be followed fails the test, so that no new way of making a code goes unseen.
 """
 
 import ast
@@ -162,6 +162,8 @@ def followed(module: Module, value: ast.expr) -> Iterator[str]:
                 yield from followed(module, one)
         case ast.Attribute(attr="code") | ast.Name(id="code"):
             return
+        case ast.Attribute(value=ast.Name(id="codes")):
+            return  # a coded concept of dicomnode.dicom.codes
         case ast.Name(id=name) if own_constant(module, name):
             yield from own_constant(module, name)
         case _ if ast.unparse(value) in LOOKED_UP:
