@@ -37,8 +37,8 @@ PACKAGE = Path(dicomnode.__file__).parent
 READING, SENDING = (ROOT / "docs" / name for name in ("reading.md", "sending.md"))
 PAGES = (READING, SENDING)
 
-NOBODY_SENDS = ("training", "simulation", "migrations")
-"""Rooms whose reasons reach who trains a model, or nobody; no sender."""
+NOT_OF_EXAMS = ("training", "migrations")
+"""Rooms whose reasons reach who trains a model, or nobody; no sender and no reader."""
 OF_DELIVERIES = ("deliver/transport.py", "deliver/c_store.py", "jobs/deliver.py", "store/outbox.py")
 """Here a code is the status that a destination answered with."""
 LOOKED_UP = ("codes[check.name]",)
@@ -62,7 +62,7 @@ def modules() -> tuple[Module, ...]:
     found = []
     for path in sorted(PACKAGE.rglob("*.py")):
         place = path.relative_to(PACKAGE)
-        if not set(NOBODY_SENDS) & set(place.parts) and str(place) not in OF_DELIVERIES:
+        if not set(NOT_OF_EXAMS) & set(place.parts) and str(place) not in OF_DELIVERIES:
             found.append(Module(str(place), ast.parse(path.read_text())))
     return tuple(found)
 
@@ -146,7 +146,8 @@ def constants() -> dict[str, set[str]]:
 def own_constant(module: Module, name: str) -> set[str]:
     for node in module.tree.body:
         if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == name:
-            return {node.value.value} if isinstance(node.value, ast.Constant) else set()
+            own = node.value.value if isinstance(node.value, ast.Constant) else None
+            return {own} if isinstance(own, str) else set()
     return constants().get(name, set())
 
 
@@ -327,12 +328,14 @@ def test_every_limit_quoted_is_that_of_its_check() -> None:
     for name, bound, number, unit in found:
         rule = rules[name]
         limit = float(number) / 100 if unit == "%" else float(number)
-        assert (name, bound, limit) == (name, rule.bound, pytest.approx(rule.limit))
+        assert bound == rule.bound, name
+        assert limit == pytest.approx(rule.limit), name
         assert rule.unit in ("1", unit), f"{name} is in {rule.unit}"
 
 
 def delivered_settings() -> dict[str, Any]:
-    return tomllib.loads((ROOT / "deploy" / "node.toml").read_text(encoding="utf-8"))["node"]
+    settings = tomllib.loads((ROOT / "deploy" / "node.toml").read_text(encoding="utf-8"))
+    return dict(settings["node"])
 
 
 @pytest.mark.parametrize(
