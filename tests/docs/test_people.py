@@ -37,8 +37,8 @@ PACKAGE = Path(dicomnode.__file__).parent
 READING, SENDING = (ROOT / "docs" / name for name in ("reading.md", "sending.md"))
 PAGES = (READING, SENDING)
 
-NOT_OF_EXAMS = ("training", "migrations")
-"""Rooms whose reasons reach who trains a model, or nobody; no sender and no reader."""
+NOT_OF_EXAMS = ("training", "migrations", "api.py")
+"""Rooms whose reasons reach who trains a model or calls from Python; no sender and no reader."""
 OF_DELIVERIES = ("deliver/transport.py", "deliver/c_store.py", "jobs/deliver.py", "store/outbox.py")
 """Here a code is the status that a destination answered with."""
 LOOKED_UP = ("codes[check.name]",)
