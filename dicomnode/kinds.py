@@ -46,6 +46,10 @@ class OutputKind:
         """Series Description (0008,103E)."""
         return f"AI {self.title} (research use)"
 
+    def series_number(self, injection: int) -> int:
+        """Series Number (0020,0011), far above a scanner's; ``injection`` counts from 1."""
+        return 9000 + 10 * injection + self.number
+
 
 _OBJECTS = "dicomnode.outputs.objects"
 

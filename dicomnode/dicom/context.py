@@ -199,7 +199,7 @@ def _describe_series(dataset: Dataset, context: Context, kind: str) -> None:
     series, local = KINDS[kind], _local(context)
     dataset.Modality = series.modality
     dataset.SeriesInstanceUID = context.series_uid(kind)
-    dataset.SeriesNumber = 9000 + 10 * context.injection + series.number
+    dataset.SeriesNumber = series.series_number(context.injection)
     dataset.SeriesDescription = series.description
     dataset.SeriesDate = local.strftime("%Y%m%d")
     dataset.SeriesTime = local.strftime("%H%M%S")

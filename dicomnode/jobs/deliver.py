@@ -53,7 +53,8 @@ class Delivery:
         known = self.destinations.get(destination)
         if known is None:
             for row in rows:
-                self._park(row, f"expected destination {destination!r} in the settings")
+                with _bound(row):
+                    self._park(row, f"expected destination {destination!r} in the settings")
             return
         try:
             self._send(rows, known)

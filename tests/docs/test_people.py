@@ -30,7 +30,7 @@ from dicomnode.jobs.options import SettleOptions
 from dicomnode.kinds import BY_DEFAULT, KINDS, ON_REQUEST, OutputKind, with_them
 from dicomnode.science.kinetics import PARAMETERS
 from dicomnode.science.quality.rules import RULES, Rule
-from dicomnode.science.quality.withheld import _MOST_UNRELIABLE
+from dicomnode.science.quality.unmeasured import _MOST_UNRELIABLE
 
 ROOT = Path(__file__).parents[2]
 PACKAGE = Path(dicomnode.__file__).parent
@@ -377,7 +377,7 @@ def test_what_is_made_on_request_is_named(name: str) -> None:
 
 def series_number(kind: OutputKind) -> str:
     """Series Number (0020,0011) of the first injection, as all results are stamped with."""
-    return str(9000 + 10 + kind.number)
+    return str(kind.series_number(1))
 
 
 def test_every_kinetic_parameter_is_explained() -> None:
