@@ -263,7 +263,7 @@ def measure_lesion(
     _refuse(quality.too_few_frames(motion.kept))
     graphics = swept(loop.graphics, motion)
     excluded = graphics | swept(static_bright(loop.contrast), motion)
-    tissue = reference_tissue(images, lesion, excluded, loop.spacing_mm)
+    tissue = reference_tissue(images, lesion, excluded, loop.spacing_mm, recipe.ring_mm)
     around = ring(lesion, loop.spacing_mm, recipe.ring_mm) & ~graphics & ~tissue
     perfusion = measure_perfusion(
         loop,

@@ -8,7 +8,7 @@ from dicomnode.science.limits import FEWEST_FRAMES
 
 __all__ = ["METHOD_VERSION", "Recipe", "is_plausible_db", "same_scanner"]
 
-METHOD_VERSION = "9"
+METHOD_VERSION = "10"
 """Changes whenever the same input would give another result; part of every derived UID."""
 
 _PLAUSIBLE_DB = (30.0, 100.0)

@@ -43,7 +43,7 @@ class Pace:
         }
 
 
-def backoff_s(attempt: int, *, key: str, first_s: float = 10.0, longest_s: float = 3600.0) -> float:
+def backoff_s(attempt: int, *, key: str, first_s: float, longest_s: float) -> float:
     """Say how long to wait after a failed attempt: doubling, capped, spread apart.
 
     Parameters

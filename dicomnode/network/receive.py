@@ -60,7 +60,7 @@ class ReceiveSettings:
     max_associations_per_host: int = 10
     acse_timeout_s: float = 5.0
     network_timeout_s: float = 60.0
-    min_free_bytes: int = 1 << 30
+    min_free_bytes: int = 0
     tls: ssl.SSLContext | None = None
 
     def __post_init__(self) -> None:

@@ -18,9 +18,6 @@ __all__ = [
     "ring",
 ]
 
-_RING_MM = 3.0
-_TISSUE_GAP_MM = 3.0
-"""Reference tissue stays this far beyond the ring's inner edge: the whole ring is left free."""
 _SMOOTHING_MM = 0.7
 _TISSUE_AREA_MM2 = 30.0
 """Least area of reference tissue before the depth band is widened."""
@@ -35,7 +32,7 @@ def area_mm2(mask: NDArray[np.bool_], spacing_mm: tuple[float, float]) -> float:
 
 
 def ring(
-    mask: NDArray[np.bool_], spacing_mm: tuple[float, float], width_mm: float = _RING_MM
+    mask: NDArray[np.bool_], spacing_mm: tuple[float, float], width_mm: float
 ) -> NDArray[np.bool_]:
     """Give the pixels outside a mask but within ``width_mm`` of it.
 
@@ -61,10 +58,11 @@ def reference_tissue(
     lesion: NDArray[np.bool_],
     excluded: NDArray[np.bool_],
     spacing_mm: tuple[float, float],
+    gap_mm: float,
 ) -> NDArray[np.bool_]:
     """Find enhancing tissue to compare the lesion with, at the lesion's depth.
 
-    Candidates lie outside the lesion and its 3 mm ring, are not excluded, and lie in the rows
+    Candidates lie outside the lesion and the ring around it, are not excluded, and lie in the rows
     of the lesion (more rows are taken while less than 30 mm² enhance). Of these, the half
     that rises most is taken, smoothed over 0.7 mm and without specks.
 
@@ -76,6 +74,8 @@ def reference_tissue(
     excluded : ndarray of bool, shape (R, C)
         Graphics and static structures.
     spacing_mm : (float, float)
+    gap_mm : float
+        Width of the ring, which is measured by itself.
 
     Returns
     -------
@@ -84,7 +84,7 @@ def reference_tissue(
     """
     _check(lesion, spacing_mm)
     rise = _smooth(images["contrast_mean"] - images["contrast_start"], spacing_mm)
-    free = ~lesion & ~excluded & ~ring(lesion, spacing_mm, _TISSUE_GAP_MM)
+    free = ~lesion & ~excluded & ~ring(lesion, spacing_mm, gap_mm)
     rows = np.flatnonzero(lesion.any(axis=1))
     floor = 0.25 * float(np.percentile(rise[~excluded], 95)) if (~excluded).any() else 0.0
     for margin_mm in (0.0, 2.0, 4.0, 8.0, 1e6):

@@ -1,3 +1,5 @@
+from functools import partial
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -98,7 +100,7 @@ def test_geometry_holds_for_any_mask(mask):
     assert 1 <= long_mm <= np.hypot(*mask.shape)
     assert 0 < short_mm <= long_mm + 1e-9
     assert outlines(mask)
-    assert not (ring(mask, (1.0, 1.0)) & mask).any()
+    assert not (ring(mask, (1.0, 1.0), RING_MM) & mask).any()
 
 
 def images(lesion_rise, tissue_rise, *, enhanced=None, tissue=None):
@@ -114,33 +116,44 @@ def images(lesion_rise, tissue_rise, *, enhanced=None, tissue=None):
 
 
 NOTHING = np.zeros(SHAPE, bool)
+RING_MM = 3.0
+
+
+def tissue_beside(images, lesion, excluded):
+    return reference_tissue(images, lesion, excluded, SPACING_MM, RING_MM)
 
 
 def test_reference_tissue_enhances_at_the_depth_of_the_lesion():
     tissue = COLUMN_MM > 17
-    found = reference_tissue(images(0.4, 0.2, tissue=tissue), ellipse(), NOTHING, SPACING_MM)
+    found = tissue_beside(images(0.4, 0.2, tissue=tissue), ellipse(), NOTHING)
     assert area_mm2(found, SPACING_MM) >= 15
     assert (found & tissue).sum() / found.sum() > 0.95
-    assert not (found & (ellipse() | ring(ellipse(), SPACING_MM))).any()
+    assert not (found & (ellipse() | ring(ellipse(), SPACING_MM, RING_MM))).any()
     assert np.abs(ROW_MM[found] - 20.0).max() <= 5.0
 
 
 def test_reference_tissue_is_never_what_was_excluded():
     excluded = COLUMN_MM > 15
-    found = reference_tissue(images(0.4, 0.2), ellipse(), excluded, SPACING_MM)
+    found = tissue_beside(images(0.4, 0.2), ellipse(), excluded)
     assert found.any()
     assert not (found & excluded).any()
 
 
 def test_reference_tissue_is_looked_for_at_other_depths_where_none_enhances_beside():
     tissue = ROW_MM > 30
-    found = reference_tissue(images(0.4, 0.2, tissue=tissue), ellipse(), NOTHING, SPACING_MM)
+    found = tissue_beside(images(0.4, 0.2, tissue=tissue), ellipse(), NOTHING)
     assert (found & tissue).sum() / found.sum() > 0.9
+
+
+def test_a_wide_ring_loses_nothing_to_reference_tissue():
+    found = reference_tissue(images(0.4, 0.2), ellipse(), NOTHING, SPACING_MM, 8.0)
+    assert found.any()
+    assert not (found & ring(ellipse(), SPACING_MM, 8.0)).any()
 
 
 def test_no_reference_tissue_where_the_lesion_fills_the_pane():
     full = np.ones(SHAPE, bool)
-    assert not reference_tissue(images(0.4, 0.2), full, NOTHING, SPACING_MM).any()
+    assert not tissue_beside(images(0.4, 0.2), full, NOTHING).any()
 
 
 @pytest.mark.parametrize("grown_mm", [0.0, 0.5, 1.0])
@@ -158,7 +171,7 @@ def test_no_enlargement_where_the_lesion_enhances_no_more_than_the_tissue():
     assert enlargement_ratio(found, ellipse()) is None
 
 
-@pytest.mark.parametrize("function", [ring, axes_mm])
+@pytest.mark.parametrize("function", [partial(ring, width_mm=RING_MM), axes_mm])
 def test_an_empty_mask_is_named(function):
     with pytest.raises(ValueError, match=r"mask: expected at least one pixel .* \(200, 240\)"):
         function(NOTHING, SPACING_MM)
@@ -166,4 +179,4 @@ def test_an_empty_mask_is_named(function):
 
 def test_an_impossible_spacing_is_named():
     with pytest.raises(ValueError, match=r"spacing_mm: expected millimetres above 0"):
-        ring(ellipse(), (0.0, 0.1))
+        ring(ellipse(), (0.0, 0.1), RING_MM)

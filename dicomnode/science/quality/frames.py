@@ -40,7 +40,7 @@ RULES = (
         limit=50,
         unit="1",
         bound="at least",
-        withholds=frozenset({"sub-regions"}),
+        withholds=frozenset({"answer", "sub-regions"}),
         early=True,
         words="{value:.0f} frames; curves of single pixels are steady from {limit:.0f} on",
     ),
