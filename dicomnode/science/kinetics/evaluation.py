@@ -6,16 +6,13 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from dicomnode.science.kinetics.form import CurveForm
 from dicomnode.science.kinetics.parameters import PARAMETERS
 from dicomnode.science.kinetics.shapes import Family
 
 __all__ = ["FittedCurves", "arrivals", "curve_parameters", "evaluate", "relative"]
 
 Floats = NDArray[np.float64]
-
-_WASH_OUT_S = 50.0
-_EARLIEST = 1e-9
-"""Share of the time to peak that stands for "at arrival"."""
 
 
 class FittedCurves(Protocol):
@@ -66,37 +63,13 @@ def curve_parameters(
     log_pe, log_tp, log_curvature : ndarray of float64
         ln PE, ln(tp / s) and ln s as in :mod:`dicomnode.science.kinetics.shapes`, all of one shape.
     """
-    peak, tp, curvature = np.exp(log_pe), np.exp(log_tp), np.exp(log_curvature)
-    auc = peak * tp * family.area(curvature)
-    heights, times, slopes, shares = [], [], [], []
-    for u in family.steepest(curvature):
-        slope, height = family.slopes(u, curvature)[0], family.log_height(u, curvature)
-        tangent = np.exp(u) * (1 - 1 / slope)
-        heights.append(peak * np.exp(height))
-        slopes.append(slope / (tp * np.exp(u)))
-        times.append(tp * tangent)
-        shares.append(family.share(curvature, np.maximum(tangent, _EARLIEST)))
-    share_peak = family.share(curvature, np.ones_like(curvature))
-    rise, wash_in, wash_out = tp - times[0], share_peak - shares[0], shares[1] - share_peak
-    return {
-        "PE": peak,
-        "mTT": tp * family.mean(curvature),
-        "WiAUC": auc * wash_in,
-        "RT": rise,
-        "WiR": slopes[0] * heights[0],
-        "WiPI": auc * wash_in / rise,
-        "WoAUC": auc * wash_out,
-        "WiWoAUC": auc * (wash_in + wash_out),
-        "FT": times[1] - tp,
-        "WoR": -slopes[1] * heights[1],
-        "WO50": _washed_out(family, tp, times[0] + _WASH_OUT_S, curvature),
-    }
-
-
-def _washed_out(family: Family, tp: Floats, at: Floats, curvature: Floats) -> Floats:
-    """Share of the peak that is gone at ``at`` s after the onset; 0 before the peak."""
-    late = np.log(np.maximum(at / tp, 1.0))
-    return np.asarray(-np.expm1(family.log_height(late, curvature)))
+    form = CurveForm(
+        family=family,
+        peak=np.exp(log_pe),
+        tp_s=np.exp(log_tp),
+        curvature=np.exp(log_curvature),
+    )
+    return {one.name: one.of(form) for one in PARAMETERS if one.of is not None}
 
 
 def relative(parameters: Mapping[str, Floats], tissue: Mapping[str, Floats]) -> dict[str, Floats]:

@@ -1,7 +1,13 @@
 """The table of kinetic parameters: name, unit, definition, equation, source and DICOM code."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dicomnode.science.kinetics.form import CurveForm
 
 __all__ = ["PARAMETERS", "Parameter"]
 
@@ -22,11 +28,33 @@ class Parameter:
     """Code value, coding scheme designator, code meaning."""
     relation: Literal["ratio", "difference", "none"] = "ratio"
     """How it is set against reference tissue: "ratio", "difference" or "none"."""
+    of: Callable[[CurveForm], NDArray[np.float64]] | None = None
+    """Its value where the form of the curve alone gives it; None where the clock or the residuals
+    are needed (:func:`dicomnode.science.kinetics.evaluate`)."""
 
 
 _VUEBOX = "parameter set in use for CEUS quantification; closed form per family of curves"
 _TEXTBOOK = "Strouthos et al. 2010, doi:10.1109/TUFFC.2010.1550"
 _PRIVATE = "99DICOMNODE"
+_WASH_OUT_S = 50.0
+
+
+def _wash_in(form: CurveForm) -> NDArray[np.float64]:
+    return form.area * (form.share_at_peak - form.rise.share)
+
+
+def _wash_out(form: CurveForm) -> NDArray[np.float64]:
+    return form.area * (form.fall.share - form.share_at_peak)
+
+
+def _both(form: CurveForm) -> NDArray[np.float64]:
+    in_and_out = (form.share_at_peak - form.rise.share) + (form.fall.share - form.share_at_peak)
+    return form.area * in_and_out
+
+
+def _rise_s(form: CurveForm) -> NDArray[np.float64]:
+    return form.tp_s - form.rise.base_s
+
 
 PARAMETERS: tuple[Parameter, ...] = (
     Parameter(
@@ -36,6 +64,7 @@ PARAMETERS: tuple[Parameter, ...] = (
         equation="PE; lognormal: A exp(σ²/2 − μ) / (√(2π) σ)",
         source=_VUEBOX,
         code=("PE", _PRIVATE, "Peak Enhancement"),
+        of=lambda form: form.peak,
     ),
     Parameter(
         name="TTP",
@@ -56,6 +85,7 @@ PARAMETERS: tuple[Parameter, ...] = (
         source=_TEXTBOOK,
         code=("113052", "DCM", "Mean Transit Time"),
         relation="difference",
+        of=lambda form: form.mean_s,
     ),
     Parameter(
         name="WiAUC",
@@ -65,6 +95,7 @@ PARAMETERS: tuple[Parameter, ...] = (
         equation="A [F(tp) − F(tI)]; lognormal: F(x) = Φ((ln x − μ)/σ)",
         source=_VUEBOX,
         code=("WIAUC", _PRIVATE, "Wash-in Area Under Curve"),
+        of=_wash_in,
     ),
     Parameter(
         name="RT",
@@ -74,6 +105,7 @@ PARAMETERS: tuple[Parameter, ...] = (
         source=_VUEBOX,
         code=("RT", _PRIVATE, "Rise Time"),
         relation="difference",
+        of=_rise_s,
     ),
     Parameter(
         name="WiR",
@@ -83,6 +115,7 @@ PARAMETERS: tuple[Parameter, ...] = (
         "lognormal: u₋ = −σ² (1 + √(1 + 4/σ²))/2",
         source=_VUEBOX,
         code=("WIR", _PRIVATE, "Wash-in Rate"),
+        of=lambda form: form.rise.relative_slope * form.rise.height,
     ),
     Parameter(
         name="WiPI",
@@ -91,6 +124,7 @@ PARAMETERS: tuple[Parameter, ...] = (
         equation="WiAUC / RT",
         source=_VUEBOX,
         code=("WIPI", _PRIVATE, "Wash-in Perfusion Index"),
+        of=lambda form: _wash_in(form) / _rise_s(form),
     ),
     Parameter(
         name="WoAUC",
@@ -100,6 +134,7 @@ PARAMETERS: tuple[Parameter, ...] = (
         equation="A [F(tO) − F(tp)]",
         source=_VUEBOX,
         code=("WOAUC", _PRIVATE, "Wash-out Area Under Curve"),
+        of=_wash_out,
     ),
     Parameter(
         name="WiWoAUC",
@@ -108,6 +143,7 @@ PARAMETERS: tuple[Parameter, ...] = (
         equation="WiAUC + WoAUC",
         source=_VUEBOX,
         code=("WIWOAUC", _PRIVATE, "Wash-in and Wash-out AUC"),
+        of=_both,
     ),
     Parameter(
         name="FT",
@@ -117,6 +153,7 @@ PARAMETERS: tuple[Parameter, ...] = (
         source=_VUEBOX,
         code=("FT", _PRIVATE, "Fall Time"),
         relation="difference",
+        of=lambda form: form.fall.base_s - form.tp_s,
     ),
     Parameter(
         name="WoR",
@@ -126,6 +163,7 @@ PARAMETERS: tuple[Parameter, ...] = (
         "lognormal: u₊ = σ² (−1 + √(1 + 4/σ²))/2",
         source=_VUEBOX,
         code=("WOR", _PRIVATE, "Wash-out Rate"),
+        of=lambda form: -form.fall.relative_slope * form.fall.height,
     ),
     Parameter(
         name="WO50",
@@ -135,6 +173,7 @@ PARAMETERS: tuple[Parameter, ...] = (
         source="Acta Radiol 2012;53:382, who measured the drop at 50 s",
         code=("WO50", _PRIVATE, "Share Washed Out 50 s After Arrival"),
         relation="none",
+        of=lambda form: form.washed_out(form.rise.base_s + _WASH_OUT_S),
     ),
     Parameter(
         name="QOF",
