@@ -4,7 +4,7 @@ These commands read and change the ledger only; a running node picks the changes
 """
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -95,6 +95,17 @@ def _assumed(exam: ExamRow) -> str:
     return "" if exam.summary.malignant_probability is None else exam.summary.premises
 
 
+COLUMNS: Mapping[str, Callable[[ExamRow], str]] = {
+    "exam": lambda exam: str(exam.id),
+    "state": lambda exam: _styled(exam.state),
+    "result": _answer,
+    "received": lambda exam: _clock(exam.last_instance_at)[: len("YYYY-MM-DD hh:mm")],
+    "inj/rev": lambda exam: f"{exam.injection}/{exam.revision}",
+    "study": lambda exam: plain(short_uid(exam.study_uid)),
+}
+"""Columns of the list of exams."""
+
+
 @exams.command("list")
 @config_option
 @click.option("--state", "states", multiple=True, type=click.Choice(list(ExamState)))
@@ -103,19 +114,12 @@ def list_exams(config: Path, states: tuple[str, ...], limit: int) -> None:
     """List exams, newest first."""
     wanted = tuple(map(ExamState, states)) or tuple(ExamState)
     table = Table(box=None, header_style="bold", pad_edge=False)
-    for title in ("exam", "state", "result", "received", "inj/rev", "study"):
+    for title in COLUMNS:
         table.add_column(title, no_wrap=title != "result")
     with _ledger(config) as (_, ledger):
         found = ledger.exams(states=wanted, limit=limit)
         for exam in found:
-            table.add_row(
-                str(exam.id),
-                _styled(exam.state),
-                _answer(exam),
-                _clock(exam.last_instance_at)[: len("YYYY-MM-DD hh:mm")],
-                f"{exam.injection}/{exam.revision}",
-                plain(short_uid(exam.study_uid)),
-            )
+            table.add_row(*(cell(exam) for cell in COLUMNS.values()))
         turned_away = sum(one.times for one in ledger.rejections())
         deliveries = ledger.deliveries_of([exam.id for exam in found])
     out = console()

@@ -1,7 +1,5 @@
 """Pictures for people as Secondary Capture: key frame and report page (PS3.3 A.8)."""
 
-from typing import Literal
-
 import numpy as np
 from numpy.typing import NDArray
 from pydicom.dataset import Dataset
@@ -19,7 +17,7 @@ def secondary_capture(
     exam: Exam,
     context: Context,
     picture: NDArray[np.uint8],
-    kind: Literal["keyframe", "report"],
+    kind: str,
     *,
     frame: int | None = None,
 ) -> Dataset:
