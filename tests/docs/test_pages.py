@@ -1,0 +1,33 @@
+"""Every page in docs/ and the README lead to what exists, and the rooms are those of the code."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")), ROOT / "deploy" / "INSTALL.md"]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_lead_to_files_that_exist(page: Path) -> None:
+    links = re.findall(r"\]\((?!https?:|#)([^)#\s]+)", page.read_text())
+    assert links
+    assert [link for link in links if not (page.parent / link).exists()] == []
+
+
+def test_every_page_is_named_in_the_readme() -> None:
+    readme = (ROOT / "README.md").read_text()
+    assert [page.name for page in PAGES[1:] if f"/{page.name})" not in readme] == []
+
+
+def test_the_rooms_are_those_of_the_package() -> None:
+    table = (ROOT / "docs" / "architecture.md").read_text().partition("## Rooms")[2]
+    rows = re.findall(r"^\| (`[^|]+) \|", table, re.MULTILINE)
+    named = {name.rstrip("/") for row in rows for name in re.findall(r"`([a-z]+/?)`", row)}
+    rooms = {
+        path.stem
+        for path in (ROOT / "dicomnode").iterdir()
+        if not path.name.startswith(("_", "py.typed"))
+    }
+    assert named == rooms
