@@ -59,6 +59,7 @@ class Server(ThreadedAssociationServer):
         self.on_end = on_end
         self.tls = tls
         self._connections: Counter[str] = Counter()
+        self._served = False
         self._lock = threading.Lock()
         super().__init__(
             ae,
@@ -104,6 +105,13 @@ class Server(ThreadedAssociationServer):
             self.shutdown_request(request)
             with self._lock:
                 self._connections[plain_address(client_address[0])] -= 1
+                self._served = True
+
+    def service_actions(self) -> None:
+        """Let the library collect what associations left behind; where nobody called, nothing."""
+        if self._served:
+            super().service_actions()
+            self._served = self._gc[0] != 0
 
     def shutdown(self) -> None:
         """Stop accepting and free the port. Associations that are open go on."""
