@@ -32,11 +32,12 @@ from dicomnode.store.rows import (
 )
 from dicomnode.store.spool import Spool
 from dicomnode.store.states import (
-    UNFINISHED,
     DeliveryState,
+    ExamEvent,
     ExamState,
     Phase,
     Tone,
+    before_exam,
 )
 from dicomnode.store.url import sqlite_file
 from dicomnode.web.labels import short_uid
@@ -288,7 +289,7 @@ def give_up(number: int, config: Path) -> None:
     """
     with _ledger(config) as (_, ledger):
         now = time.time()
-        if ledger.exam(number).state in UNFINISHED:
+        if ledger.exam(number).state in before_exam(ExamEvent.GIVE_UP):
             ledger.give_up(number, now=now)
             console().print(f"exam {number} is given up")
             return

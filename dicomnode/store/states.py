@@ -75,6 +75,7 @@ class ExamState(_State):
     ANALYSED = "analysed", Phase.OVER, Tone.GOOD
     REFUSED = "refused", Phase.OVER, Tone.NOTE
     FAILED = "failed", Phase.WAITS, Tone.BAD
+    GIVEN_UP = "given up", Phase.OVER, Tone.DULL
 
 
 class ExamEvent(StrEnum):
@@ -102,7 +103,11 @@ EXAM_TRANSITIONS: dict[tuple[ExamState, ExamEvent], ExamState] = {
         for state in ExamState
         if state is not ExamState.ANALYSED
     },
-    **{(state, ExamEvent.GIVE_UP): ExamState.FAILED for state in ExamState.in_phase(Phase.GOES_ON)},
+    **{
+        (state, ExamEvent.GIVE_UP): ExamState.GIVEN_UP
+        for state in ExamState
+        if state.phase is not Phase.OVER
+    },
 }
 
 UNFINISHED = ExamState.in_phase(Phase.GOES_ON)

@@ -129,7 +129,7 @@ def test_nothing_is_published_for_an_exam_that_is_no_longer_the_jobs(
     ledger.give_up(exam.id, now=3.0)
     outcomes = [Outcome.refused(number, []).model_dump(mode="json") for number in (1, 2)]
     make(print).publish(job, exam.id, outcomes)
-    assert [row.state for row in ledger.exams()] == [ExamState.FAILED]
+    assert [row.state for row in ledger.exams()] == [ExamState.GIVEN_UP]
 
 
 class Noting:

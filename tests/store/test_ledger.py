@@ -225,7 +225,7 @@ def test_a_person_decides_about_every_exam_that_has_no_end(ledger, instance, sta
     if decision == "retry":
         assert (decided.state, decided.attempt, decided.job) == (ExamState.QUEUED, 2, None)
     else:
-        assert (decided.state, decided.reasons[0].code) == (ExamState.FAILED, "given-up")
+        assert (decided.state, decided.reasons[0].code) == (ExamState.GIVEN_UP, "given-up")
         assert ledger.retry(exam.id, now=4.0).state is ExamState.QUEUED
     with pytest.raises(TransitionError):
         ledger.finish(exam.id, job="j", outputs=[], destinations={}, record=ANALYSED, now=5.0)
