@@ -77,7 +77,7 @@ def findings(share: float = 1.0) -> Findings:
     """
     found = example.findings()
     contributions = tuple(
-        Contribution(feature=item.name, value=0.5, mean=0.4, contribution=0.1, words=item.words)
+        Contribution(feature=item.name, value=0.5, mean=0.4, contribution=0.1, meaning=item.meaning)
         for item in FEATURES
     )
     told = {"stated_db": 60.0, "source": "as the site states", "estimate_db": 52.0}
@@ -89,7 +89,7 @@ def findings(share: float = 1.0) -> Findings:
             unit=rule.unit,
             passed=True,
             refuses=rule.refuses,
-            words=rule.words.format(value=share * (rule.limit + 1), limit=rule.limit, **told),
+            message=rule.message.format(value=share * (rule.limit + 1), limit=rule.limit, **told),
         )
         for rule in RULES
     )

@@ -14,6 +14,7 @@ PACKAGE = Path(__file__).parents[1] / "dicomnode"
 MAY_IMPORT: dict[str, set[str]] = {
     "errors": set(),
     "named": set(),
+    "allocator": set(),
     "paths": {"errors"},
     "kinds": {"named"},
     "syntaxes": set(),
@@ -47,7 +48,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "pipeline",
     },
     "store": {"errors", "named", "record"},
-    "network": {"errors", "syntaxes"},
+    "network": {"errors", "allocator", "syntaxes"},
     "deliver": {"errors", "named", "network"},
     "jobs": {"errors", "named", "store", "deliver", "outputs"},
     "web": {"errors", "kinds", "record", "store"},
@@ -55,6 +56,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "config": {"errors", "kinds", "recipe", "dicom", "store", "jobs", "web", "log"},
     "service": {
         "errors",
+        "allocator",
         "named",
         "kinds",
         "record",

@@ -7,7 +7,7 @@ __all__ = ["Pace", "backoff_s"]
 
 _FIRST_S = 1.0
 _LONGEST_S = 30.0
-_KEPT_S = 600.0
+_KEPT_S = 120.0
 
 
 class Pace:
@@ -34,7 +34,7 @@ class Pace:
         return True
 
     def forget_done(self) -> None:
-        """Forget work that nobody began again for ten minutes."""
+        """Forget work that nobody began again for two minutes."""
         now = self._monotonic()
         self._begun = {
             work: (times, next_at)

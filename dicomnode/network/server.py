@@ -15,6 +15,7 @@ from pynetdicom.association import Association
 from pynetdicom.events import EventHandlerType
 from pynetdicom.transport import RequestHandler, ThreadedAssociationServer
 
+from dicomnode.allocator import give_back
 from dicomnode.network.admission import plain_address
 
 __all__ = ["ConnectionLimits", "Server"]
@@ -108,10 +109,12 @@ class Server(ThreadedAssociationServer):
                 self._served = True
 
     def service_actions(self) -> None:
-        """Let the library collect what associations left behind; where nobody called, nothing."""
+        """Collect what associations left behind, every 12 s; where nobody called, nothing."""
         if self._served:
             super().service_actions()
-            self._served = self._gc[0] != 0
+            if self._gc[0] == 0:
+                give_back()
+                self._served = False
 
     def shutdown(self) -> None:
         """Stop accepting and free the port. Associations that are open go on."""

@@ -128,7 +128,7 @@ def _diagnosis(findings: Findings) -> DiagnosisPart:
                 value=c.value,
                 mean=c.mean,
                 contribution=c.contribution,
-                words=c.words,
+                words=c.meaning,
                 said=because(c),
             )
             for c in found.contributions
@@ -156,7 +156,7 @@ def _quality(findings: Findings) -> QualityPart:
             unit=check.unit,
             passed=check.passed,
             refuses=check.refuses,
-            words=check.words,
+            words=check.message,
         )
         for check in findings.quality.checks
     ]

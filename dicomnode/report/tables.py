@@ -130,7 +130,7 @@ def draw_quality(axes: Axes, findings: Findings) -> None:
 def _lines(check: Check) -> list[str]:
     if check.passed:
         return [check.name]
-    return textwrap.wrap(check.words, 76, max_lines=2, placeholder=" …")
+    return textwrap.wrap(check.message, 76, max_lines=2, placeholder=" …")
 
 
 def draw_models(axes: Axes, findings: Findings) -> None:

@@ -104,7 +104,7 @@ def in_short(diagnosis: Diagnosis) -> str:
 def because(item: Contribution) -> str:
     """Say by its sign what a feature is in this lesion."""
     feature = BY_NAME.get(item.feature)
-    return f"{item.words} {item.value:.3g}" if feature is None else feature.said(item.value)
+    return f"{item.meaning} {item.value:.3g}" if feature is None else feature.said(item.value)
 
 
 def mean_of(item: Contribution) -> str:

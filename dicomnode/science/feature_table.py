@@ -47,7 +47,7 @@ class Feature:
     name: str
     unit: str
     """UCUM."""
-    words: str
+    meaning: str
     """What the number is, whichever it is."""
     above: str
     """What a positive value says; ``{}`` stands for its size."""
@@ -93,7 +93,7 @@ FEATURES: tuple[Feature, ...] = (
         Feature(
             name=fraction_of(kind),
             unit="1",
-            words=f"share that is {kind}",
+            meaning=f"share that is {kind}",
             above=f"{{}} is {kind}",
             amount=_share,
         )
@@ -102,19 +102,19 @@ FEATURES: tuple[Feature, ...] = (
     Feature(
         name="subregion_entropy",
         unit="1",
-        words="mixture of sub-regions (0 one only, 1 even)",
+        meaning="mixture of sub-regions (0 one only, 1 even)",
         above="mixture of sub-regions {} of 1",
     ),
     Feature(
         name="interface_density",
         unit="/mm",
-        words="borders between sub-regions per area",
+        meaning="borders between sub-regions per area",
         above="{} mm of sub-region borders per mm²",
     ),
     Feature(
         name="rim_core_log_pe",
         unit="1",
-        words="peak enhancement of rim over core (ln ratio)",
+        meaning="peak enhancement of rim over core (ln ratio)",
         above="rim brighter than core by {}",
         below="rim darker than core by {}",
         level="rim as bright as core",
@@ -123,7 +123,7 @@ FEATURES: tuple[Feature, ...] = (
     Feature(
         name="rim_core_ttp",
         unit="s",
-        words="time to peak of rim minus core",
+        meaning="time to peak of rim minus core",
         above="rim peaks {} later than core",
         below="rim peaks {} earlier than core",
         level="rim and core peak together",
@@ -132,7 +132,7 @@ FEATURES: tuple[Feature, ...] = (
     Feature(
         name="enlargement_ratio",
         unit="1",
-        words="enhancing area over outlined area",
+        meaning="enhancing area over outlined area",
         above="enhances over {} times the outlined area",
         neutral=1.0,
         may_lack=True,
@@ -140,21 +140,21 @@ FEATURES: tuple[Feature, ...] = (
     Feature(
         name="wash_out_50s",
         unit="1",
-        words="share washed out 50 s after arrival",
+        meaning="share washed out 50 s after arrival",
         above="{} washed out 50 s after arrival",
         amount=_share,
     ),
     Feature(
         name="defect_fraction",
         unit="1",
-        words="share with almost no enhancement",
+        meaning="share with almost no enhancement",
         above="{} hardly enhances",
         amount=_share,
     ),
     Feature(
         name="relative_log_pe",
         unit="1",
-        words="peak enhancement over tissue (ln ratio)",
+        meaning="peak enhancement over tissue (ln ratio)",
         above="brighter than tissue by {}",
         below="darker than tissue by {}",
         level="as bright as tissue",
@@ -163,7 +163,7 @@ FEATURES: tuple[Feature, ...] = (
     Feature(
         name="relative_ttp",
         unit="s",
-        words="time to peak minus tissue",
+        meaning="time to peak minus tissue",
         above="peaks {} later than tissue",
         below="peaks {} earlier than tissue",
         level="peaks when tissue does",
@@ -172,37 +172,41 @@ FEATURES: tuple[Feature, ...] = (
     Feature(
         name="relative_log_mtt",
         unit="1",
-        words="mean transit time over tissue (ln ratio)",
+        meaning="mean transit time over tissue (ln ratio)",
         above="transit {} longer than in tissue",
         below="transit {} shorter than in tissue",
         level="transit as long as in tissue",
         amount=_change,
     ),
     Feature(
-        name="ttp", unit="s", words="time to peak", above="peaks {} after arrival", amount=_seconds
+        name="ttp",
+        unit="s",
+        meaning="time to peak",
+        above="peaks {} after arrival",
+        amount=_seconds,
     ),
     Feature(
-        name="mtt", unit="s", words="mean transit time", above="transit takes {}", amount=_seconds
+        name="mtt", unit="s", meaning="mean transit time", above="transit takes {}", amount=_seconds
     ),
-    Feature(name="rise_time", unit="s", words="rise time", above="rises for {}", amount=_seconds),
+    Feature(name="rise_time", unit="s", meaning="rise time", above="rises for {}", amount=_seconds),
     Feature(
         name="heterogeneity_pe",
         unit="1",
-        words="spread of peak enhancement (ln ratio)",
+        meaning="spread of peak enhancement (ln ratio)",
         above="peak enhancement varies by {}",
         amount=_decibels,
     ),
     Feature(
         name="heterogeneity_ttp",
         unit="s",
-        words="spread of time to peak",
+        meaning="spread of time to peak",
         above="time of the peak varies by {}",
         amount=_seconds,
     ),
     Feature(
         name="ring_log_pe",
         unit="1",
-        words="peak enhancement of ring over lesion (ln)",
+        meaning="peak enhancement of ring over lesion (ln)",
         above="surroundings brighter than lesion by {}",
         below="surroundings darker than lesion by {}",
         level="surroundings as bright as lesion",
@@ -211,7 +215,7 @@ FEATURES: tuple[Feature, ...] = (
     Feature(
         name="ring_ttp",
         unit="s",
-        words="time to peak of surroundings minus lesion",
+        meaning="time to peak of surroundings minus lesion",
         above="surroundings peak {} later than lesion",
         below="surroundings peak {} earlier than lesion",
         level="surroundings and lesion peak together",
@@ -220,13 +224,13 @@ FEATURES: tuple[Feature, ...] = (
     Feature(
         name="texture_contrast",
         unit="1",
-        words="texture of peak enhancement: contrast",
+        meaning="texture of peak enhancement: contrast",
         above="texture contrast {} from spot to spot",
     ),
     Feature(
         name="texture_correlation",
         unit="1",
-        words="texture of peak enhancement: correlation",
+        meaning="texture of peak enhancement: correlation",
         above="texture correlation {} of near spots",
         amount=_signed,
         neutral=1.0,
@@ -234,13 +238,13 @@ FEATURES: tuple[Feature, ...] = (
     Feature(
         name="texture_entropy",
         unit="bit",
-        words="texture of peak enhancement: entropy",
+        meaning="texture of peak enhancement: entropy",
         above="texture entropy {} bit",
     ),
     Feature(
         name="ring_texture_entropy",
         unit="bit",
-        words="texture of surroundings: entropy",
+        meaning="texture of surroundings: entropy",
         above="texture entropy of surroundings {} bit",
     ),
 )

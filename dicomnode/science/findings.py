@@ -156,7 +156,7 @@ class Contribution:
     mean: float
     """Of the exams that the classifier learnt from."""
     contribution: float
-    words: str
+    meaning: str
     """What the value is, whichever it is."""
 
 
@@ -201,7 +201,7 @@ class Check:
     passed: bool
     refuses: bool
     """Whether failing it refuses the exam rather than lowering its grade."""
-    words: str
+    message: str
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,6 +1,5 @@
 """A node as a process: it obeys signals, and it ends when it is told to, whatever hangs."""
 
-import ctypes
 import faulthandler
 import logging
 import os
@@ -10,12 +9,12 @@ import sys
 import threading
 import time
 from collections.abc import Callable
-from contextlib import suppress
 from types import FrameType
 from typing import NoReturn
 
 import structlog
 
+from dicomnode.allocator import share_pools
 from dicomnode.config import Settings
 from dicomnode.service.node import STOP_GRACE_S, Node
 
@@ -25,8 +24,6 @@ log = structlog.get_logger(__name__)
 
 _LAST_WORDS_S = 1.0
 _ENDING = (signal.SIGINT, signal.SIGTERM)
-_MALLOC = {-8: 2, -3: 1 << 20, -1: 1 << 20}
-"""M_ARENA_MAX, M_MMAP_THRESHOLD and M_TRIM_THRESHOLD of mallopt(3), the sizes in bytes."""
 
 
 def run(node: Node, load: Callable[[], Settings]) -> NoReturn:
@@ -34,26 +31,13 @@ def run(node: Node, load: Callable[[], Settings]) -> NoReturn:
 
     The process ends here: a thread that waits for a peer, or a disk, must not keep it.
     """
-    _share_memory()
+    share_pools()
     faulthandler.enable()  # where it hung, when systemd's watchdog ends it by SIGABRT
     _listen(node, load)
     threading.Thread(target=_end_in_time, args=(node,), name="end", daemon=True).start()
     with node:
         node.wait()
     _end(0)
-
-
-def _share_memory() -> None:
-    """Have threads share the allocator's pools, and have those give back what is free.
-
-    glibc keeps a pool for each of up to eight threads a core, and with every large piece that is
-    freed it raises the size from which one goes back to the system. Threads come and go with
-    associations: what a node holds would depend on how many there once were.
-    """
-    with suppress(OSError, AttributeError):  # another library than glibc
-        mallopt = ctypes.CDLL(None).mallopt
-        for parameter, value in _MALLOC.items():
-            mallopt(parameter, value)
 
 
 def _listen(node: Node, load: Callable[[], Settings]) -> None:

@@ -180,7 +180,7 @@ def test_damaged_frames_are_left_out_and_told(clip: Path, tmp_path: Path, which:
     checks = {check.name: check for check in early(loop).checks}
     assert not checks["damaged frames"].passed
     assert f"(7FE0,0010) that are damaged and left out: {len(which)};" in (
-        checks["damaged frames"].words
+        checks["damaged frames"].message
     )
     changed = {name for name, check in checks.items() if not check.passed}
     passed_before = {check.name for check in early(sound).checks if check.passed}

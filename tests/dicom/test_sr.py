@@ -444,7 +444,9 @@ def test_values_that_are_not_finite_are_left_out(example: ModuleType) -> None:
 def test_a_private_code_means_the_same_in_every_report(example: ModuleType) -> None:
     """Numbers of an exam stand in values and comments, never in the meaning of a code."""
     found = example.findings()
-    checks = tuple(replace(check, words=f"{check.words} 12.3") for check in found.quality.checks)
+    checks = tuple(
+        replace(check, message=f"{check.message} 12.3") for check in found.quality.checks
+    )
     other = replace(found, quality=replace(found.quality, checks=checks))
     exam, context = example.exam(), example.context()
     meanings: dict[str, set[str]] = {}
@@ -460,7 +462,7 @@ def test_a_private_code_means_the_same_in_every_report(example: ModuleType) -> N
 
 def test_a_feature_carries_its_own_unit(example: ModuleType) -> None:
     found = example.findings()
-    known = replace(found.diagnosis.contributions[0], feature="ring_ttp", words="ring later")
+    known = replace(found.diagnosis.contributions[0], feature="ring_ttp", meaning="ring later")
     found = replace(found, diagnosis=replace(found.diagnosis, contributions=(known,)))
     exam, context = example.exam(), example.context()
     dataset = sr.report(exam, found, context, segmentation(exam, found, context))

@@ -55,7 +55,7 @@ loop = Loop(contrast=grey, bmode=None, times_s=np.arange(20.0), spacing_mm=(0.2,
             graphics=np.zeros((48, 48), bool))
 (check,) = [check for check in early(loop).checks if check.name == "duration"]
 assert (check.value, check.passed) == (19.0, False)
-assert check.words == "19 s recorded; a bolus comes and goes in 30 s or more"
+assert check.message == "19 s recorded; a bolus comes and goes in 30 s or more"
 assert "short-clip" not in {reason.code for reason in refusals(early(loop))}
 """,
     "A kinetic parameter": """

@@ -105,7 +105,9 @@ def test_a_contribution_carries_the_mean_it_is_set_against(classifier: Classifie
     for each in answer.contributions:
         moved = answer_of_one_change(classifier, each.feature, each.mean)
         assert moved == pytest.approx(0.0, abs=1e-9)
-        assert each.words == each.feature, "a feature that the program does not know keeps its name"
+        assert each.meaning == each.feature, (
+            "a feature that the program does not know keeps its name"
+        )
 
 
 def answer_of_one_change(classifier: Classifier, feature: str, value: float) -> float:

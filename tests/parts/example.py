@@ -241,9 +241,9 @@ def diagnosis() -> Diagnosis:
             value=value,
             mean=mean,
             contribution=contribution,
-            words=words or BY_NAME[feature].words,
+            meaning=meaning or BY_NAME[feature].meaning,
         )
-        for feature, value, mean, contribution, words in rows
+        for feature, value, mean, contribution, meaning in rows
     )
     return Diagnosis(
         malignant_probability=0.87,
@@ -271,9 +271,9 @@ def quality() -> Quality:
             unit=unit,
             passed=passed,
             refuses=False,
-            words=words,
+            message=message,
         )
-        for name, value, limit, unit, passed, words in rows
+        for name, value, limit, unit, passed, message in rows
     )
     return Quality(grade="B", checks=checks)
 

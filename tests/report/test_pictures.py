@@ -59,7 +59,7 @@ def answered(full: Findings, decision: Any) -> Findings:
 def not_judged(full: Findings) -> Findings:
     """The same with an outline that is uncertain."""
     check = Check(
-        name="outline", value=0.71, limit=0.5, unit="1", passed=False, refuses=False, words=UNSURE
+        name="outline", value=0.71, limit=0.5, unit="1", passed=False, refuses=False, message=UNSURE
     )
     return replace(
         full,
@@ -315,7 +315,7 @@ def test_long_texts_and_many_rows_still_make_a_page(example: ModuleType) -> None
     full = example.findings()
     long = "a very long text with $dollars$ and _underscores_ " * 8
     regions = tuple(replace(full.subregions[0], number=n, name=long) for n in range(1, 7))
-    check = replace(full.quality.checks[0], words=long, value=None)
+    check = replace(full.quality.checks[0], message=long, value=None)
     findings = replace(
         full,
         subregions=regions,
@@ -325,7 +325,7 @@ def test_long_texts_and_many_rows_still_make_a_page(example: ModuleType) -> None
             decision="indeterminate",
             reasons=(Reason("x", long), Reason("y", long)),
             contributions=tuple(
-                replace(item, words=long) for item in full.diagnosis.contributions * 3
+                replace(item, meaning=long) for item in full.diagnosis.contributions * 3
             ),
         ),
         models=tuple(replace(model, trained_on=long, name=long) for model in full.models * 2),

@@ -43,7 +43,7 @@ def item(
     feature: str, value: float, contribution: float = 0.61, mean: float = -3.1
 ) -> Contribution:
     return Contribution(
-        feature=feature, value=value, mean=mean, contribution=contribution, words="a number"
+        feature=feature, value=value, mean=mean, contribution=contribution, meaning="a number"
     )
 
 
@@ -90,9 +90,9 @@ def test_what_is_said_never_carries_a_sign_or_a_gap(feature: Feature, value: flo
 def test_a_difference_has_words_for_either_sign_and_for_none() -> None:
     for feature in FEATURES:
         assert bool(feature.below) is bool(feature.level), feature.name
-        code = codes.contribution(feature.name, feature.words)
-        assert code.meaning.endswith(feature.words), "a code's meaning must hold all of it"
-        assert not any(word in feature.words for word in ("later", "brighter", "longer"))
+        code = codes.contribution(feature.name, feature.meaning)
+        assert code.meaning.endswith(feature.meaning), "a code's meaning must hold all of it"
+        assert not any(word in feature.meaning for word in ("later", "brighter", "longer"))
 
 
 def test_the_average_is_written_with_its_sign() -> None:

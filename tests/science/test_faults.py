@@ -98,7 +98,7 @@ def test_frames_with_the_probe_lifted_are_found_and_left_out(clean, kind, pictur
     assert failed(quality) == ["probe lifted"]
     assert (
         "13% of the frames show no tissue"
-        in {c.name: c.words for c in quality.checks}["probe lifted"]
+        in {c.name: c.message for c in quality.checks}["probe lifted"]
     )
 
 
@@ -162,7 +162,7 @@ def test_gain_cannot_be_told_from_frames_five_seconds_apart(clean):
     quality = early(part(clean["dual"][0], slice(None, None, 8)))
     (check,) = (check for check in quality.checks if check.name == "gain change")
     assert check.value is None
-    assert check.words == "cannot be told from this loop"
+    assert check.message == "cannot be told from this loop"
 
 
 def test_an_exam_without_injection_is_refused():
@@ -217,5 +217,5 @@ def test_only_a_stated_range_that_is_too_large_contradicts_the_speckle(stated_db
     (check,) = (check for check in quality.checks if check.name == "dynamic range")
     assert check.passed is passes
     assert not check.refuses
-    assert f"{stated_db:.0f} dB taken (assumed)" in check.words
-    assert "shows a range of 5" in check.words
+    assert f"{stated_db:.0f} dB taken (assumed)" in check.message
+    assert "shows a range of 5" in check.message

@@ -134,4 +134,4 @@ def test_features_are_finite_whatever_the_maps_hold(values, labels):
 
 def test_every_feature_is_explained():
     assert len({feature.name for feature in FEATURES}) == len(FEATURES)
-    assert all(feature.words and feature.unit for feature in FEATURES)
+    assert all(feature.meaning and feature.unit for feature in FEATURES)

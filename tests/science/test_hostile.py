@@ -91,7 +91,7 @@ def test_every_check_is_finite_or_cannot_be_told(drawn):
     assert [check.name for check in quality.checks] == [rule.name for rule in RULES]
     for check in quality.checks:
         assert check.value is None or np.isfinite(check.value)
-        assert "nan" not in check.words
+        assert "nan" not in check.message
     assert all(reason.text for reason in refusals(quality))
 
 

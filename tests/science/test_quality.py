@@ -93,8 +93,8 @@ def test_every_rule_gives_one_check_in_the_order_of_the_table(good):
 
 def test_words_carry_value_and_limit(good):
     for check in assessed(good).checks:
-        assert check.value is None or any(digit.isdigit() for digit in check.words)
-        assert "{" not in check.words
+        assert check.value is None or any(digit.isdigit() for digit in check.message)
+        assert "{" not in check.message
 
 
 NO_BOLUS = {
@@ -190,7 +190,7 @@ def test_motion_lowers_the_grade_and_then_refuses(good):
 
 def words_of(quality, name):
     (check,) = [check for check in quality.checks if check.name == name]
-    return check.words
+    return check.message
 
 
 @pytest.mark.parametrize(("uncertainty", "sure"), [(0.5, True), (0.501, False), (1.0, False)])

@@ -91,7 +91,9 @@ def refusals(quality: Quality) -> tuple[Reason, ...]:
 
 def _reasons(quality: Quality, what: Withheld) -> tuple[Reason, ...]:
     return tuple(
-        Reason(rule.code, check.words) for rule, check in _failed(quality) if what in rule.withholds
+        Reason(rule.code, check.message)
+        for rule, check in _failed(quality)
+        if what in rule.withholds
     )
 
 
@@ -109,12 +111,12 @@ def _quality(facts: Facts, rules: Sequence[Rule]) -> Quality:
 def _check(rule: Rule, facts: Facts) -> Check:
     value = rule.measure(facts)
     if value is None:
-        words = "cannot be told from this loop"
+        message = "cannot be told from this loop"
         passed = True
     else:
         passed = value >= rule.limit if rule.bound == "at least" else value <= rule.limit
-        form = rule.words if passed else rule.failed or rule.words
-        words = form.format(value=value, limit=rule.limit, **rule.terms(facts))
+        form = rule.message if passed else rule.failed_message or rule.message
+        message = form.format(value=value, limit=rule.limit, **rule.terms(facts))
     return Check(
         name=rule.name,
         value=value,
@@ -122,7 +124,7 @@ def _check(rule: Rule, facts: Facts) -> Check:
         unit=rule.unit,
         passed=passed,
         refuses=rule.refuses,
-        words=words,
+        message=message,
     )
 
 

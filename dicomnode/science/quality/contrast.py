@@ -70,7 +70,7 @@ RULES = (
         bound="at least",
         withholds=frozenset({"analysis"}),
         early=True,
-        words="mean echo power of the contrast pane rises by {value:.1f} dB beyond any step of "
+        message="mean echo power of the contrast pane rises by {value:.1f} dB beyond any step of "
         "gain; a bolus whose wash-in is recorded raises it by {limit:.0f} dB or more",
     ),
     Rule(
@@ -82,7 +82,7 @@ RULES = (
         bound="at least",
         withholds=frozenset({"analysis"}),
         early=True,
-        words="{value:.0%} more of the contrast pane brightens than darkens; "
+        message="{value:.0%} more of the contrast pane brightens than darkens; "
         "a bolus brightens {limit:.0%} or more",
     ),
 )

@@ -63,9 +63,9 @@ RULES = (
         unit="1",
         bound="at least",
         at_best="C",
-        words="{stated_db:.0f} dB {source}; ratios of brightness are right as far as that is",
-        failed="the scanner's dynamic range is not known and {stated_db:.0f} dB are {source}; "
-        "ratios of brightness are wrong as far as that is, and transit times with them",
+        message="{stated_db:.0f} dB {source}; ratios of brightness are right as far as that is",
+        failed_message="the scanner's dynamic range is not known and {stated_db:.0f} dB are "
+        "{source}; ratios of brightness are wrong as far as that is, and transit times with them",
     ),
     Rule(
         name="dynamic range",
@@ -75,7 +75,7 @@ RULES = (
         limit=0.75,
         unit="1",
         bound="at least",
-        words="speckle shows a range of {estimate_db:.0f} dB, {value:.0%} of the "
+        message="speckle shows a range of {estimate_db:.0f} dB, {value:.0%} of the "
         "{stated_db:.0f} dB taken ({source}); persistence and compounding only ever make it "
         "show more, so below {limit:.0%} the picture contradicts that range",
     ),

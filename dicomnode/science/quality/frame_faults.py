@@ -46,7 +46,7 @@ RULES = (
         unit="1",
         bound="at most",
         early=True,
-        words="{value:.0f} frames flash (bubble destruction or a knock) and are left out; "
+        message="{value:.0f} frames flash (bubble destruction or a knock) and are left out; "
         "none should",
     ),
     Rule(
@@ -57,7 +57,7 @@ RULES = (
         unit="dB",
         bound="at most",
         early=True,
-        words="mean echo power falls by {value:.1f} dB across a flash; a fall of more than "
+        message="mean echo power falls by {value:.1f} dB across a flash; a fall of more than "
         "{limit:.0f} dB is bubbles destroyed, and what follows is refilling, not wash-out",
     ),
     Rule(
@@ -68,7 +68,7 @@ RULES = (
         unit="1",
         bound="at most",
         early=True,
-        words="{value:.0%} of the frames show no tissue (probe lifted) and are left out; "
+        message="{value:.0%} of the frames show no tissue (probe lifted) and are left out; "
         "none should",
     ),
     Rule(
@@ -79,7 +79,7 @@ RULES = (
         unit="1",
         bound="at most",
         early=True,
-        words="frames of PixelData (7FE0,0010) that are damaged and left out: {value:.0f}; none "
+        message="frames of PixelData (7FE0,0010) that are damaged and left out: {value:.0f}; none "
         "should be",
     ),
 )

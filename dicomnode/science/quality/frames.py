@@ -31,7 +31,7 @@ RULES = (
         bound="at least",
         withholds=frozenset({"analysis"}),
         early=True,
-        words="{value:.0f} frames; a time-intensity curve needs {limit:.0f} or more",
+        message="{value:.0f} frames; a time-intensity curve needs {limit:.0f} or more",
     ),
     Rule(
         name="frames for pixel fits",
@@ -42,7 +42,7 @@ RULES = (
         bound="at least",
         withholds=frozenset({"answer", "sub-regions"}),
         early=True,
-        words="{value:.0f} frames; curves of single pixels are steady from {limit:.0f} on",
+        message="{value:.0f} frames; curves of single pixels are steady from {limit:.0f} on",
     ),
     Rule(
         name="frame rate",
@@ -52,6 +52,6 @@ RULES = (
         unit="Hz",
         bound="at least",
         early=True,
-        words="{value:.2f} frames per second; wash-in is resolved from {limit:.0f} on",
+        message="{value:.2f} frames per second; wash-in is resolved from {limit:.0f} on",
     ),
 )

@@ -72,7 +72,7 @@ RULES = (
         unit="dB",
         bound="at most",
         early=True,
-        words="the gain steps by {value:.1f} dB; up to {limit:.1f} dB is noise (where frames are "
+        message="the gain steps by {value:.1f} dB; up to {limit:.1f} dB is noise (where frames are "
         "more than 0.4 s apart, the first 12 s of the bolus cannot be told)",
     ),
 )

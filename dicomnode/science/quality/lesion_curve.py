@@ -72,7 +72,7 @@ BRIGHTNESS = (
         limit=0.05,
         unit="1",
         bound="at most",
-        words="{value:.1%} of the lesion's samples near the peak are at the top of the grey "
+        message="{value:.1%} of the lesion's samples near the peak are at the top of the grey "
         "scale; up to {limit:.0%} is harmless",
     ),
     Rule(
@@ -83,7 +83,7 @@ BRIGHTNESS = (
         unit="1",
         bound="at least",
         withholds=frozenset({"analysis"}),
-        words="{value:.0%} of the lesion's samples near the peak are below the top of the grey "
+        message="{value:.0%} of the lesion's samples near the peak are below the top of the grey "
         "scale; at least {limit:.0%} are needed",
     ),
 )
@@ -95,7 +95,7 @@ COVERAGE = (
         limit=1.0,
         unit="s",
         bound="at least",
-        words="{value:.1f} s recorded before contrast arrives in the lesion; "
+        message="{value:.1f} s recorded before contrast arrives in the lesion; "
         "{limit:.0f} s or more is wanted, or the arrival is not in the loop",
     ),
     Rule(
@@ -105,7 +105,7 @@ COVERAGE = (
         limit=20.0,
         unit="s",
         bound="at least",
-        words="{value:.0f} s recorded after the lesion's peak; "
+        message="{value:.0f} s recorded after the lesion's peak; "
         "wash-out needs {limit:.0f} s or more",
     ),
 )

@@ -36,7 +36,7 @@ RULES = (
         limit=0.2,
         unit="1",
         bound="at most",
-        words="{value:.0%} of the frames left out for motion; up to {limit:.0%} is usual",
+        message="{value:.0%} of the frames left out for motion; up to {limit:.0%} is usual",
     ),
     Rule(
         name="usable frames",
@@ -46,7 +46,7 @@ RULES = (
         unit="1",
         bound="at least",
         withholds=frozenset({"analysis"}),
-        words="{value:.0%} of the frames are in plane, without flash and with the probe on the "
+        message="{value:.0%} of the frames are in plane, without flash and with the probe on the "
         "skin; at least {limit:.0%} are needed",
     ),
     Rule(
@@ -57,7 +57,7 @@ RULES = (
         unit="1",
         bound="at least",
         withholds=frozenset({"analysis"}),
-        words="frames resemble their mean after registration with a correlation of {value:.2f}; "
+        message="frames resemble their mean after registration with a correlation of {value:.2f}; "
         "below {limit:.1f} they have nothing in common that could be followed",
     ),
     Rule(
@@ -67,7 +67,7 @@ RULES = (
         limit=0.3,
         unit="1",
         bound="at least",
-        words="frames resemble their mean after registration with a correlation of {value:.2f}; "
+        message="frames resemble their mean after registration with a correlation of {value:.2f}; "
         "{limit:.1f} or more is wanted",
     ),
     Rule(
@@ -77,6 +77,6 @@ RULES = (
         limit=4.0,
         unit="mm",
         bound="at most",
-        words="tissue moves up to {value:.1f} mm; up to {limit:.0f} mm is followed reliably",
+        message="tissue moves up to {value:.1f} mm; up to {limit:.0f} mm is followed reliably",
     ),
 )

@@ -19,8 +19,8 @@ RULES = (
         bound="at most",
         withholds=frozenset({"answer", "size"}),
         at_best="D",
-        words="doubt about the outline is {value:.2f} of 1; from {limit:.1f} on it is uncertain",
-        failed="the outline is uncertain: doubt {value:.2f} of 1, at most {limit:.1f} expected; "
-        "there may be no lesion",
+        message="doubt about the outline is {value:.2f} of 1; from {limit:.1f} on it is uncertain",
+        failed_message="the outline is uncertain: doubt {value:.2f} of 1, at most {limit:.1f} "
+        "expected; there may be no lesion",
     ),
 )

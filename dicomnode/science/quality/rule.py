@@ -120,9 +120,9 @@ class Rule:
         Gives the value, or None where this loop cannot tell.
     limit, unit, bound
         The value is to be at least, or at most, the limit.
-    words : str
+    message : str
         A format string over ``value``, ``limit`` and the ``terms``.
-    failed : str
+    failed_message : str
         Takes its place where the check fails and that needs other words.
     withholds : frozenset of str
         What an exam that fails it does not get.
@@ -138,8 +138,8 @@ class Rule:
     limit: float
     unit: str
     bound: Literal["at least", "at most"]
-    words: str
-    failed: str = ""
+    message: str
+    failed_message: str = ""
     terms: Callable[[Facts], Mapping[str, float | str]] = _nothing
     withholds: frozenset[Withheld] = frozenset()
     at_best: Grade = "B"

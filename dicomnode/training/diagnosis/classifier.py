@@ -248,7 +248,7 @@ def _manifest(
             f"{words.population}."
         ),
         inputs=tuple(
-            Channel(name=each.name, meaning=each.words, normalisation="none") for each in features
+            Channel(name=each.name, meaning=each.meaning, normalisation="none") for each in features
         ),
         output="probability of malignancy, or an abstention; ONNX: before [calibration.beta]",
         tensors=Tensors(

@@ -115,4 +115,6 @@ def _bolus_text(bolus: Bolus) -> str:
 def _check_text(check: Check) -> str:
     value = "not known" if check.value is None else f"{check.value:.4g} {check.unit}"
     verdict = "passed" if check.passed else "FAILED"
-    return f"{check.name}: {value}, limit {check.limit:.4g} {check.unit}, {verdict}: {check.words}"
+    return (
+        f"{check.name}: {value}, limit {check.limit:.4g} {check.unit}, {verdict}: {check.message}"
+    )

@@ -114,6 +114,6 @@ def probabilities(diagnosis: Diagnosis) -> Iterator[Row]:
 def contributions(diagnosis: Diagnosis) -> Iterator[Row]:
     """Yield each feature's value and what it added to the log-odds of malignancy."""
     for item in diagnosis.contributions:
-        code = codes.private(item.feature, item.words)
+        code = codes.private(item.feature, item.meaning)
         yield Row(code, item.value, FEATURE_UNITS.get(item.feature, "1"))
-        yield Row(codes.contribution(item.feature, item.words), item.contribution, "1")
+        yield Row(codes.contribution(item.feature, item.meaning), item.contribution, "1")
