@@ -54,7 +54,7 @@ def test_a_slow_peer_is_waited_for(us_file):
 
     def deliver():
         (sent,) = send([path], peer, calling_ae="CEUSNODE")
-        assert sent.outcome == "sent"
+        assert sent.verdict == "delivered"
 
     with scp(stall_once) as peer:
         peak = peak_bytes(deliver)
@@ -75,14 +75,14 @@ def test_a_peer_that_reads_no_more_is_given_up(us_file, monkeypatch):
             (sent,) = send([path], peer, calling_ae="CEUSNODE")
         finally:
             is_over.set()
-    assert sent.outcome == "retry"
+    assert sent.verdict == "later"
 
 
 def test_a_peer_that_takes_any_length_gets_pieces(us_file):
     path, seen = us_file(size_bytes=SIZE_BYTES), []
     with scp(lambda event: seen.append(len(event.data)), maximum_pdu_size=0) as peer:
         (sent,) = send([path], peer, calling_ae="CEUSNODE")
-    assert sent.outcome == "sent"
+    assert sent.verdict == "delivered"
     assert sum(seen) > SIZE_BYTES
     assert max(seen) <= 131072 + 6
 
@@ -99,5 +99,5 @@ def test_an_association_that_ends_in_the_middle_is_not_waited_for(us_file):
 
     with scp(cut) as peer:
         answers = send(paths, peer, calling_ae="CEUSNODE")
-    assert [answer.outcome for answer in answers] == ["retry", "retry"]
+    assert [answer.verdict for answer in answers] == ["later", "later"]
     assert all("was lost" in answer.reason for answer in answers)

@@ -50,7 +50,7 @@ def test_dcmsend_delivers_compressed_data_as_it_is(start, inbox, us_file, dcmtk)
 @pytest.mark.parametrize("sop_class", [RETIRED_US_MULTI_FRAME, CT])
 def test_every_storage_class_is_taken(start, inbox, us_file, peer_of, sop_class):
     (sent,) = send([us_file(sop_class=sop_class)], peer_of(start()), calling_ae="SCANNER1")
-    assert sent.outcome == "sent"
+    assert sent.verdict == "delivered"
     assert inbox.kept[0].header.sop_class_uid == sop_class
 
 
@@ -103,7 +103,7 @@ def test_a_dataset_that_is_not_the_announced_instance_is_refused(start, inbox, u
     dataset.SOPInstanceUID = "9.9.9"
     dataset.save_as(path)  # its file meta information still names the other one
     (sent,) = send([path], peer_of(start()), calling_ae="SCANNER1")
-    assert (sent.status, sent.outcome) == (0xC000, "park")
+    assert (sent.status, sent.verdict) == (0xC000, "never")
     assert "other-instance" in sent.reason
     assert not inbox.kept
 
@@ -113,14 +113,14 @@ def test_a_truncated_instance_is_kept_as_it_came(start, inbox, us_file, peer_of)
     path = us_file(size_bytes=100_000)
     path.write_bytes(path.read_bytes()[:50_000])
     (sent,) = send([path], peer_of(start()), calling_ae="SCANNER1")
-    assert sent.outcome == "sent"
+    assert sent.verdict == "delivered"
     assert dataset_bytes(inbox.files()[0]) == dataset_bytes(path)
 
 
 def test_a_disk_below_its_limit_refuses_with_out_of_resources(start, inbox, us_file, peer_of):
     receiver = start(min_free_bytes=1 << 60)
     (sent,) = send([us_file()], peer_of(receiver), calling_ae="SCANNER1")
-    assert (sent.status, sent.outcome) == (0xA700, "retry")
+    assert (sent.status, sent.verdict) == (0xA700, "later")
     assert not inbox.kept
 
 
