@@ -4,7 +4,7 @@ from pydicom.uid import UID
 
 from conformance.exam import Case
 from conformance.markdown import table
-from dicomnode import __version__
+from dicomnode.version import __version__
 
 __all__ = ["integration"]
 

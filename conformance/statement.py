@@ -20,12 +20,12 @@ from conformance.exam import Case, Cases
 from conformance.markdown import code, table
 from conformance.report_table import report_tables
 from conformance.settings import settings_table
-from dicomnode import __version__
 from dicomnode.dicom import modules
 from dicomnode.dicom.codes import PRIVATE_SCHEME, PRIVATE_SCHEME_UID
 from dicomnode.dicom.context import Equipment, stamp, study_context
 from dicomnode.kinds import KINDS
 from dicomnode.network import receive, tls
+from dicomnode.version import __version__
 from tests.parts import example
 
 __all__ = ["statement"]

@@ -10,16 +10,12 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from dicomnode.version import __version__
+
 if TYPE_CHECKING:
     from dicomnode.api import analyse, load_models, simulate
 
 __all__ = ["__version__", "analyse", "load_models", "simulate"]
-
-__version__ = "0.1.0"
-
-IMPLEMENTATION_CLASS_UID = "2.25.72987261679197289119590883945810993252"
-IMPLEMENTATION_VERSION_NAME = f"DICOMNODE {__version__}"[:16]
-"""What associations and files say of the software (PS3.7 D.3.3.2)."""
 
 
 def _keep_to_ourselves() -> None:

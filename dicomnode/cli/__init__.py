@@ -9,8 +9,8 @@ from collections.abc import Mapping
 
 import click
 
-from dicomnode import __version__
 from dicomnode.errors import DicomnodeError, RefusedError, SettingsError
+from dicomnode.version import __version__
 
 __all__ = ["main"]
 

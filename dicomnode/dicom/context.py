@@ -10,7 +10,6 @@ from typing import Literal
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import UID, ExplicitVRLittleEndian
 
-from dicomnode import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME, __version__
 from dicomnode.dicom.codes import ACQUISITION_EQUIPMENT, code_item
 from dicomnode.dicom.copied import copy_element, copy_patient_and_study, time_zone
 from dicomnode.dicom.exam import Exam
@@ -18,6 +17,7 @@ from dicomnode.dicom.modules import ACQUISITION
 from dicomnode.errors import OutputError
 from dicomnode.kinds import KINDS
 from dicomnode.science.findings import ModelUse
+from dicomnode.version import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME, __version__
 
 __all__ = [
     "RESEARCH_USE",

@@ -3,7 +3,7 @@
 from pydicom.uid import UID
 from pynetdicom import AE
 
-from dicomnode import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
+from dicomnode.version import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
 
 __all__ = ["application_entity"]
 

@@ -3,7 +3,6 @@
 from PIL import Image
 from pydicom import Dataset
 
-from dicomnode import __version__
 from dicomnode.dicom.context import laterality
 from dicomnode.dicom.exam import Exam
 from dicomnode.dicom.results.capture import secondary_capture
@@ -17,6 +16,7 @@ from dicomnode.outputs.making import Making
 from dicomnode.report.keyframe import keyframe
 from dicomnode.report.page import ReportHeader, page, page_as_pdf
 from dicomnode.report.paint import LoopPainter
+from dicomnode.version import __version__
 
 __all__ = [
     "key_frame",

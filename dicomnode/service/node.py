@@ -11,7 +11,6 @@ from typing import Self
 
 import structlog
 
-from dicomnode import __version__
 from dicomnode.config import Settings
 from dicomnode.errors import BundleError, DicomnodeError, StoreError
 from dicomnode.jobs.analyse import Analysis, Process
@@ -39,6 +38,7 @@ from dicomnode.service.watchdog import watchdog
 from dicomnode.store.ledger import Ledger
 from dicomnode.store.lock import Lock, database_lock, directory_lock
 from dicomnode.store.spool import Spool
+from dicomnode.version import __version__
 from dicomnode.web.app import make_app
 from dicomnode.web.labels import secret_key
 from dicomnode.web.server import Server

@@ -17,11 +17,11 @@ from pydicom.tag import Tag
 from pydicom.uid import UID, ExplicitVRLittleEndian, JPEGBaseline8Bit, RLELossless
 from pydicom.uid import UltrasoundMultiFrameImageStorage as USMultiFrame
 
-from dicomnode import __version__
 from dicomnode.dicom.context import derived_uid
 from dicomnode.simulation.exam import SimulatedExam
 from dicomnode.simulation.pixels import jpeg, packbits
 from dicomnode.simulation.screen import Corner
+from dicomnode.version import __version__
 
 __all__ = ["NOT_A_PATIENT", "datasets", "write", "write_truth"]
 

@@ -12,11 +12,11 @@ from pynetdicom import AE, build_context, evt
 from pynetdicom.association import Association
 from pynetdicom.dimse_primitives import C_STORE
 
-from dicomnode import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
 from dicomnode.errors import OutputError, RejectedError, StoreError, UnreachableError
 from dicomnode.network.association import associate
 from dicomnode.network.peers import Peer
 from dicomnode.network.send import echo, send
+from dicomnode.version import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
 from parts.serving import serving
 from parts.waiting import PATIENCE_S
 

@@ -8,7 +8,6 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from dicomnode import __version__
 from dicomnode.errors import BundleError
 from dicomnode.inference.bundle import Channel, Manifest, Source, Tensor, Tensors, load
 from dicomnode.inference.figures import Figure
@@ -44,6 +43,7 @@ from dicomnode.training.measured import (
 )
 from dicomnode.training.scoring.scores import icc
 from dicomnode.training.site.cohort import SiteCohort, read_cohort, reading_of, too_few
+from dicomnode.version import __version__
 
 __all__ = ["ClassifierSettings", "train"]
 

@@ -8,13 +8,13 @@ from typing import Any
 
 from PIL import Image
 
-from dicomnode import __version__
 from dicomnode.report.accuracy import Accuracy, Caption, accuracy_page
 from dicomnode.report.panels import Confusion
 from dicomnode.training.evaluation.bundles import NOTICE, Evaluation
 from dicomnode.training.evaluation.figures import OPERATING_POINT
 from dicomnode.training.evaluation.outcomes import MEAN_CURVE, Outcome
 from dicomnode.training.scoring.accuracy import KINDS, Scored, accuracy, confusion
+from dicomnode.version import __version__
 
 __all__ = ["as_json", "page_of", "write_evaluation"]
 
