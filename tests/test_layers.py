@@ -3,6 +3,7 @@
 import ast
 import subprocess
 import sys
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -126,6 +127,27 @@ def test_imports_go_down_the_table(path: Path) -> None:
             )
         elif top in ONLY_HERE:
             assert room == ONLY_HERE[top], f"only {ONLY_HERE[top]} may import {top}, not {room}"
+
+
+def packages() -> list[Path]:
+    return sorted(path.parent for path in PACKAGE.rglob("__init__.py"))
+
+
+@pytest.mark.parametrize("package", packages(), ids=lambda p: str(p.relative_to(PACKAGE.parent)))
+def test_within_a_room_imports_go_one_way_too(package: Path) -> None:
+    """Files and folders that lie side by side, each with all that is in it, form no circle."""
+    beside: dict[str, set[str]] = {}
+    prefix = ".".join(package.relative_to(PACKAGE.parent).parts) + "."
+    for path in package.rglob("*.py"):
+        part = path.relative_to(package).with_suffix("").parts[0]
+        found = {
+            name.removeprefix(prefix).split(".")[0]
+            for name in imported(path)
+            if name.startswith(prefix)
+        }
+        beside.setdefault(part, set()).update(found - {part})
+    beside.pop("__init__", None)
+    TopologicalSorter({part: needs & beside.keys() for part, needs in beside.items()}).prepare()
 
 
 @pytest.mark.parametrize("module", LIGHT_DOORS)

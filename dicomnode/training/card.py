@@ -14,14 +14,12 @@ from dicomnode.inference.bundle import Bundle, Manifest
 from dicomnode.inference.figures import Figure, by_conditions
 from dicomnode.science.findings import from_simulation
 from dicomnode.training.measured import Refusal
-from dicomnode.training.scoring.statistics import mean_of
 
 __all__ = [
     "OWN_CASES",
     "SIMULATED",
     "UNSIGNED",
     "Trained",
-    "mean_figure",
     "measured_with",
     "notice",
     "refusals",
@@ -54,11 +52,6 @@ class Trained:
 def notice(trained_on: str) -> str:
     """Say what figures are worth that were obtained on what a model was trained on."""
     return SIMULATED if from_simulation(trained_on) else OWN_CASES
-
-
-def mean_figure(name: str, values: Sequence[float], conditions: str) -> Figure:
-    """Mean of what was found on each of some exams or images."""
-    return Figure(name=name, conditions=conditions, **vars(mean_of(values)))
 
 
 def measured_with(bundles: Sequence[Bundle]) -> str:

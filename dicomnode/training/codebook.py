@@ -25,9 +25,10 @@ from dicomnode.science.perfusion import Perfusion
 from dicomnode.science.subregions import divide, pixel_features
 from dicomnode.science.subregions.codebook import FEATURE_NAMES, KINDS, Codebook
 from dicomnode.simulation.exam import SimulatedExam
-from dicomnode.training.card import UNSIGNED, mean_figure, write_bundle
+from dicomnode.training.card import UNSIGNED, write_bundle
 from dicomnode.training.exams import SIMULATED_EXAMS, Case, cases, on_reference
 from dicomnode.training.scoring.scores import agreement
+from dicomnode.training.scoring.statistics import mean_figure
 
 __all__ = [
     "WRONG_RANGE_DB",

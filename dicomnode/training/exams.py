@@ -1,31 +1,24 @@
 """Simulated cohorts: which seeds serve what, and one exam after another."""
 
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Literal, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
-from rich.progress import track
 from scipy import ndimage
 
 from dicomnode.inference.bundle import Source
-from dicomnode.science.loop import Loop, summary_images
-from dicomnode.science.motion import register
+from dicomnode.science.loop import Loop
 from dicomnode.simulation.cohort import recipe_for, shifted
 from dicomnode.simulation.exam import SimulatedExam, simulate
 from dicomnode.simulation.recipe import ExamRecipe, Geometry, Kind
-from dicomnode.training.segmentation.samples import Sample
 
 __all__ = [
     "SEEDS",
     "SIMULATED_EXAMS",
     "Case",
     "CohortName",
-    "Pictures",
     "cases",
-    "exam_samples",
     "on_reference",
 ]
 
@@ -34,8 +27,6 @@ ScalarType = TypeVar("ScalarType", bound=np.generic)
 CohortName = Literal[
     "segmenter", "segmenter-held-out", "codebook", "codebook-held-out", "classifier", "evaluation"
 ]
-
-Pictures = Mapping[Kind, Sequence[Geometry]]
 
 SEEDS: dict[CohortName, int] = {
     "segmenter": 1_000_000,
@@ -131,71 +122,3 @@ def on_reference(
         mask.astype(np.uint8), exam.truth.shift_px[reference], order=0, mode="constant"
     )
     return np.asarray(moved, mask.dtype)
-
-
-def exam_samples(
-    work: Path, cohort: CohortName, count: int, seed: int, pictures: Pictures | None = None
-) -> list[Sample]:
-    """Summary images and true lesions of a cohort, kept in ``work`` once they are made.
-
-    Parameters
-    ----------
-    work : Path
-    cohort, count, seed
-        As in :func:`cases`.
-    pictures : mapping of kind to sequence of Geometry, optional
-        Real lesions of either kind, on which every second exam is built; the others are drawn.
-    """
-    path = work / f"{cohort}-{count}-{seed}{'-on-pictures' if pictures else ''}.npz"
-    if count and not path.exists():
-        chosen = enumerate(track(cases(cohort, count, seed), cohort))
-        _keep(path, [_sample(case, _picture(pictures, case.kind, n)) for n, case in chosen])
-    return _kept(path) if count else []
-
-
-def _picture(pictures: Pictures | None, kind: Kind, number: int) -> Geometry | None:
-    """The picture for an exam; its kind comes every second time, and every other has none."""
-    turn = number // 2
-    if not pictures or turn % 2 == 0 or not pictures[kind]:
-        return None
-    return pictures[kind][turn // 2 % len(pictures[kind])]
-
-
-def _sample(case: Case, picture: Geometry | None) -> Sample:
-    exam = case.simulate(picture)
-    motion = register(exam.loop)
-    return Sample.of(
-        summary_images(exam.loop, motion),
-        on_reference(exam.truth.lesion_mask, exam, motion.reference),
-        group=f"simulated-{case.seed}",
-        origin="simulated",
-    )
-
-
-def _keep(path: Path, samples: list[Sample]) -> None:
-    partial = path.with_suffix(".partial.npz")
-    np.savez_compressed(
-        partial,
-        images=np.stack([sample.images for sample in samples]),
-        masks=np.stack([sample.mask for sample in samples]),
-        present=np.array([sample.present for sample in samples]),
-        aspects=np.array([sample.aspect for sample in samples]),
-        groups=np.array([sample.group for sample in samples]),
-    )
-    partial.replace(path)
-
-
-def _kept(path: Path) -> list[Sample]:
-    with np.load(path) as kept:
-        columns = [kept[name] for name in ("images", "masks", "present", "aspects", "groups")]
-    return [
-        Sample(
-            images=images,
-            mask=mask,
-            present=tuple(present.tolist()),
-            aspect=float(aspect),
-            group=str(group),
-            origin="simulated",
-        )
-        for images, mask, present, aspect, group in zip(*columns, strict=True)
-    ]

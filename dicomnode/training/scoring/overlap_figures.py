@@ -8,8 +8,8 @@ from numpy.typing import NDArray
 
 from dicomnode.inference.figures import Figure
 from dicomnode.inference.segment import PRESENT, Segmentation
-from dicomnode.training.card import mean_figure
 from dicomnode.training.scoring.overlap import Overlap, hausdorff_95, overlap
+from dicomnode.training.scoring.statistics import mean_figure
 
 __all__ = ["REPORTED", "Row", "judged", "overlap_figures", "overlaps"]
 

@@ -8,9 +8,20 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import binomtest, norm
 
+from dicomnode.inference.figures import Figure
 from dicomnode.training.scoring.scores import placements
 
-__all__ = ["Discordance", "Gap", "Mean", "Share", "delong", "mcnemar", "mean_of", "wilson"]
+__all__ = [
+    "Discordance",
+    "Gap",
+    "Mean",
+    "Share",
+    "delong",
+    "mcnemar",
+    "mean_figure",
+    "mean_of",
+    "wilson",
+]
 
 Floats = NDArray[np.float64]
 Mask = NDArray[np.bool_]
@@ -35,6 +46,11 @@ def mean_of(values: Sequence[float]) -> Mean:
     if error == 0:
         return Mean(value=value, count=count)
     return Mean(value=value, low=value - _REACH * error, high=value + _REACH * error, count=count)
+
+
+def mean_figure(name: str, values: Sequence[float], conditions: str) -> Figure:
+    """Mean of what was found on each of some exams or images."""
+    return Figure(name=name, conditions=conditions, **vars(mean_of(values)))
 
 
 @dataclass(frozen=True, kw_only=True)

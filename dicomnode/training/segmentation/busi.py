@@ -15,8 +15,8 @@ from PIL import Image
 from scipy import ndimage
 
 from dicomnode.simulation.recipe import Geometry, Kind
-from dicomnode.training.exams import Pictures
 from dicomnode.training.segmentation.samples import Sample
+from dicomnode.training.segmentation.simulated import Pictures
 
 __all__ = ["BusiImage", "busi_images", "lesion_pictures"]
 

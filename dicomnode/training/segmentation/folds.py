@@ -13,7 +13,6 @@ import numpy as np
 from dicomnode.inference.bundle import load
 from dicomnode.inference.figures import Figure
 from dicomnode.inference.segment import Segmenter
-from dicomnode.training.card import mean_figure
 from dicomnode.training.scoring.overlap_figures import (
     REPORTED,
     Row,
@@ -22,6 +21,7 @@ from dicomnode.training.scoring.overlap_figures import (
     overlaps,
 )
 from dicomnode.training.scoring.scores import auc
+from dicomnode.training.scoring.statistics import mean_figure
 from dicomnode.training.segmentation.busi import BusiImage, busi_images
 from dicomnode.training.segmentation.learning import CONSOLE, Schedule, learn
 from dicomnode.training.segmentation.network import UNet

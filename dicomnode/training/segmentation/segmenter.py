@@ -10,13 +10,14 @@ from dicomnode.inference.bundle import Channel, Manifest, Source, Tensors
 from dicomnode.inference.bundle import Tensor as TensorShape
 from dicomnode.inference.figures import Figure
 from dicomnode.training.card import UNSIGNED, write_bundle
-from dicomnode.training.exams import SIMULATED_EXAMS, exam_samples
+from dicomnode.training.exams import SIMULATED_EXAMS
 from dicomnode.training.segmentation.busi import busi_images, lesion_pictures
 from dicomnode.training.segmentation.export import exported
 from dicomnode.training.segmentation.folds import cross_validate, fold_figures
 from dicomnode.training.segmentation.learning import learn
 from dicomnode.training.segmentation.network import IMAGENET, UNet, pretrained_weights
 from dicomnode.training.segmentation.samples import CHANNELS, Sample
+from dicomnode.training.segmentation.simulated import exam_samples
 from dicomnode.training.segmentation.validation import exam_figures
 
 __all__ = [

@@ -7,8 +7,8 @@ import torch
 from numpy.typing import NDArray
 
 from dicomnode.inference.figures import Figure
-from dicomnode.training.card import mean_figure
 from dicomnode.training.scoring.overlap import overlap
+from dicomnode.training.scoring.statistics import mean_figure
 from dicomnode.training.segmentation.augment import plain
 from dicomnode.training.segmentation.network import UNet
 from dicomnode.training.segmentation.samples import Sample
