@@ -327,6 +327,7 @@ class Node:
                 checks=checks,
                 key=key,
                 scrubbed=lambda: scrub.counts,
+                names=settings.web.names,
             )
             stack.enter_context(Server(app, settings.web))
 

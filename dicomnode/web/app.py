@@ -2,7 +2,7 @@
 
 import re
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeAlias
@@ -26,6 +26,7 @@ from dicomnode.store.spool import Spool
 from dicomnode.store.states import Phase
 from dicomnode.web.headers import SafeHeaders
 from dicomnode.web.metrics import LedgerCollector
+from dicomnode.web.names import OwnNames
 from dicomnode.web.picture import png
 from dicomnode.web.views import exam_page, exam_rows, exams_plain
 
@@ -55,6 +56,7 @@ def make_app(
     checks: Mapping[str, Check],
     key: bytes,
     scrubbed: Callable[[], Mapping[str, int]] = dict,
+    names: Sequence[str] = (),
 ) -> Starlette:
     """Make the application.
 
@@ -66,6 +68,8 @@ def make_app(
         Makes the labels of studies; the node's own.
     scrubbed : callable
         How many files the last scrub found in which state.
+    names : sequence of str
+        Host names by which it may be asked for, beside this machine's own.
     """
     registry = CollectorRegistry()
     registry.register(LedgerCollector(ledger, spool, scrubbed))
@@ -89,7 +93,7 @@ def make_app(
             Route("/health/ready", pages.ready),
             Mount("/static", StaticFiles(directory=_HERE / "static"), name="static"),
         ],
-        middleware=[Middleware(SafeHeaders)],
+        middleware=[Middleware(SafeHeaders), Middleware(OwnNames, names=names)],
         exception_handlers={StoreError: _not_now},
     )
 

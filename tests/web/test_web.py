@@ -3,6 +3,7 @@
 import errno
 import os
 import re
+import socket
 import sqlite3
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -167,6 +168,7 @@ def open_page(tmp_path: Path) -> Iterator[Callable[..., httpx.Client]]:
                 checks=checks,
                 key=b"k" * 32,
                 scrubbed=lambda: {"intact": 7, "damaged": 1},
+                names=["ceus.hospital.example"],
             )
             options = WebOptions(port=free_port())
             stack.enter_context(Server(app, options))
@@ -174,6 +176,28 @@ def open_page(tmp_path: Path) -> Iterator[Callable[..., httpx.Client]]:
             return stack.enter_context(httpx.Client(base_url=base, trust_env=False))
 
         yield page
+
+
+@pytest.mark.parametrize(
+    ("host", "status"),
+    [
+        ("127.0.0.1:8080", 200),
+        ("[::1]:8080", 200),
+        ("LocalHost", 200),
+        (socket.gethostname(), 200),
+        ("ceus.hospital.example:443", 200),
+        ("evil.example", 421),
+        ("127.0.0.1.evil.example:8080", 421),
+        ("", 421),
+    ],
+)
+def test_it_answers_to_its_own_names_only(open_page: Any, host: str, status: int) -> None:
+    """Else a page from elsewhere whose name is made to lead here could read it."""
+    client = open_page()
+    for path in ("/", "/api/exams", "/metrics", "/static/page.css"):
+        answer = client.get(path, headers={"Host": host})
+        assert answer.status_code == status, path
+        assert "Content-Security-Policy" in answer.headers
 
 
 def test_a_port_that_is_taken_is_said(open_page: Any) -> None:
