@@ -1,4 +1,4 @@
-"""Numba where it is installed; a cache on disk where there is a place for one; all cores."""
+"""Loops compiled by numba, with a cache on disk where there is a place for one; all cores."""
 
 import hashlib
 import os
@@ -9,17 +9,10 @@ from functools import cache, partial
 from pathlib import Path
 from typing import Any, TypeVar
 
+import numba
 import numpy as np
 
-try:
-    import numba
-except ImportError:  # the numpy paths give the same answers, more slowly
-    numba = None
-
-__all__ = ["AVAILABLE", "aligned", "compiled", "cores", "in_parallel", "inlined", "vectorised"]
-
-AVAILABLE = numba is not None
-"""Whether loops marked :func:`compiled` or :func:`vectorised` run as machine code."""
+__all__ = ["aligned", "compiled", "cores", "in_parallel", "inlined", "vectorised"]
 
 _INLINED = ("compiled.py", "elementary.py")
 """Numba's cache on disk watches a function's own file; these are part of every function's name."""
@@ -39,7 +32,7 @@ def compiled(function: Function) -> Function:
     """Compile on first call; cached beside the package or in the user's cache directory.
 
     A read-only installation without a home directory has neither: then each process compiles for
-    itself. Without numba the plain Python function comes back.
+    itself.
     """
     return _compiled(function, {})
 
@@ -67,8 +60,6 @@ def _compiled(function: Function, options: dict[str, Any]) -> Function:
     callers and once alone in the process that compiled it; the two may round differently, so that
     the first exam after an installation would be measured in other bits than the same exam later.
     """
-    if numba is None:
-        return function
     function.__qualname__ += _STAMP
     compiler = partial(numba.njit, nogil=True, forceinline=True, **options)
     try:

@@ -1,9 +1,9 @@
-"""Samples of a frame between its pixels: bilinear, of echo power, compiled or in numpy."""
+"""Samples of a frame between its pixels: bilinear, of echo power."""
 
 import numpy as np
 from numpy.typing import NDArray
 
-from dicomnode.science.compiled import AVAILABLE, compiled, inlined, vectorised
+from dicomnode.science.compiled import compiled, inlined, vectorised
 from dicomnode.science.elementary import exp32
 
 __all__ = ["add_bright", "add_power", "mix", "split", "sums_by_label"]
@@ -38,8 +38,7 @@ def add_power(
         The brightest grey level of each row of pixels that samples were made of.
     """
     brightest = np.zeros((len(which), len(out) + 1), np.uint8)
-    add = _add_compiled if AVAILABLE else _add_numpy
-    add(frames, which, corners, parts, scale, 0, brightest, out)
+    _add(frames, which, corners, parts, scale, 0, brightest, out)
     return brightest
 
 
@@ -64,33 +63,16 @@ def add_bright(
         What :func:`add_power` returned for the same: most rows have no such pixel, and are not
         looked at.
     """
-    add = _add_compiled if AVAILABLE else _add_numpy
-    add(frames, which, corners, parts, np.float32(0), limit, brightest, out)
-
-
-def _add_numpy(
-    frames: NDArray[np.uint8], which: NDArray[np.int64], corners: NDArray[np.int64],
-    parts: NDArray[np.float32], scale: np.float32, limit: int, brightest: NDArray[np.uint8],
-    out: NDArray[np.float32],
-) -> None:  # fmt: skip
-    """As :func:`add_power` without a limit, else as :func:`add_bright`."""
-    for t, corner, part, levels in zip(which, corners, parts, brightest, strict=True):
-        rows, columns = (
-            np.clip(np.arange(size + 1) + first, 0, most - 1)
-            for size, first, most in zip(out.shape, corner, frames.shape[1:], strict=True)
-        )
-        box = frames[t][rows][:, columns]
-        levels[:] = box.max(axis=1)
-        values = np.asarray(box >= limit if limit else np.exp(box * scale), np.float32)
-        mixed = mix(values[:-1], values[1:], part[0])
-        out += mix(mixed[:, :-1], mixed[:, 1:], part[1])
+    _add(frames, which, corners, parts, np.float32(0), limit, brightest, out)
 
 
 @vectorised
-def _add_compiled(  # type: ignore[no-untyped-def]  # compiled: numba infers the types
+def _add(  # type: ignore[no-untyped-def]  # compiled: numba infers the types
     frames, which, corners, parts, scale, limit, brightest, out
 ):
-    """As :func:`_add_numpy`, row by row of each frame: the two rows that are mixed stay at hand.
+    """As :func:`add_power` without a limit, else as :func:`add_bright`.
+
+    Row by row of each frame: the two rows that are mixed stay at hand.
 
     Rows are named by their numbers, not handed on as views: a view costs as much as a hundred
     samples. Unsigned numbers spare the question whether they count from the end.
@@ -189,8 +171,6 @@ def sums_by_label(
     image: NDArray[np.float32], labels: NDArray[np.uint8], count: int
 ) -> NDArray[np.float64]:
     """Sum of an image (h, w) over each label 0 to ``count - 1``."""
-    if not AVAILABLE:
-        return np.asarray(np.bincount(labels.ravel(), image.ravel(), count), np.float64)
     sums = np.zeros(count)
     _add_by_label(image, labels, sums)
     return sums

@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 
 import dicomnode.science
-from dicomnode.science import compiled
 
 CALL = """
 import numpy as np
@@ -27,7 +26,6 @@ def double_exp(x):
 """
 
 
-@pytest.mark.skipif(not compiled.AVAILABLE, reason="numba is not installed")
 def test_a_change_of_what_is_inlined_renews_the_cache_of_its_callers(tmp_path: Path) -> None:
     package = tmp_path / "mirror"
     package.mkdir()
@@ -80,7 +78,6 @@ for each in (power, *vars(chosen).values(), *vars(recirculating).values()):
 """
 
 
-@pytest.mark.skipif(not compiled.AVAILABLE, reason="numba is not installed")
 def test_the_process_that_compiles_and_those_after_it_measure_the_same_bits(tmp_path: Path) -> None:
     """A compiled function that calls another may run another copy of it once it is cached."""
 

@@ -1,6 +1,4 @@
 import dataclasses
-import subprocess
-import sys
 
 import numpy as np
 import pytest
@@ -14,15 +12,17 @@ from dicomnode.science.curves import Binned, bin_power, bin_times
 from dicomnode.science.elementary import exp32, log32
 from dicomnode.science.fit import Fit, fit_binned, fit_curves, predict
 from dicomnode.science.fit import levenberg_marquardt as fitting
+from dicomnode.science.fit import start as beginning
 from dicomnode.science.fit.levenberg_marquardt import (
     Samples,
     levenberg_marquardt,
-    residual_diagnostics,
 )
-from dicomnode.science.fit.model import Problem, accumulate, curves, nothing_again
+from dicomnode.science.fit.model import Problem, curves, nothing_again
+from dicomnode.science.fit.noise import covariance
 from dicomnode.science.fit.prior import SPREAD
 from dicomnode.science.fit.recirculation import Recirculation
 from dicomnode.science.kinetics import FAMILIES, evaluate, fpt, gamma_variate, ldrw, lognormal
+from parts import numpy_fit
 
 TIMES_S = np.linspace(0, 80, 240)
 
@@ -132,7 +132,7 @@ def test_scipy_finds_no_better_optimum(family):
 
     def objective(point, n):
         rows = slice(n, n + 1)
-        misfit, _, _ = accumulate(
+        misfit, _, _ = numpy_fit.accumulate(
             point[None], shared, samples.total[rows], samples.count[rows], samples.lift[rows]
         )
         off = point - shared.centre
@@ -159,13 +159,12 @@ def test_the_slopes_are_the_models_own():
 
 
 @pytest.mark.parametrize("family", FAMILIES)
-def test_the_numpy_path_gives_the_answers_of_the_compiled_one(family):
+def test_the_compiled_loops_give_the_answers_of_numpy(family):
     start, shared, samples = problem(60, family)
     one = levenberg_marquardt(start, shared, samples)
-    other = fitting._in_numpy(start.copy(), shared, samples, fitting.STEPS)
+    other = numpy_fit.levenberg_marquardt(start, shared, samples)
     residuals, again = (
-        residual_diagnostics(one.theta, shared, samples),
-        fitting._diagnostics_in_numpy(one.theta, shared, samples),
+        room.residual_diagnostics(one.theta, shared, samples) for room in (fitting, numpy_fit)
     )
     bars = np.sqrt(np.einsum("nii->ni", np.linalg.inv(one.information + shared.precision)))
     assert (np.abs(one.theta - other.theta) / bars).max() < 0.05
@@ -173,9 +172,24 @@ def test_the_numpy_path_gives_the_answers_of_the_compiled_one(family):
     scale = np.abs(residuals.varying).max()
     np.testing.assert_allclose(other.information, one.information, rtol=0.02, atol=2e-3 * scale)
     np.testing.assert_allclose(again.varying, residuals.varying, rtol=1e-4, atol=1e-5 * scale)
+    given = one.information, residuals.varying, residuals.scatter, shared.precision
+    found, expected = covariance(*given), numpy_fit.covariance(*given)
+    size = np.sqrt(np.einsum("nii->ni", expected))
+    off = (found - expected) / (size[:, :, None] * size[:, None, :])
+    assert np.abs(off).max() < 1e-3
 
 
-@pytest.mark.skipif(not compiled.AVAILABLE, reason="numba is not installed")
+@pytest.mark.parametrize("shared", [True, False])
+def test_enhancement_is_that_of_numpy(shared):
+    draw = np.random.default_rng(4)
+    total = draw.gamma(4, 1, (50, 20)).astype(np.float32)
+    count = draw.integers(1, 9, (1 if shared else 50, 20)).astype(np.float32)
+    found = beginning._enhancement(total, count, 12, 0.7)
+    expected = numpy_fit.enhancement(total, count, 12, 0.7, beginning._FEWEST_COUNTED)
+    for one, other in zip(found, expected, strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-5)
+
+
 def test_exp_and_ln_in_single_precision_are_as_close_as_they_say():
     x = np.linspace(-80, 80, 20_001).astype(np.float32)
     y = np.geomspace(1e-30, 1e30, 20_001).astype(np.float32)
@@ -185,36 +199,6 @@ def test_exp_and_ln_in_single_precision_are_as_close_as_they_say():
     assert np.abs((logs - truth) / np.maximum(np.abs(truth), 1)).max() < 2e-7
 
 
-WITHOUT_NUMBA = """
-import sys
-sys.modules["numba"] = None
-import numpy as np
-from dicomnode.science import compiled
-from dicomnode.science.fit import fit_curves
-assert not compiled.AVAILABLE
-with np.load(sys.argv[1]) as given:
-    fit = fit_curves(given["power"], given["times_s"])
-np.savez(sys.argv[2], log_pe=fit.log_pe, log_tp=fit.log_tp, t0_s=fit.t0_s, qof=fit.qof)
-"""
-
-
-@pytest.mark.skipif(not compiled.AVAILABLE, reason="numba is not installed")
-def test_without_numba_the_fit_is_the_same(tmp_path):
-    power = speckle(lesion(40).mean)
-    np.savez(tmp_path / "given.npz", power=power, times_s=TIMES_S)
-    subprocess.run(
-        [sys.executable, "-c", WITHOUT_NUMBA, tmp_path / "given.npz", tmp_path / "found.npz"],
-        check=True,
-    )
-    fit = fit_curves(power, TIMES_S)
-    with np.load(tmp_path / "found.npz") as found:
-        bars = np.sqrt(np.einsum("nii->ni", fit.covariance))
-        for i, name in ((0, "log_pe"), (1, "log_tp"), (3, "t0_s")):
-            assert (np.abs(found[name] - getattr(fit, name)) / bars[:, i]).max() < 0.05, name
-        np.testing.assert_allclose(found["qof"], fit.qof, atol=0.01)
-
-
-@pytest.mark.skipif(not compiled.AVAILABLE, reason="numba is not installed")
 def test_a_place_without_a_cache_still_compiles():
     scope = {}
     exec("def twice(x):\n    return 2 * x", scope)

@@ -5,9 +5,10 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from scipy.ndimage import gaussian_filter, map_coordinates
 
-from dicomnode.science import interpolation
+from dicomnode.science import interpolation, sampling
 from dicomnode.science.curves import bin_times
 from dicomnode.science.sampling import SATURATED_GREY, Motion, bin_frames, mean_power, swept
+from parts import numpy_fit
 
 RANGE_DB = 60.0
 
@@ -95,7 +96,7 @@ def test_mean_power_is_the_mean_of_each_label_in_every_frame():
     assert np.isnan(found[:, 1]).all()
 
 
-def test_without_numba_the_samples_are_the_same(monkeypatch):
+def test_the_compiled_loops_give_the_samples_of_numpy(monkeypatch):
     grey, mask = scene(6, brightest=255)
     shift_px = np.random.default_rng(1).uniform(-30, 30, (6, 2))
     labels = mask.astype(np.uint8)
@@ -105,7 +106,8 @@ def test_without_numba_the_samples_are_the_same(monkeypatch):
         return binned.total, binned.count, mean_power(grey, moved(shift_px), labels, RANGE_DB)
 
     compiled = sampled()
-    monkeypatch.setattr(interpolation, "AVAILABLE", False)
+    monkeypatch.setattr(interpolation, "_add", numpy_fit.add)
+    monkeypatch.setattr(sampling, "sums_by_label", numpy_fit.sums_by_label)
     for one, other in zip(compiled, sampled(), strict=True):
         np.testing.assert_allclose(other, one, rtol=2e-5, atol=1e-6)
 

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from dicomnode.science.kinetics.shapes import Family, lognormal_area
 
-__all__ = ["SIZE", "Problem", "Recirculated", "accumulate", "curves", "limits", "nothing_again"]
+__all__ = ["SIZE", "Problem", "Recirculated", "curves", "limits", "nothing_again"]
 
 Floats = NDArray[np.float64]
 
@@ -105,21 +105,3 @@ def curves(theta: Floats, problem: Problem) -> tuple[Floats, tuple[Floats, ...]]
         base,
     )
     return bolus + again + base, slopes
-
-
-def accumulate(
-    theta: Floats,
-    problem: Problem,
-    total: NDArray[np.floating],
-    count: NDArray[np.floating],
-    lift: NDArray[np.floating],
-) -> tuple[Floats, Floats, Floats]:
-    """Objective (N,), gradient (N, 5) and Fisher information (N, 5, 5) of the data alone."""
-    model, slopes = curves(theta, problem)
-    model = model + lift[:, None]
-    relative = np.stack(slopes, axis=1) / model[:, None, :]
-    ratio = (total + count * lift[:, None]) / model
-    objective = (count * np.log(model) + ratio).sum(axis=1)
-    gradient = np.einsum("nk,nik->ni", count - ratio, relative)
-    information = (relative * count[:, None, :]) @ relative.transpose(0, 2, 1)
-    return objective, gradient, information

@@ -5,7 +5,7 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from dicomnode.science.compiled import AVAILABLE, compiled
+from dicomnode.science.compiled import compiled
 from dicomnode.science.fit.model import SIZE
 
 __all__ = ["covariance", "typical"]
@@ -45,12 +45,9 @@ def covariance(
     precision : ndarray, shape (5, 5)
         Of the prior.
     """
-    if AVAILABLE:
-        found = np.empty(information.shape)
-        _sandwich(information, varying, scatter, precision, found)
-        return found
-    inverse = np.linalg.inv(information / scatter[:, None, None] + precision)
-    return np.asarray(inverse @ (varying / scatter[:, None, None] + precision) @ inverse)
+    found = np.empty(information.shape)
+    _sandwich(information, varying, scatter, precision, found)
+    return found
 
 
 @compiled

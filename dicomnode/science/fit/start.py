@@ -6,7 +6,7 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from dicomnode.science.compiled import AVAILABLE, vectorised
+from dicomnode.science.compiled import vectorised
 from dicomnode.science.fit.levenberg_marquardt import Samples, levenberg_marquardt
 from dicomnode.science.fit.model import SIZE, Problem, nothing_again
 from dicomnode.science.kinetics.shapes import LOGNORMAL
@@ -142,17 +142,13 @@ class Dictionary:
 def _enhancement(total: Singles, count: Singles, bins: int, base: float) -> tuple[Singles, Singles]:
     """Mean power above the base in each of the first bins, and its root; both (N, bins)."""
     fewest = np.maximum(_FEWEST_COUNTED * count.max(axis=0), np.float32(1e-9))
-    if AVAILABLE:
-        power, root = (np.empty((len(total), bins), np.float32) for _ in range(2))
-        _enhancement_compiled(total, count, fewest, np.float32(base), power, root)
-        return power, root
-    power = total[:, :bins] / np.maximum(count, fewest)[:, :bins] - np.float32(base)
-    np.maximum(power, 0, out=power)
-    return power, np.sqrt(power)
+    power, root = (np.empty((len(total), bins), np.float32) for _ in range(2))
+    _enhance(total, count, fewest, np.float32(base), power, root)
+    return power, root
 
 
 @vectorised
-def _enhancement_compiled(total, count, fewest, base, power, root):  # type: ignore[no-untyped-def]
+def _enhance(total, count, fewest, base, power, root):  # type: ignore[no-untyped-def]
     for n in range(power.shape[0]):
         row, shared = np.uint64(n), np.uint64(min(n, count.shape[0] - 1))
         for each in range(power.shape[1]):
