@@ -18,6 +18,7 @@ from pydicom.dataelem import DataElement
 from pydicom.dataset import FileMetaDataset
 from pydicom.uid import ExplicitVRLittleEndian
 
+from conformance import example
 from dicomnode.dicom.context import exam_context
 from dicomnode.dicom.exam import Exam
 from dicomnode.dicom.results.presentation import presentation_state
@@ -28,7 +29,6 @@ from dicomnode.outputs.write import write_outputs, write_refusal
 from dicomnode.science.feature_table import FEATURES
 from dicomnode.science.findings import Check, Contribution, Findings
 from dicomnode.science.quality import RULES
-from tests.parts import example
 
 __all__ = ["Case", "Cases", "cases", "findings"]
 

@@ -6,7 +6,7 @@ from pydicom import Dataset
 from pydicom.charset import python_encoding
 from pydicom.uid import UID
 
-from conformance import network
+from conformance import example, network
 from conformance.attributes import (
     Attribute,
     attribute_table,
@@ -26,7 +26,6 @@ from dicomnode.dicom.context import Equipment, stamp, study_context
 from dicomnode.kinds import KINDS
 from dicomnode.network import receive, tls
 from dicomnode.version import __version__
-from tests.parts import example
 
 __all__ = ["statement"]
 

@@ -9,7 +9,7 @@ import hypothesis
 import pytest
 from pydicom.dataset import Dataset
 
-import parts.example
+import conformance.example
 import parts.postgres
 import parts.wrap
 from parts.postgres import Postgres
@@ -51,7 +51,7 @@ def postgres() -> Iterator[Postgres]:
 @pytest.fixture(scope="session")
 def example() -> ModuleType:
     """A made-up exam and its findings."""
-    return parts.example
+    return conformance.example
 
 
 @pytest.fixture(scope="session")

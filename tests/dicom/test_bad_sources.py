@@ -10,8 +10,8 @@ from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence
 from pydicom.uid import UID
 
+from conformance import example
 from dicomnode.dicom import codes
-from parts import example
 from parts.accepted import unexpected
 from parts.outputs import Files, small_set
 from parts.sources import UNSAID, contradicts_its_side, empties

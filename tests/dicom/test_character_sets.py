@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 from pydicom import dcmread
 
+from conformance import example
 from dicomnode.dicom.header import read_header
-from parts import example
 from parts.outputs import Files, small_set
 from parts.programs import program
 from parts.waiting import PATIENCE_S

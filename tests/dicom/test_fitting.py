@@ -10,11 +10,11 @@ from pydicom.datadict import dictionary_VR
 from pydicom.tag import Tag
 from pydicom.uid import ExplicitVRLittleEndian
 
+from conformance import example
 from dicomnode.dicom.context import study_context
 from dicomnode.dicom.fitting import fitting
 from dicomnode.dicom.header import read_header
 from dicomnode.dicom.results import sr
-from parts import example
 from parts.mutations import MUTATIONS, Place, data_set
 from parts.outputs import REASONS
 

@@ -20,7 +20,7 @@ from PIL import Image
 from pydicom.dataset import Dataset
 from pydicom.encaps import generate_frames
 
-from parts import example
+from conformance import example
 from parts.orthanc import AE_TITLE, Orthanc
 from parts.outputs import Files, sized_seg
 from parts.programs import program

@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 from pydicom.dataset import Dataset
 from pydicom.encaps import parse_basic_offsets
 
+from conformance import example
 from dicomnode.dicom.results.overlay import Planes, painted, write_frames, write_loop
 from dicomnode.errors import OutputError
-from parts import example
 from parts.planes import as_planes
 
 Judge = Callable[[str, Dataset | Path], list[str]]

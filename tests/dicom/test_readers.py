@@ -9,7 +9,7 @@ import pydicom
 import pytest
 from numpy.typing import NDArray
 
-from parts import example
+from conformance import example
 from parts.outputs import Files, sized_seg
 from parts.readers import ReadByDcmjs, frames_by_dcmtk, read_by_dcmjs
 

@@ -32,7 +32,7 @@ from dicomnode.config import DestinationOptions
 from dicomnode.kinds import BY_DEFAULT, KINDS, ON_REQUEST, PICTURES
 from dicomnode.outputs.making import Making
 from conformance.statement import _series_table
-from parts import example
+from conformance import example
 path = Path(tempfile.mkdtemp(), "peak.dcm")
 KINDS["peak"].build(
     Making(exam=example.exam(), findings=example.findings(), context=example.context(), path=path,

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from pydicom import Dataset
 
+from conformance import example
 from dicomnode.dicom.box import Box
 from dicomnode.dicom.context import exam_context
 from dicomnode.dicom.exam import Exam, ReadSettings, load_loop, read_study
@@ -20,7 +21,6 @@ from dicomnode.simulation.cohort import recipe_for
 from dicomnode.simulation.exam import SimulatedExam, simulate
 from dicomnode.simulation.writer import write
 from dicomnode.training.exams import on_reference
-from parts import example
 
 TINY = {"rows": 96, "columns": 112, "spacing_mm": 0.3, "frames": 112, "size_mm": 10.0}
 

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import ExplicitVRLittleEndian
 
+from conformance import example
 from dicomnode.dicom.box import Box
 from dicomnode.dicom.context import exam_context, study_context
 from dicomnode.dicom.fitting import fitting
@@ -23,7 +24,6 @@ from dicomnode.errors import Reason
 from dicomnode.outputs.options import EVERYTHING
 from dicomnode.outputs.write import write_outputs
 from dicomnode.science.findings import UNRELIABLE, Findings, Region, SubRegion
-from parts import example
 from parts.planes import as_planes
 
 __all__ = ["REASONS", "Files", "brief_findings", "full_set", "sized_seg", "small_set"]

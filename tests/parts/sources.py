@@ -5,9 +5,9 @@ from dataclasses import replace
 
 from pydicom.dataset import Dataset
 
+from conformance import example
 from dicomnode.dicom.context import Context, exam_context
 from dicomnode.dicom.exam import Exam
-from parts import example
 
 __all__ = [
     "PHOTOMETRIC",

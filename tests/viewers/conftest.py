@@ -13,6 +13,7 @@ from pydicom.dataset import FileMetaDataset
 from pydicom.encaps import encapsulate
 from pydicom.uid import ExplicitVRLittleEndian, JPEGBaseline8Bit, RLELossless
 
+from conformance import example
 from dicomnode.dicom.box import Box
 from dicomnode.dicom.context import derived_uid, exam_context
 from dicomnode.dicom.exam import Clip, Exam
@@ -20,7 +21,6 @@ from dicomnode.dicom.exam.layout import Layout
 from dicomnode.outputs.write import write_outputs
 from dicomnode.science.findings import Findings
 from dicomnode.simulation.pixels import jpeg, packbits
-from parts import example
 from parts.ohif import Ohif
 from parts.orthanc import Orthanc
 from parts.waiting import PATIENCE_S

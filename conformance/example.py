@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -63,10 +64,12 @@ TISSUE = ("reference tissue", 2.9, 3.3, 0.85, 8.0)
 
 
 def times() -> NDArray[np.float64]:
+    """Times of the frames, s."""
     return np.linspace(0.0, 62.0, FRAMES)
 
 
 def labels() -> NDArray[np.uint8]:
+    """Sub-region of each pixel of the pane; 0 outside the lesion."""
     rows, columns = np.mgrid[:PANE_ROWS, :PANE_COLUMNS]
     radius = np.hypot((rows - 104.0) / 48.0, (columns - 71.0) / 41.0)
     angle = np.arctan2(rows - 104.0, columns - 71.0)
@@ -110,6 +113,7 @@ def pixels(kind: NDArray[np.float64], rng: np.random.Generator) -> dict[str, NDA
 
 
 def maps(label: NDArray[np.uint8], rng: np.random.Generator) -> dict[str, NDArray[np.float32]]:
+    """Parameter maps of the lesion; NaN outside."""
     fields = np.full((4, *label.shape), np.nan)
     for number, (_, *kind) in KINDS.items():
         fields[:, label == number] = np.array(kind)[:, None]
@@ -122,7 +126,8 @@ def reference_pixels(rng: np.random.Generator) -> dict[str, NDArray[np.float64]]
 
 
 def curves(times_s: NDArray[np.float64], rng: np.random.Generator) -> tuple[Curve, ...]:
-    rows = [(name, number, *kind) for number, (name, *kind) in KINDS.items()]
+    """Mean curves of the regions."""
+    rows: list[tuple[Any, ...]] = [(name, number, *kind) for number, (name, *kind) in KINDS.items()]
     rows += [("lesion", None, 3.9, 2.95, 0.85, LESION_ARRIVAL_S), (TISSUE[0], None, *TISSUE[1:])]
     result = []
     for name, number, log_auc, mu, sigma, arrival in rows:
@@ -143,14 +148,17 @@ def curves(times_s: NDArray[np.float64], rng: np.random.Generator) -> tuple[Curv
 
 
 def speckle(mean: NDArray[np.float64], rng: np.random.Generator) -> NDArray[np.uint8]:
+    """Grey speckle on a mean power."""
     field = gaussian_filter(rng.normal(size=(2, *mean.shape)), (0, 0.9, 0.7))
     power = mean * (field**2).sum(axis=0) / (field**2).sum(axis=0).mean()
-    return np.clip(255 + 255 / 60 * 10 * np.log10(power + 1e-7), 0, 255).astype(np.uint8)
+    grey = np.clip(255 + 255 / 60 * 10 * np.log10(power + 1e-7), 0, 255)
+    return np.asarray(grey, np.uint8)
 
 
 def contrast_pane(
     label: NDArray[np.uint8], time_s: float, rng: np.random.Generator
 ) -> NDArray[np.uint8]:
+    """The contrast pane at a time."""
     mean = np.full(label.shape, 4e-6 + lognormal(time_s, 0.01, 3.3, 0.85, 8.0))
     for number, (_, log_auc, mu, sigma, arrival) in KINDS.items():
         bolus = lognormal(time_s, np.exp(log_auc), mu, sigma, arrival)
@@ -159,6 +167,7 @@ def contrast_pane(
 
 
 def bmode_pane(label: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.uint8]:
+    """The B-mode pane."""
     mean = np.where(label > 0, 1e-4, 0.003) * np.linspace(1.6, 0.3, label.shape[0])[:, None]
     mean[30:44] *= 8
     return speckle(gaussian_filter(mean, 1.5), rng)
@@ -186,6 +195,7 @@ def spreads(
 def region(
     values: Mapping[str, NDArray[np.floating]], tissue: Mapping[str, NDArray[np.float64]]
 ) -> Region:
+    """Parameters of a region, as they are and against tissue."""
     wide = {name: value.astype(np.float64) for name, value in values.items()}
     return Region(
         parameters=spreads(wide), relative=spreads(relative(wide, tissue), against_tissue=True)
@@ -197,6 +207,7 @@ def subregions(
     values: Mapping[str, NDArray[np.float32]],
     tissue: Mapping[str, NDArray[np.float64]],
 ) -> tuple[SubRegion, ...]:
+    """The sub-regions with their parameters."""
     result = []
     names = {number: name for number, (name, *_) in KINDS.items()} | {UNRELIABLE: "unreliable"}
     for number, name in names.items():
@@ -227,6 +238,7 @@ def stability(label: NDArray[np.uint8]) -> Stability:
 
 
 def diagnosis() -> Diagnosis:
+    """An answer with its contributions."""
     rows = (
         ("fraction_5", 0.21, 0.12, 0.83, "share of very fast, early wash-out sub-region"),
         ("rim_core_log_pe", 1.6, 0.46, 0.61, ""),
@@ -256,6 +268,7 @@ def diagnosis() -> Diagnosis:
 
 
 def quality() -> Quality:
+    """A grade with its checks."""
     rows = (
         ("bolus", 14.2, 3.0, "dB", True, "enhancement above baseline"),
         ("arrival", 6.0, 1.0, "s", True, "baseline before the bolus arrives"),
@@ -279,6 +292,7 @@ def quality() -> Quality:
 
 
 def models() -> tuple[ModelUse, ...]:
+    """The models that are said to have been used."""
     judged = "AUC 0.910 (95 % 0.880 to 0.940). Obtained on: 400 simulated exams."
     rows = (
         ("lesion-segmenter", "segment", "BUSI and simulated exams", ()),
@@ -300,6 +314,7 @@ def models() -> tuple[ModelUse, ...]:
 
 
 def findings() -> Findings:
+    """All that is said to have been found."""
     rng = np.random.default_rng(5)
     label, times_s = labels(), times()
     mask = label > 0
@@ -450,6 +465,7 @@ def _region(box: Box) -> Dataset:
 
 
 def write_clip(path: Path, pixels: NDArray[np.uint8]) -> None:
+    """Write frames as an Ultrasound Multi-frame file."""
     ds = header()
     ds.file_meta = FileMetaDataset()
     ds.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
@@ -459,6 +475,7 @@ def write_clip(path: Path, pixels: NDArray[np.uint8]) -> None:
 
 
 def exam(path: Path = Path("clip.dcm")) -> Exam:
+    """The exam, its clip lying at a path."""
     return Exam(
         study_uid="2.25.2001",
         injection=1,
@@ -474,5 +491,6 @@ def exam(path: Path = Path("clip.dcm")) -> Exam:
 
 
 def context() -> Context:
+    """What all its results share."""
     when = datetime(2025, 1, 2, 11, 0, 0, tzinfo=UTC)
     return exam_context(exam(), models=models(), recipe="recipe 1", when=when)
