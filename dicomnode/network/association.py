@@ -79,18 +79,19 @@ def _address(peer: Peer, calling_ae: str) -> AddressInformation:
 
 
 def _leave_answers(assoc: Association) -> None:
-    """Let nobody but the asker take an answer.
+    """Let nobody but the asker take an answer, or the sign that there will be none.
 
     The thread of an association of pynetdicom 3.0.4 takes what has come while nobody asks. On a
     busy machine it is still about to look when it is thought to rest; then it takes the answer of
-    the next request, which waits in vain until its time is up.
+    the next request, or the nothing that an abort leaves in its place, and the request waits in
+    vain until its time is up.
     """
     get = assoc.dimse.get_msg
 
     def get_msg(block: bool = False) -> Any:
         _, first = assoc.dimse.peek_msg()
-        is_answer = getattr(first, "MessageIDBeingRespondedTo", None) is not None
-        return get(block) if block or not is_answer else (None, None)
+        is_request = first is not None and getattr(first, "MessageIDBeingRespondedTo", None) is None
+        return get(block) if block or is_request else (None, None)
 
     assoc.dimse.get_msg = get_msg  # type: ignore[method-assign]
 

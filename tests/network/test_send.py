@@ -265,20 +265,30 @@ def test_echo_reaches_dcmtk(storescp):
     echo(storescp().peer, calling_ae="CEUSNODE")
 
 
-def test_an_answer_waits_for_who_asked():
-    """pynetdicom's own thread may look for messages at the moment when an answer comes."""
-    answer, rounds = C_STORE(), threading.Semaphore(0)
+def answered():
+    answer = C_STORE()
     answer.MessageIDBeingRespondedTo, answer.Status = 1, 0x0000
+    return 1, answer
+
+
+@pytest.mark.parametrize("comes", [answered(), (None, None)], ids=["an answer", "an abort"])
+def test_an_answer_waits_for_who_asked(comes):
+    """pynetdicom's own thread may look for messages at the moment when an answer comes.
+
+    An abort leaves nothing in its place, by which who asked learns that none will come.
+    """
+    rounds = threading.Semaphore(0)
     with (
         scp(lambda event: 0x0000) as peer,
         associate(peer, "CEUSNODE", [build_context(US_MULTI_FRAME)]) as assoc,
     ):
         looked = assoc.acse.is_aborted
-        assoc.dimse.msg_queue.put((1, answer))
+        assoc.dimse.msg_queue.put(comes)
         assoc.acse.is_aborted = lambda *kind: rounds.release() or looked(*kind)
         for _ in range(3):
             assert rounds.acquire(timeout=PATIENCE_S)
-        assert assoc.dimse.get_msg(block=True) == (1, answer)
+        assert assoc.dimse.msg_queue.qsize() == 1
+        assert assoc.dimse.get_msg(block=True) == comes
 
 
 def test_a_peer_that_loses_patience_meanwhile_keeps_what_it_got(us_file):
