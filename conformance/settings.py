@@ -4,19 +4,19 @@ from pydantic import BaseModel
 
 from conformance.markdown import code, table
 from dicomnode.config import (
-    DestinationOptions,
     NodeOptions,
     OutputOptions,
     RetentionOptions,
     TlsOptions,
 )
+from dicomnode.deliver.options import CStoreOptions
 from dicomnode.jobs.options import DeliveryOptions, SettleOptions
 
 __all__ = ["settings_table"]
 
 SECTIONS: tuple[tuple[str, type[BaseModel]], ...] = (
     ("[node]", NodeOptions),
-    ("[[destination]]", DestinationOptions),
+    ("[[destination]]", CStoreOptions),
     ("[outputs]", OutputOptions),
     ("[settle]", SettleOptions),
     ("[delivery]", DeliveryOptions),

@@ -10,10 +10,9 @@ import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from pydantic import (
-    AfterValidator,
     BaseModel,
     BeforeValidator,
     Field,
@@ -31,11 +30,12 @@ from pydantic_settings import (
     SettingsError as SourceError,
 )
 
+from dicomnode.deliver.table import TRANSPORTS, AnyDestination
 from dicomnode.dicom.results.geometry import Geometry
 from dicomnode.errors import SettingsError
 from dicomnode.jobs.options import DeliveryOptions, SettleOptions
-from dicomnode.kinds import BY_DEFAULT, SETTABLE
 from dicomnode.log import LogOptions
+from dicomnode.network.names import AeTitle, Host, Port
 from dicomnode.recipe import Recipe
 from dicomnode.store.url import expect_kept, sqlite_url
 from dicomnode.web.options import WebOptions
@@ -43,7 +43,6 @@ from dicomnode.web.options import WebOptions
 __all__ = [
     "AcceptOptions",
     "DatabaseOptions",
-    "DestinationOptions",
     "ModelOptions",
     "NodeOptions",
     "OutputOptions",
@@ -55,20 +54,6 @@ __all__ = [
 ]
 
 _ENV_PREFIX = "DICOMNODE__"
-
-
-def _known_kind(name: str) -> str:
-    if name not in SETTABLE:
-        raise ValueError(f"expected one of {', '.join(SETTABLE)}, got {name!r}")
-    return name
-
-
-KindName = Annotated[str, AfterValidator(_known_kind)]
-
-AeTitle = Annotated[str, Field(pattern=r"^[!-\[\]-~]([ -\[\]-~]{0,14}[!-\[\]-~])?$")]
-"""PS3.5 6.2: 1 to 16 printable ASCII characters, no backslash, no outer spaces."""
-Port = Annotated[int, Field(ge=1, le=65_535)]
-Host = Annotated[str, Field(min_length=1)]
 
 
 class NodeOptions(BaseModel, frozen=True, extra="forbid"):
@@ -94,22 +79,6 @@ class AcceptOptions(BaseModel, frozen=True, extra="forbid"):
 
     ae_title: AeTitle
     hosts: tuple[Host, ...] = Field(min_length=1)
-
-
-class DestinationOptions(BaseModel, frozen=True, extra="forbid"):
-    """Where results go."""
-
-    name: str = Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,63}$")
-    ae_title: AeTitle
-    host: Host
-    port: Port
-    outputs: tuple[KindName, ...] = BY_DEFAULT
-    refusals: bool = False
-    """Whether the report that says why an exam was refused is sent as well."""
-    storage_commitment: bool = False
-    transfer_syntax: Literal["original", "uncompressed"] = "original"
-    """Whether the overlay loop travels as it is kept, in JPEG, or as plain RGB."""
-    tls: bool = False
 
 
 class OutputOptions(BaseModel, frozen=True, extra="forbid"):
@@ -195,7 +164,7 @@ class Settings(BaseSettings):
 
     node: NodeOptions
     accept: tuple[AcceptOptions, ...] = ()
-    destination: tuple[DestinationOptions, ...] = ()
+    destination: tuple[AnyDestination, ...] = ()
     outputs: OutputOptions = OutputOptions()
     settle: SettleOptions = SettleOptions()
     delivery: DeliveryOptions = DeliveryOptions()
@@ -213,7 +182,7 @@ class Settings(BaseSettings):
         twice = sorted({name for name in names if names.count(name) > 1})
         if twice:
             raise ValueError(f"destination: each name once, found twice: {', '.join(twice)}")
-        if self.tls.ca is None and any(destination.tls for destination in self.destination):
+        if self.tls.ca is None and any(destination.speaks_tls for destination in self.destination):
             raise ValueError("tls: ca is needed when a destination has tls = true")
         return self
 
@@ -275,11 +244,13 @@ def _expect_known_environment(environment: Mapping[str, str]) -> None:
 
 def _words(detail: ErrorDetails) -> str:
     """Say where, what was expected and what was found."""
-    where = ".".join(str(part) for part in detail["loc"])
+    location = [part for part in detail["loc"] if part not in TRANSPORTS]
+    where = ".".join(map(str, location))
     if detail["type"] == "extra_forbidden":
-        return (
-            f"{where}: unknown key{_suggestion(str(detail['loc'][-1]), _siblings(detail['loc']))}"
-        )
+        return f"{where}: unknown key{_suggestion(str(location[-1]), _siblings(detail['loc']))}"
+    if detail["type"] == "unknown_transport":
+        found = detail["input"]["transport"]
+        return f"{where}.transport: expected one of {', '.join(TRANSPORTS)}, found {found!r}"
     if detail["type"] == "missing":
         return f"{where}: expected a value, found none"
     if detail["type"] == "value_error":
@@ -294,6 +265,9 @@ def _siblings(location: Sequence[int | str]) -> list[str]:
     """List the keys that are known where an unknown one was found."""
     if len(location) == 1:
         return list(Settings.model_fields)
+    for part in location:
+        if part in TRANSPORTS:
+            return list(TRANSPORTS[str(part)].options.model_fields)
     field = Settings.model_fields.get(str(location[0]))
     candidates = getattr(field, "annotation", None)
     model = next(iter(getattr(candidates, "__args__", ())), candidates)

@@ -66,6 +66,10 @@ def test_a_value_is_never_more_than_a_value(tmp_path: Path, word: str) -> None:
         (DESTINATION.format(name="P A"), "destination.0.name"),
         (DESTINATION.format(name="p") + 'hots = "x"', "destination.0.hots: unknown key"),
         (DESTINATION.format(name="p") + 'transfer_syntax = "jpeg"', "'original' or 'uncompressed'"),
+        (
+            DESTINATION.format(name="p") + 'transport = "pigeon"',
+            "destination.0.transport: expected one of c-store, found 'pigeon'",
+        ),
         (DESTINATION.format(name="p") * 2, "destination: each name once, found twice: p"),
         (DESTINATION.format(name="p") + "tls = true", "tls: ca is needed"),
         ("[tls]\nreceive = true", "tls: certificate, key and ca are needed"),

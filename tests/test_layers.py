@@ -51,11 +51,11 @@ MAY_IMPORT: dict[str, set[str]] = {
     },
     "store": {"errors", "named", "record"},
     "network": {"errors", "allocator", "syntaxes"},
-    "deliver": {"errors", "named", "network"},
+    "deliver": {"errors", "kinds", "named", "network"},
     "jobs": {"errors", "named", "store", "deliver", "outputs"},
     "web": {"errors", "kinds", "record", "store"},
     "log": {"errors"},
-    "config": {"errors", "kinds", "recipe", "dicom", "store", "jobs", "web", "log"},
+    "config": {"errors", "recipe", "dicom", "store", "network", "deliver", "jobs", "web", "log"},
     "service": {
         "errors",
         "allocator",

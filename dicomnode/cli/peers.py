@@ -9,10 +9,9 @@ from dicomnode.cli.present import busy, console, counted, plain
 from dicomnode.config import load_settings
 from dicomnode.errors import NetworkError, SettingsError
 from dicomnode.network.peers import Peer
-from dicomnode.network.send import echo as echo_peer
 from dicomnode.network.send import send as send_files
 from dicomnode.paths import files_below
-from dicomnode.service.parts import peer_of
+from dicomnode.service.parts import transport
 
 __all__ = ["echo", "send"]
 
@@ -60,6 +59,5 @@ def echo(name: str, config: Path) -> None:
         raise SettingsError(
             f"expected a destination of {config}, one of {sorted(known)}, got {name!r}"
         )
-    peer = peer_of(known[name], settings.tls)
-    echo_peer(peer, calling_ae=settings.node.ae_title)
-    console().print(f"{peer.name} answers ({plain(f'{peer.ae_title} at {peer.host}:{peer.port}')})")
+    told = transport(known[name], settings, settings.node.data_dir).check()
+    console().print(f"{name} {plain(told)}")

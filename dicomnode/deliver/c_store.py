@@ -6,13 +6,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from dicomnode.deliver.transport import Answer, Delivered
+from dicomnode.deliver.options import CStoreOptions
+from dicomnode.deliver.transport import Answer, Delivered, Surroundings
 from dicomnode.named import Named
 from dicomnode.network.commitment import request
 from dicomnode.network.peers import Peer
-from dicomnode.network.send import Sent, send
+from dicomnode.network.send import Sent, echo, send
 
-__all__ = ["CStore"]
+__all__ = ["CStore", "open_c_store"]
 
 _UNCOMPRESSED = Named("dicomnode.outputs.uncompressed:uncompressed")
 _SUCCESS = 0x0000
@@ -46,9 +47,31 @@ class CStore:
             receipt=f"2.25.{uuid.uuid4().int}" if self.storage_commitment else None,
         )
 
+    def check(self) -> str:
+        """Verify by C-ECHO."""
+        echo(self.peer, calling_ae=self.calling_ae)
+        return f"answers C-ECHO ({self.peer.ae_title} at {self.peer.host}:{self.peer.port})"
+
     def ask_receipt(self, instances: Sequence[tuple[str, str]], receipt: str) -> None:
         """Request storage commitment; the answer comes to the receiver."""
         request(instances, self.peer, calling_ae=self.calling_ae, transaction_uid=receipt)
+
+
+def open_c_store(options: CStoreOptions, node: Surroundings) -> CStore:
+    """Make the way to a peer; its certificates are loaded here."""
+    return CStore(
+        peer=Peer(
+            name=options.name,
+            ae_title=options.ae_title,
+            host=options.host,
+            port=options.port,
+            tls=node.tls() if options.tls else None,
+        ),
+        calling_ae=node.calling_ae,
+        work=node.work,
+        storage_commitment=options.storage_commitment,
+        uncompressed=options.transfer_syntax == "uncompressed",
+    )
 
 
 def _answer(sent: Sent) -> Answer:

@@ -1,13 +1,14 @@
 """The interface of a way of delivery: it answers delivered, later or never, and why."""
 
-from collections.abc import Sequence
+import ssl
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
 from dicomnode.network.statuses import Verdict
 
-__all__ = ["Answer", "Delivered", "Transport"]
+__all__ = ["Answer", "Delivered", "Surroundings", "Transport"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,11 +46,39 @@ class Delivered:
     receipt: str | None = None
 
 
+@dataclass(frozen=True, kw_only=True)
+class Surroundings:
+    """What the node lends to every way.
+
+    Attributes
+    ----------
+    calling_ae : str
+        The node's AE title.
+    work : Path
+        A directory on the spool's file system for what is made on the way.
+    tls : callable
+        Loads the certificates of the settings.
+    """
+
+    calling_ae: str
+    work: Path
+    tls: Callable[[], ssl.SSLContext]
+
+
 class Transport(Protocol):
     """A way to one destination."""
 
     def deliver(self, files: Sequence[Path]) -> Delivered:
         """Bring files there; whatever goes wrong, each has an answer."""
+
+    def check(self) -> str:
+        """See whether it answers; say in a few words how it did.
+
+        Raises
+        ------
+        NetworkError
+            It does not.
+        """
 
     def ask_receipt(self, instances: Sequence[tuple[str, str]], receipt: str) -> None:
         """Ask it to confirm what was recorded as delivered.

@@ -9,8 +9,7 @@ from typing import Literal
 
 from dicomnode.config import Settings
 from dicomnode.errors import DicomnodeError, NetworkError
-from dicomnode.network.send import echo
-from dicomnode.service.parts import MODEL_NAMES, peer_of, receive_settings
+from dicomnode.service.parts import MODEL_NAMES, receive_settings, transport
 from dicomnode.store.lock import database_lock, directory_lock
 from dicomnode.store.spool import Spool
 
@@ -128,13 +127,13 @@ def _peers(settings: Settings) -> list[Finding]:
     for destination in settings.destination:
         what = f"destination {destination.name}"
         try:
-            echo(peer_of(destination, settings.tls), calling_ae=settings.node.ae_title)
+            told = transport(destination, settings, settings.node.data_dir).check()
         except NetworkError as error:  # it may be away now and back later
             findings.append(_warning(what, str(error)))
         except DicomnodeError as error:
             findings.append(_error(what, str(error)))
         else:
-            findings.append(_ok(what, "answers C-ECHO"))
+            findings.append(_ok(what, told))
     return findings
 
 

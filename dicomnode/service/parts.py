@@ -3,13 +3,14 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from dicomnode.config import DestinationOptions, NodeOptions, Settings, TlsOptions
-from dicomnode.deliver.c_store import CStore
-from dicomnode.deliver.transport import Transport
+from dicomnode.config import NodeOptions, Settings
+from dicomnode.deliver.options import DestinationOptions
+from dicomnode.deliver.table import TRANSPORTS
+from dicomnode.deliver.transport import Surroundings, Transport
 from dicomnode.jobs.memory import GIB, share_bytes
 from dicomnode.kinds import ON_REQUEST, with_them
 from dicomnode.named import Named
-from dicomnode.network.peers import Accepted, Peer
+from dicomnode.network.peers import Accepted
 from dicomnode.network.receive import ReceiveSettings
 from dicomnode.network.tls import client_context, server_context
 from dicomnode.outputs.options import ResultOptions
@@ -18,9 +19,9 @@ from dicomnode.store.url import sqlite_url
 __all__ = [
     "MODEL_NAMES",
     "jobs_url",
-    "peer_of",
     "receive_settings",
     "result_options",
+    "transport",
     "transports",
     "wants",
     "worker_memory_bytes",
@@ -31,35 +32,24 @@ MODEL_NAMES = Named("dicomnode.service.bundles:model_names")
 """What checks and names the bundles; in a process of its own, so that this one stays light."""
 
 
-def peer_of(destination: DestinationOptions, tls: TlsOptions) -> Peer:
-    """Make the peer that a destination describes."""
-    context = None
-    if destination.tls:
-        context = client_context(ca=tls.ca, certificate=tls.certificate, key=tls.key)
-    return Peer(
-        name=destination.name,
-        ae_title=destination.ae_title,
-        host=destination.host,
-        port=destination.port,
-        tls=context,
-    )
-
-
 def transports(settings: Settings, work: Path) -> dict[str, Transport]:
     """Make the way to each destination; certificates are loaded here.
 
     ``work`` is a directory on the spool's file system for what is made on the way.
     """
-    return {
-        one.name: CStore(
-            peer=peer_of(one, settings.tls),
-            calling_ae=settings.node.ae_title,
-            work=work,
-            storage_commitment=one.storage_commitment,
-            uncompressed=one.transfer_syntax == "uncompressed",
-        )
-        for one in settings.destination
-    }
+    return {one.name: transport(one, settings, work) for one in settings.destination}
+
+
+def transport(destination: DestinationOptions, settings: Settings, work: Path) -> Transport:
+    """Make the way to one destination."""
+    tls = settings.tls
+    node = Surroundings(
+        calling_ae=settings.node.ae_title,
+        work=work,
+        tls=lambda: client_context(ca=tls.ca, certificate=tls.certificate, key=tls.key),
+    )
+    way: Transport = TRANSPORTS[destination.transport].open(destination, node)
+    return way
 
 
 def result_options(settings: Settings) -> ResultOptions:

@@ -15,6 +15,7 @@ PAGE = ROOT / "docs" / "contributing.md"
 
 FILES = {
     "An output kind": 2,
+    "A way of delivery": 2,
     "A quality rule": 1,
     "A kinetic parameter": 1,
     "A transfer syntax": 1,
@@ -28,7 +29,7 @@ CHECKS = {
 from pathlib import Path
 import tempfile
 from pydicom import dcmread
-from dicomnode.config import DestinationOptions
+from dicomnode.deliver.options import CStoreOptions
 from dicomnode.kinds import BY_DEFAULT, KINDS, ON_REQUEST, PICTURES
 from dicomnode.outputs.making import Making
 from conformance.statement import _series_table
@@ -43,8 +44,40 @@ assert made.SeriesDescription == "AI picture at the peak (research use)"
 assert made.SeriesNumber == 9020 and made.Modality == "OT"
 assert made.pixel_array.ndim == 3
 assert "peak" in ON_REQUEST and "peak" in PICTURES and "peak" not in BY_DEFAULT
-DestinationOptions(name="x", ae_title="X", host="h", port=104, outputs=("peak",))
+CStoreOptions(name="x", ae_title="X", host="h", port=104, outputs=("peak",))
 assert "picture at the peak" in _series_table()
+""",
+    "A way of delivery": """
+import tempfile
+from pathlib import Path
+from dicomnode.config import load_settings
+from dicomnode.service.parts import transports, wants
+folder = Path(tempfile.mkdtemp())
+(folder / "node.toml").write_text(f'''
+[node]
+data_dir = "{folder}"
+[[destination]]
+name = "share"
+transport = "folder"
+directory = "{folder}/share"
+outputs = ["sr"]
+[[destination]]
+name = "pacs"
+ae_title = "PACS"
+host = "h"
+port = 104
+''')
+(folder / "sr.dcm").write_text("result")
+settings = load_settings(folder / "node.toml")
+ways = transports(settings, folder)
+assert wants(settings.destination)["share"] == ("sr",)
+(answer,) = ways["share"].deliver([folder / "sr.dcm"]).answers
+assert answer.verdict == "delivered" and (folder / "share").read_text() == "result"
+(folder / "share").unlink()
+(folder / "share").mkdir()
+assert ways["share"].check() == "is there"
+assert ways["share"].deliver([folder / "away.dcm"]).answers[0].verdict == "later"
+assert type(ways["pacs"]).__name__ == "CStore"
 """,
     "A quality rule": """
 import numpy as np
