@@ -1,9 +1,11 @@
 """The listening socket: one thread per connection, and nobody can hold all of them."""
 
+import gc
 import socket
 import socketserver
 import ssl
 import threading
+import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -21,6 +23,9 @@ from dicomnode.network.admission import plain_address
 __all__ = ["ConnectionLimits", "Server"]
 
 log = structlog.get_logger(__name__)
+
+_LINGER_S = 2.0
+"""Between two collections, and until an association's threads have let go of it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,7 +65,7 @@ class Server(ThreadedAssociationServer):
         self.on_end = on_end
         self.tls = tls
         self._connections: Counter[str] = Counter()
-        self._served = False
+        self._served_at = self._collected_at = -_LINGER_S
         self._lock = threading.Lock()
         super().__init__(
             ae,
@@ -106,15 +111,20 @@ class Server(ThreadedAssociationServer):
             self.shutdown_request(request)
             with self._lock:
                 self._connections[plain_address(client_address[0])] -= 1
-                self._served = True
+                self._served_at = time.monotonic()
 
     def service_actions(self) -> None:
-        """Collect what associations left behind, every 12 s; where nobody called, nothing."""
-        if self._served:
-            super().service_actions()
-            if self._gc[0] == 0:
-                give_back()
-                self._served = False
+        """Collect what associations left behind, until a while after the last; else nothing.
+
+        They refer to themselves, so that nothing else lets go of them soon. The library would
+        collect every 59th time that this is called, also where nobody came.
+        """
+        now = time.monotonic()
+        if now < self._collected_at + _LINGER_S or self._collected_at > self._served_at + _LINGER_S:
+            return
+        gc.collect()
+        give_back()
+        self._collected_at = time.monotonic()
 
     def shutdown(self) -> None:
         """Stop accepting and free the port. Associations that are open go on."""

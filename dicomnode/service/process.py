@@ -1,6 +1,7 @@
 """A node as a process: it obeys signals, and it ends when it is told to, whatever hangs."""
 
 import faulthandler
+import gc
 import logging
 import os
 import signal
@@ -36,6 +37,8 @@ def run(node: Node, load: Callable[[], Settings]) -> NoReturn:
     _listen(node, load)
     threading.Thread(target=_end_in_time, args=(node,), name="end", daemon=True).start()
     with node:
+        gc.collect()
+        gc.freeze()  # what a start has made stays: later collections need not look at it
         node.wait()
     _end(0)
 
