@@ -96,9 +96,7 @@ class Classifier:
                 value=float(value),
                 mean=mean,
                 contribution=float(part),
-                meaning=BY_NAME[feature.name].meaning
-                if feature.name in BY_NAME
-                else feature.meaning,
+                meaning=BY_NAME.get(feature.name, feature).meaning,
             )
             for feature, value, mean, part in zip(
                 self._features, values, self._linear.mean, parts, strict=True

@@ -65,7 +65,9 @@ class Delivery:
     def _send(self, rows: Sequence[DeliveryRow], transport: Transport) -> None:
         paths = self._verified(rows)
         delivered = transport.deliver(tuple(paths))
-        taken = [paths[answer.path] for answer in delivered.answers if _is_taken(answer)]
+        taken = [
+            paths[answer.path] for answer in delivered.answers if answer.verdict == "delivered"
+        ]
         for answer in delivered.answers:
             self._write(paths[answer.path], answer, delivered.receipt)
         if delivered.receipt is not None and taken:
@@ -135,10 +137,6 @@ class Delivery:
             transport.ask_receipt(instances, receipt)
         except NetworkError as error:
             log.warning("receipt.not_asked", reason=str(error))
-
-
-def _is_taken(answer: Answer) -> bool:
-    return answer.verdict == "delivered"
 
 
 def _bound(row: DeliveryRow) -> AbstractContextManager[None]:

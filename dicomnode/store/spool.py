@@ -5,7 +5,6 @@ import os
 import re
 import shutil
 import threading
-from collections import deque
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -51,8 +50,8 @@ class Spool:
         self.objects = self.root / "objects"
         self.results = self.root / "outputs"
         self.work = self.root / "work"
-        self._durable: deque[str] = deque(maxlen=_REMEMBERED)
-        self._placed: deque[str] = deque(maxlen=_REMEMBERED)
+        self._durable = _Latest()
+        self._placed = _Latest()
         self._placing = threading.Lock()
         with _disk_errors(self.root):
             self.root.mkdir(mode=_PRIVATE, parents=True, exist_ok=True)
@@ -187,18 +186,36 @@ class Spool:
                 continue
             one.mkdir(mode=_PRIVATE, exist_ok=True)
             _sync(one.parent)
-            self._durable.append(str(one))
+            self._durable.add(str(one))
 
     def _place(self, source: Path, target: Path) -> None:
         """Move ``source`` to ``target`` and return when both bytes and name are on the disk."""
         _sync(source)
         with self._placing:
-            self._placed.append(str(target))
+            self._placed.add(str(target))
         source.replace(target)
         _sync(target.parent)
 
     def _relative(self, path: Path) -> PurePosixPath:
         return PurePosixPath(path.relative_to(self.root))
+
+
+class _Latest:
+    """The names that were added last, :data:`_REMEMBERED` of them; any thread may ask or add."""
+
+    def __init__(self) -> None:
+        self._names: dict[str, None] = {}
+        self._lock = threading.Lock()
+
+    def add(self, name: str) -> None:
+        with self._lock:
+            self._names.pop(name, None)
+            self._names[name] = None
+            if len(self._names) > _REMEMBERED:
+                del self._names[next(iter(self._names))]
+
+    def __contains__(self, name: str) -> bool:
+        return name in self._names
 
 
 @contextmanager

@@ -386,14 +386,6 @@ def test_every_kinetic_parameter_is_explained() -> None:
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
-def test_links_lead_somewhere(page: Path) -> None:
-    targets = re.findall(r"\]\(([^)#]+)(?:#[^)]*)?\)", page.read_text(encoding="utf-8"))
-    assert targets
-    relative = [target for target in targets if "://" not in target]
-    assert [target for target in relative if not (page.parent / target).is_file()] == []
-
-
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_both_say_that_nothing_is_validated(page: Path) -> None:
     text = in_one_line(page)
     assert "Research use only" in text

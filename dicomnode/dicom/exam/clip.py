@@ -133,7 +133,7 @@ def inspect_clip(path: Path, *, sample_frames: int, minimum_frames: int) -> Insp
     """Look at one file.
 
     What can be no part of a contrast exam is left out with a reason. A clip that might be the
-    later part of one comes back as a inspection whose ``panes`` is the reason against it.
+    later part of one comes back with the reason against it in the place of its ``panes``.
     """
     uid: str | None = None
     try:
@@ -260,16 +260,16 @@ def _or_error(read: Callable[[], Read]) -> tuple[Read | None, Reason | None]:
         return None, error.reason
 
 
-def continues(inspection: InspectedClip, earlier: Sequence[InspectedClip], contrast: Box) -> bool:
+def continues(clip: InspectedClip, earlier: Sequence[InspectedClip], contrast: Box) -> bool:
     """Whether a clip without wash-in of its own shows in ``contrast`` what another clip shows.
 
     Such a clip is the later part of an injection: same image size and regions, and its first frame
     looks as some sampled frame of the other does.
     """
     box = _in_preview(contrast)
-    start = _thumbnail(inspection.preview[0], box)
+    start = _thumbnail(clip.preview[0], box)
     for other in earlier:
-        if other.geometry != inspection.geometry:
+        if other.geometry != clip.geometry:
             continue
         if any(_alike(start, _thumbnail(frame, box)) for frame in other.preview):
             return True

@@ -1,7 +1,9 @@
 """Rules on faults of single frames: flashes and what they leave, a lifted probe, damage."""
 
 import numpy as np
+from numpy.typing import NDArray
 
+from dicomnode.science.loop import Loop, linearise
 from dicomnode.science.quality.rule import Facts, Rule
 
 __all__ = ["RULES"]
@@ -25,8 +27,16 @@ def _bubble_loss_db(facts: Facts) -> float | None:
         at = int(np.searchsorted(steady, t))
         before, after = steady[max(0, at - _AROUND) : at], steady[at : at + _AROUND]
         if len(before) and len(after):
-            losses.append(10.0 * np.log10(facts.mean_power(before) / facts.mean_power(after)))
+            fall = _mean_power(facts.loop, before) / _mean_power(facts.loop, after)
+            losses.append(10.0 * np.log10(fall))
     return max(0.0, float(max(losses))) if losses else None
+
+
+def _mean_power(loop: Loop, which: NDArray[np.intp]) -> float:
+    seen = ~loop.graphics[::3, ::3]
+    return float(
+        np.mean([linearise(loop.contrast[t, ::3, ::3][seen], loop.dynamic_range_db) for t in which])
+    )
 
 
 def _lifted(facts: Facts) -> float:

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dicomnode.science.faults import damaged, flashes, lifted
-from dicomnode.science.loop import Loop, linearise
+from dicomnode.science.loop import Loop
 from dicomnode.science.sampling import Motion
 
 __all__ = ["Facts", "Grade", "LesionFacts", "Rule", "Withheld", "once"]
@@ -79,15 +79,6 @@ class Facts:
     def sound(self) -> NDArray[np.bool_]:
         """Frames (T,) with no fault of their own."""
         return ~(self.flash | self.lifted | self.broken)
-
-    def mean_power(self, frames: NDArray[np.intp]) -> float:
-        """Mean echo power of the pane in some frames."""
-        loop, seen = self.loop, ~self.loop.graphics[::3, ::3]
-        return float(
-            np.mean(
-                [linearise(loop.contrast[t, ::3, ::3][seen], loop.dynamic_range_db) for t in frames]
-            )
-        )
 
 
 def once(measure: Callable[[Facts], _T]) -> Callable[[Facts], _T]:
