@@ -46,7 +46,7 @@ __all__ = ["exams"]
 
 number_argument = click.argument("number", type=int)
 TAKE_UP_ALL = Named("dicomnode.service.take_up:take_up_all")
-STYLES = {Tone.GOOD: "green", Tone.NOTE: "yellow", Tone.BAD: "bold red"}
+STYLES = {Tone.GOOD: "green", Tone.WARN: "yellow", Tone.BAD: "bold red"}
 
 
 @click.group()

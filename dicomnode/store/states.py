@@ -42,7 +42,7 @@ class Tone(StrEnum):
 
     GOING = "going"
     GOOD = "good"
-    NOTE = "note"
+    WARN = "warn"
     BAD = "bad"
     DULL = "dull"
 
@@ -73,7 +73,7 @@ class ExamState(_State):
     QUEUED = "queued"
     ANALYSING = "analysing"
     ANALYSED = "analysed", Phase.OVER, Tone.GOOD
-    REFUSED = "refused", Phase.OVER, Tone.NOTE
+    REFUSED = "refused", Phase.OVER, Tone.WARN
     FAILED = "failed", Phase.WAITS, Tone.BAD
     GIVEN_UP = "given up", Phase.OVER, Tone.DULL
 
@@ -121,7 +121,7 @@ class DeliveryState(_State):
     SENDING = "sending"
     SENT = "sent", Phase.OVER, Tone.GOOD
     COMMITTED = "committed", Phase.OVER, Tone.GOOD
-    RETRY = "retry", Phase.GOES_ON, Tone.NOTE
+    RETRY = "retry", Phase.GOES_ON, Tone.WARN
     PARKED = "parked", Phase.WAITS, Tone.BAD
     GIVEN_UP = "given up", Phase.OVER, Tone.DULL
 

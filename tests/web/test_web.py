@@ -18,10 +18,12 @@ from prometheus_client.parser import text_string_to_metric_families
 from sqlalchemy import event
 from starlette.applications import Starlette
 
+import dicomnode.web
 from dicomnode.errors import Reason, SettingsError, StoreError
 from dicomnode.store.ledger import Ledger
 from dicomnode.store.rows import Instance, Output
 from dicomnode.store.spool import Spool
+from dicomnode.store.states import Tone
 from dicomnode.web.app import make_app
 from dicomnode.web.labels import secret_key, short_uid, study_label
 from dicomnode.web.options import WebOptions
@@ -198,6 +200,15 @@ def test_it_answers_to_its_own_names_only(open_page: Any, host: str, status: int
         answer = client.get(path, headers={"Host": host})
         assert answer.status_code == status, path
         assert "Content-Security-Policy" in answer.headers
+
+
+@pytest.mark.parametrize("tone", Tone)
+def test_a_tone_colours_tiles_and_badges_and_is_no_style_of_its_own(tone: Tone) -> None:
+    """A class of the same name would change their size and colour, too."""
+    css = (Path(dicomnode.web.__file__).parent / "static" / "page.css").read_text()
+    assert not re.search(rf"(^|[\s,}}])\.{tone}\b", css)
+    assert tone is Tone.DULL or f".badge.{tone} {{" in css
+    assert tone is Tone.DULL or f".tile.{tone} {{" in css
 
 
 def test_a_port_that_is_taken_is_said(open_page: Any) -> None:
