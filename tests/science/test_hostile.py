@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
@@ -95,7 +95,22 @@ def test_every_check_is_finite_or_cannot_be_told(drawn):
     assert all(reason.text for reason in refusals(quality))
 
 
+GRAPHICS_ON_EVERY_THIRD = Loop(
+    contrast=np.array(
+        [[[37, 22, 172, 133, 226]], [[235, 197, 227, 204, 219]], [[49, 254, 104, 153, 160]],
+         [[142, 190, 233, 141, 77]], [[248, 79, 8, 205, 134]]], np.uint8
+    ),
+    bmode=None,
+    times_s=np.array([0.001, 0.002, 0.003, 0.004, 0.005]),
+    spacing_mm=(0.05, 0.05),
+    graphics=np.array([[True, False, False, True, False]]),
+    dynamic_range_db=30.0,
+)  # fmt: skip
+"""It flashes, and of the pixels that stand for the pane none is an echo."""
+
+
 @few
+@example(GRAPHICS_ON_EVERY_THIRD)
 @given(loops())
 def test_early_checks_and_summary_images_are_defined(loop):
     assert {check.name for check in early(loop).checks}
